@@ -1,0 +1,238 @@
+//! What the clients did, on disk before it is sent and again when the answer is there.
+//!
+//! Each line is one JSON object: `invoke` before a request leaves, then exactly one of `ok`,
+//! `fail` (surely not done) or `info` (nobody knows), as in a Jepsen history. Kills and starts are
+//! noted between them. The checker reads the file back, never the memory of the clients.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+
+use serde::{Deserialize, Serialize};
+
+use crate::http::{Failure, Reply};
+
+/// What a client asks for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "op", rename_all = "camelCase")]
+pub enum Op {
+    /// Alerts with these source ids, in this order.
+    Alerts { ids: Vec<String> },
+    /// A PATCH that writes this mark into two tags and the description.
+    Patch { incident: String, mark: String },
+    /// A comment with this mark.
+    Comment { incident: String, mark: String },
+    /// Something that changes nothing.
+    Read { path: String },
+}
+
+/// The counts of an intake reply.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counts {
+    /// Records read.
+    pub received: u64,
+    /// Alerts that were new.
+    pub accepted: u64,
+    /// Alerts that were there.
+    pub duplicates: u64,
+    /// Records that are no alerts.
+    pub ignored: u64,
+    /// Records that cannot be read.
+    pub rejected: u64,
+    /// The places of records that did not become alerts.
+    pub errors: Vec<u64>,
+}
+
+/// How a request ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "end", rename_all = "camelCase")]
+pub enum Outcome {
+    /// A 2xx; `echoed` says whether a PATCH reply carried the description back.
+    Ok { counts: Option<Counts>, echoed: bool },
+    /// Surely not done: never sent, or refused with a 4xx.
+    Fail { why: String },
+    /// A 5xx, a broken connection or silence: done or not.
+    Info { why: String },
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "camelCase")]
+enum Line {
+    Invoke {
+        number: u64,
+        tenant: usize,
+        #[serde(flatten)]
+        op: Op,
+    },
+    Ended {
+        number: u64,
+        #[serde(flatten)]
+        outcome: Outcome,
+    },
+    Note {
+        what: String,
+    },
+}
+
+/// One request with its end, in the order in which requests were made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Call {
+    /// The line at which it was about to be sent.
+    pub invoked: u64,
+    /// The line at which its end was known; none when the journal stops before.
+    pub ended: Option<u64>,
+    /// Whose token was used.
+    pub tenant: usize,
+    /// What was asked.
+    pub op: Op,
+    /// How it ended.
+    pub outcome: Outcome,
+}
+
+/// The journal being written.
+#[derive(Debug)]
+pub struct Journal {
+    state: Mutex<(File, u64)>,
+}
+
+impl Journal {
+    /// A new journal at `path`.
+    pub fn create(path: &Path) -> Result<Self, String> {
+        let file = File::create(path).map_err(|error| format!("{}: {error}", path.display()))?;
+        Ok(Self { state: Mutex::new((file, 0)) })
+    }
+
+    fn write(&self, line: impl FnOnce(u64) -> Line) -> Result<u64, String> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let (file, next) = &mut *state;
+        *next += 1;
+        let mut bytes =
+            serde_json::to_vec(&line(*next)).map_err(|error| format!("journal: {error}"))?;
+        bytes.push(b'\n');
+        file.write_all(&bytes)
+            .and_then(|()| file.sync_data())
+            .map_err(|error| format!("journal: {error}"))?;
+        Ok(*next)
+    }
+
+    /// Writes down that a request is about to leave, and gives its number.
+    pub fn invoke(&self, tenant: usize, op: &Op) -> Result<u64, String> {
+        self.write(|number| Line::Invoke { number, tenant, op: op.clone() })
+    }
+
+    /// Writes down how request `number` ended.
+    pub fn ended(&self, number: u64, outcome: Outcome) -> Result<(), String> {
+        self.write(|_| Line::Ended { number, outcome }).map(|_| ())
+    }
+
+    /// Writes down anything else, for whoever reads the journal.
+    pub fn note(&self, what: &str) -> Result<(), String> {
+        self.write(|_| Line::Note { what: what.to_owned() }).map(|_| ())
+    }
+}
+
+/// Reads a journal back; a request without an end has an unknown one.
+pub fn read(path: &Path) -> Result<Vec<Call>, String> {
+    let failed = |error: std::io::Error| format!("{}: {error}", path.display());
+    let file = BufReader::new(File::open(path).map_err(failed)?);
+    let mut calls: Vec<Call> = Vec::new();
+    let mut places: HashMap<u64, usize> = HashMap::new();
+    for (index, text) in file.lines().enumerate() {
+        let place = index as u64 + 1;
+        let text = text.map_err(failed)?;
+        match serde_json::from_str(&text).map_err(|error| format!("journal line {place}: {error}"))? {
+            Line::Invoke { number, tenant, op } => {
+                places.insert(number, calls.len());
+                let outcome = Outcome::Info { why: "the journal ends here".to_owned() };
+                calls.push(Call { invoked: place, ended: None, tenant, op, outcome });
+            }
+            Line::Ended { number, outcome } => {
+                let call = places.get(&number).and_then(|place| calls.get_mut(*place));
+                let call = call.ok_or_else(|| format!("journal line {place}: end of nothing"))?;
+                call.outcome = outcome;
+                call.ended = Some(place);
+            }
+            Line::Note { .. } => {}
+        }
+    }
+    Ok(calls)
+}
+
+/// What a reply or its absence says about whether the request was done.
+pub fn outcome(op: &Op, reply: &Result<Reply, Failure>) -> Outcome {
+    let reply = match reply {
+        Ok(reply) => reply,
+        Err(Failure::NotSent(why)) => return Outcome::Fail { why: why.clone() },
+        Err(Failure::Unknown(why)) => return Outcome::Info { why: why.clone() },
+    };
+    if !reply.ok() {
+        let why = reply.excerpt();
+        return if reply.status < 500 { Outcome::Fail { why } } else { Outcome::Info { why } };
+    }
+    let body = reply.json();
+    match op {
+        Op::Alerts { .. } => {
+            let count = |name: &str| body[name].as_u64().unwrap_or(u64::MAX);
+            let errors = body["errors"].as_array().map(Vec::as_slice).unwrap_or_default();
+            let counts = Counts {
+                received: count("received"),
+                accepted: count("accepted"),
+                duplicates: count("duplicates"),
+                ignored: count("ignored"),
+                rejected: count("rejected"),
+                errors: errors.iter().filter_map(|error| error["index"].as_u64()).collect(),
+            };
+            Outcome::Ok { counts: Some(counts), echoed: false }
+        }
+        Op::Patch { mark, .. } => {
+            Outcome::Ok { counts: None, echoed: body["description"] == mark.as_str() }
+        }
+        Op::Comment { .. } | Op::Read { .. } => Outcome::Ok { counts: None, echoed: false },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::server::Scratch;
+
+    #[test]
+    fn what_is_written_is_read_back() {
+        let scratch = Scratch::new(&std::env::temp_dir(), "journal", false).unwrap();
+        let path = scratch.path.join("journal");
+        let journal = Journal::create(&path).unwrap();
+        let alerts = Op::Alerts { ids: vec!["a".to_owned()] };
+        let patch = Op::Patch { incident: "7".to_owned(), mark: "m".to_owned() };
+        let first = journal.invoke(1, &alerts).unwrap();
+        let second = journal.invoke(2, &patch).unwrap();
+        journal.note("kill").unwrap();
+        journal.ended(first, Outcome::Fail { why: "429".to_owned() }).unwrap();
+        journal.invoke(0, &alerts).unwrap();
+        journal.ended(second, Outcome::Ok { counts: None, echoed: true }).unwrap();
+        let calls = read(&path).unwrap();
+        assert_eq!(calls.len(), 3);
+        assert_eq!((calls[0].invoked, calls[0].ended, calls[0].tenant), (1, Some(4), 1));
+        assert_eq!(calls[1].outcome, Outcome::Ok { counts: None, echoed: true });
+        assert!(matches!(calls[2].outcome, Outcome::Info { .. }));
+    }
+
+    #[test]
+    fn replies_are_judged() {
+        let op = Op::Alerts { ids: vec!["a".to_owned(), "b".to_owned()] };
+        let reply = |status: u16, body: &str| {
+            Ok(Reply { status, head: String::new(), body: body.as_bytes().to_vec() })
+        };
+        let done = r#"{"received":2,"accepted":1,"duplicates":0,"ignored":0,"rejected":1,
+            "errors":[{"index":1,"message":"x"}]}"#;
+        let Outcome::Ok { counts: Some(counts), .. } = outcome(&op, &reply(200, done)) else {
+            panic!("not ok");
+        };
+        assert_eq!((counts.accepted, counts.rejected, counts.errors), (1, 1, vec![1]));
+        assert!(matches!(outcome(&op, &reply(429, "")), Outcome::Fail { .. }));
+        assert!(matches!(outcome(&op, &reply(503, "")), Outcome::Info { .. }));
+        let unknown = Err(Failure::Unknown("reset".to_owned()));
+        assert!(matches!(outcome(&op, &unknown), Outcome::Info { .. }));
+    }
+}

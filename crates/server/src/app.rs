@@ -1,0 +1,186 @@
+//! What a running process has at hand, handed to everything that needs it.
+
+use std::collections::{HashMap, HashSet};
+use std::ops::Range;
+use std::sync::{Arc, Mutex};
+
+use tokio::sync::{Notify, broadcast};
+
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::db::{Db, Transaction, column};
+use crate::error::{Error, Result};
+use crate::id::{Random, TenantNo};
+use crate::metrics::Metrics;
+
+/// The process: store, clock, random bytes, configuration and signals. Cheap to clone.
+#[derive(Clone)]
+pub struct App(Arc<Inner>);
+
+/// See [`App`].
+pub struct Inner {
+    /// The store.
+    pub db: Db,
+    /// The time.
+    pub clock: Clock,
+    /// Random bytes.
+    pub random: Random,
+    /// How this process is set up.
+    pub config: Config,
+    /// Counters and histograms.
+    pub metrics: Metrics,
+    /// Rung when alerts wait for correlation.
+    pub correlate: Notify,
+    /// Tenants in which something changed, as this process commits it.
+    pub changed: broadcast::Sender<TenantNo>,
+    /// Incident ids reserved for correlation.
+    pub incident_ids: Ids,
+    /// Entities whose names are on disk.
+    pub known_entities: Known,
+    /// The name of this process among the replicas.
+    pub holder: String,
+    /// The id of every tenant by its number; tenants are never renumbered.
+    tenant_ids: Mutex<HashMap<TenantNo, Arc<str>>>,
+}
+
+impl std::ops::Deref for App {
+    type Target = Inner;
+    fn deref(&self) -> &Inner {
+        &self.0
+    }
+}
+
+impl App {
+    /// Puts a process together.
+    pub fn new(db: Db, clock: Clock, random: Random, config: Config) -> Result<Self> {
+        let holder = random.uuid()?;
+        Ok(Self(Arc::new(Inner {
+            db,
+            clock,
+            random,
+            config,
+            metrics: Metrics::default(),
+            correlate: Notify::new(),
+            changed: broadcast::channel(1024).0,
+            incident_ids: Ids::default(),
+            known_entities: Known::default(),
+            holder,
+            tenant_ids: Mutex::default(),
+        })))
+    }
+
+    /// The public id of a tenant.
+    pub async fn tenant_id(&self, tenant: TenantNo) -> Result<Arc<str>> {
+        if let Some(id) = self.known_tenant(tenant) {
+            return Ok(id);
+        }
+        let row = self
+            .db
+            .query_one("select id from tenant where no = $1", vec![tenant.0.into()])
+            .await?
+            .ok_or_else(|| Error::NotFound(format!("no tenant {}", tenant.0)))?;
+        let id: Arc<str> = column::<String>(&row, 0)?.into();
+        if let Ok(mut known) = self.tenant_ids.lock() {
+            known.insert(tenant, id.clone());
+        }
+        Ok(id)
+    }
+
+    fn known_tenant(&self, tenant: TenantNo) -> Option<Arc<str>> {
+        self.tenant_ids.lock().ok()?.get(&tenant).cloned()
+    }
+
+    /// Reserves `count` ids in a transaction of their own; those not used are never used again.
+    pub async fn reserve_ids(&self, kind: &str, count: i64) -> Result<Range<i64>> {
+        let tx = self.db.begin().await?;
+        let range = next_ids(&tx, kind, count).await?;
+        tx.commit().await?;
+        Ok(range)
+    }
+}
+
+/// Takes `count` ids inside an open transaction.
+pub async fn next_ids(tx: &Transaction, kind: &str, count: i64) -> Result<Range<i64>> {
+    let row = tx
+        .query_one(
+            "insert into sequence (name, next) values ($1, $2 + 1) \
+             on conflict (name) do update set next = sequence.next + $2 returning next",
+            vec![kind.into(), count.into()],
+        )
+        .await?
+        .ok_or_else(|| Error::Internal(format!("sequence {kind} gave nothing")))?;
+    let end: i64 = column(&row, 0)?;
+    Ok(end - count..end)
+}
+
+/// Ids reserved in blocks, so that a batch does not begin with a transaction for its ids.
+#[derive(Default)]
+pub struct Ids(Mutex<(Range<i64>, i64)>);
+
+impl Ids {
+    /// Takes what is reserved, at least `least` ids; reserves `block` more when there are fewer.
+    pub async fn take(&self, app: &App, kind: &str, least: i64, block: i64) -> Result<Range<i64>> {
+        let (ids, wanted) = match self.0.lock() {
+            Ok(mut reserved) => {
+                let wanted = std::mem::take(&mut reserved.1);
+                (std::mem::take(&mut reserved.0), wanted)
+            }
+            Err(_) => (0..0, 0),
+        };
+        let least = least.max(wanted);
+        if ids.end - ids.start >= least {
+            return Ok(ids);
+        }
+        app.reserve_ids(kind, block.max(least)).await
+    }
+
+    /// Returns what was not used.
+    pub fn give_back(&self, ids: Range<i64>) {
+        if let Ok(mut reserved) = self.0.lock()
+            && reserved.0.end - reserved.0.start < ids.end - ids.start
+        {
+            reserved.0 = ids;
+        }
+    }
+
+    /// Asks that the next take finds at least this many.
+    pub fn want(&self, least: i64) {
+        if let Ok(mut reserved) = self.0.lock() {
+            reserved.1 = least;
+        }
+    }
+}
+
+/// A bounded memory of what is on disk already, to spare a write that would change nothing.
+#[derive(Default)]
+pub struct Known(Mutex<HashSet<(TenantNo, i64)>>);
+
+/// Entries remembered; at 16 bytes each a few megabytes.
+const KNOWN: usize = 200_000;
+
+impl Known {
+    /// Whether this is known to be on disk.
+    #[must_use]
+    pub fn contains(&self, tenant: TenantNo, id: i64) -> bool {
+        self.0.lock().is_ok_and(|known| known.contains(&(tenant, id)))
+    }
+
+    /// Remembers; when full, everything is forgotten and learnt anew.
+    pub fn remember(&self, tenant: TenantNo, ids: impl Iterator<Item = i64>) {
+        if let Ok(mut known) = self.0.lock() {
+            for id in ids {
+                if known.len() >= KNOWN {
+                    known.clear();
+                }
+                known.insert((tenant, id));
+            }
+        }
+    }
+
+    /// Forgets everything: after a transaction that may not have happened.
+    pub fn forget(&self) {
+        if let Ok(mut known) = self.0.lock() {
+            known.clear();
+        }
+    }
+}

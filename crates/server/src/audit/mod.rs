@@ -1,0 +1,350 @@
+//! The audit tree: proof that no recorded change was altered or removed.
+//!
+//! Every event is a leaf of its tenant's RFC 6962 tree (see `ledger`, `merkle`). A checkpoint is a
+//! tenant's tree size and root at a moment, signed; whoever keeps one can later show that the
+//! leaves up to it are still the same. [`verify`] recomputes every leaf from the stored rows.
+//! Not here: who may read the audit log.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use ring::signature::{ED25519, Ed25519KeyPair, KeyPair, UnparsedPublicKey};
+use serde::{Deserialize, Serialize};
+
+use crate::app::App;
+use crate::db::column;
+use crate::error::{Error, Result};
+use crate::id::TenantNo;
+use crate::ledger::Leaf;
+use crate::merkle;
+
+/// Leaves after which a checkpoint is written before its minute is over.
+pub const CHECKPOINT_LEAVES: i64 = 1_000;
+/// Seconds after which a tenant with new leaves gets a checkpoint.
+pub const CHECKPOINT_S: i64 = 60;
+/// Events read at a time.
+const CHUNK: i64 = 4_096;
+
+/// What [`verify`] found.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Finding {
+    /// Leaves recomputed, over all tenants.
+    pub leaves: u64,
+    /// Root over the tenants' roots, in hexadecimal.
+    pub root: String,
+    /// Whether everything agrees.
+    pub ok: bool,
+    /// The first leaf that does not, as `tenant id:position`, and why.
+    pub first_bad: Option<String>,
+}
+
+/// A tenant's tree at a moment, signed by this installation.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Checkpoint {
+    /// The tenant.
+    pub tenant_id: String,
+    /// Leaves in the tree.
+    pub size: u64,
+    /// The root, in hexadecimal.
+    pub root: String,
+    /// Microseconds since the epoch.
+    pub at: i64,
+    /// Which key signed.
+    pub key_id: String,
+    /// The Ed25519 signature over the checkpoint's text, in base64.
+    pub signature: String,
+}
+
+impl Checkpoint {
+    /// The text that is signed: one line a member.
+    fn text(tenant_id: &str, size: u64, root: &str, at: i64) -> String {
+        format!("riposte checkpoint 1\n{tenant_id}\n{size}\n{root}\n{at}\n")
+    }
+}
+
+async fn signing_key(app: &App) -> Result<(String, Ed25519KeyPair)> {
+    let fresh = Ed25519KeyPair::generate_pkcs8(app.random.ring())
+        .map_err(|_| Error::Internal("cannot make a signing key".to_owned()))?;
+    let tx = app.db.begin().await?;
+    tx.execute(
+        "insert into signing_key (id, kind, pkcs8, created_at) \
+         values ('checkpoint-1', 'checkpoint', $1, $2) on conflict (id) do nothing",
+        vec![fresh.as_ref().to_vec().into(), app.clock.now().micros().into()],
+    )
+    .await?;
+    let row = tx
+        .query_one("select pkcs8 from signing_key where id = 'checkpoint-1'", vec![])
+        .await?
+        .ok_or_else(|| Error::Internal("there is no checkpoint key".to_owned()))?;
+    tx.commit().await?;
+    let pkcs8: Vec<u8> = column(&row, 0)?;
+    let key = Ed25519KeyPair::from_pkcs8_maybe_unchecked(&pkcs8)
+        .map_err(|_| Error::Internal("the checkpoint key is damaged".to_owned()))?;
+    Ok(("checkpoint-1".to_owned(), key))
+}
+
+/// Writes a checkpoint for every tenant that is due one; says for how many.
+pub async fn checkpoint(app: &App) -> Result<u64> {
+    let now = app.clock.now();
+    let due = app
+        .db
+        .query(
+            "select ledger.tenant_no, tenant.id from ledger \
+             join tenant on tenant.no = ledger.tenant_no \
+             left join (select tenant_no, max(size) as size, max(at) as at from checkpoint \
+                        group by tenant_no) last on last.tenant_no = ledger.tenant_no \
+             where ledger.size > coalesce(last.size, 0) \
+             and (ledger.size >= coalesce(last.size, 0) + $1 or coalesce(last.at, 0) <= $2)",
+            vec![
+                CHECKPOINT_LEAVES.into(),
+                now.plus_seconds(-CHECKPOINT_S).micros().into(),
+            ],
+        )
+        .await?;
+    if due.is_empty() {
+        return Ok(0);
+    }
+    let (key_id, key) = signing_key(app).await?;
+    let mut written = 0;
+    for row in due {
+        let tenant: i64 = column(&row, 0)?;
+        let tenant_id: String = column(&row, 1)?;
+        let tx = app.db.begin().await?;
+        let Some(head) = tx
+            .query_one(
+                "select size, peaks from ledger where tenant_no = $1",
+                vec![tenant.into()],
+            )
+            .await?
+        else {
+            continue;
+        };
+        let size: i64 = column(&head, 0)?;
+        let peaks: Vec<u8> = column(&head, 1)?;
+        let tree = merkle::Tree::from_bytes(&peaks)
+            .map_err(|_| Error::Internal(format!("ledger of tenant {tenant_id} is damaged")))?;
+        let root = tree.root();
+        let text = Checkpoint::text(&tenant_id, size as u64, &hex::encode(root), now.micros());
+        tx.execute(
+            "insert into checkpoint (tenant_no, size, root, at, key_id, signature) \
+             values ($1, $2, $3, $4, $5, $6) on conflict do nothing",
+            vec![
+                tenant.into(),
+                size.into(),
+                root.to_vec().into(),
+                now.micros().into(),
+                key_id.clone().into(),
+                key.sign(text.as_bytes()).as_ref().to_vec().into(),
+            ],
+        )
+        .await?;
+        tx.commit().await?;
+        written += 1;
+    }
+    Ok(written)
+}
+
+/// The newest checkpoint of a tenant, for its owner to keep.
+pub async fn newest(app: &App, tenant: TenantNo) -> Result<Option<Checkpoint>> {
+    let row = app
+        .db
+        .query_one(
+            "select tenant.id, checkpoint.size, checkpoint.root, checkpoint.at, \
+             checkpoint.key_id, checkpoint.signature from checkpoint \
+             join tenant on tenant.no = checkpoint.tenant_no \
+             where checkpoint.tenant_no = $1 order by checkpoint.size desc limit 1",
+            vec![tenant.0.into()],
+        )
+        .await?;
+    row.map(|row| {
+        Ok(Checkpoint {
+            tenant_id: column(&row, 0)?,
+            size: column::<i64>(&row, 1)? as u64,
+            root: hex::encode(column::<Vec<u8>>(&row, 2)?),
+            at: column(&row, 3)?,
+            key_id: column(&row, 4)?,
+            signature: BASE64.encode(column::<Vec<u8>>(&row, 5)?),
+        })
+    })
+    .transpose()
+}
+
+/// The public half of the checkpoint key, in base64, for offline checks.
+pub async fn public_key(app: &App) -> Result<String> {
+    let (_, key) = signing_key(app).await?;
+    Ok(BASE64.encode(key.public_key()))
+}
+
+/// Recomputes every leaf and root and compares them with what is stored, with the stored
+/// checkpoints, and with one that somebody kept (`kept`: the JSON of one or several).
+pub async fn verify(app: &App, kept: Option<&str>) -> Result<Finding> {
+    let kept: Vec<Checkpoint> = match kept {
+        None => Vec::new(),
+        Some(text) => serde_json::from_str::<Vec<Checkpoint>>(text)
+            .or_else(|_| serde_json::from_str::<Checkpoint>(text).map(|one| vec![one]))
+            .map_err(|error| Error::Invalid(format!("the checkpoint cannot be read: {error}")))?,
+    };
+    let tenants = app
+        .db
+        .query(
+            "select ledger.tenant_no, tenant.id from ledger \
+             join tenant on tenant.no = ledger.tenant_no order by tenant.id",
+            vec![],
+        )
+        .await?;
+    let mut leaves = 0;
+    let mut first_bad = None;
+    let mut over_all = merkle::Tree::default();
+    let mut seen = Vec::new();
+    for row in tenants {
+        let tenant = TenantNo(column(&row, 0)?);
+        let id: String = column(&row, 1)?;
+        let of_tenant: Vec<&Checkpoint> = kept.iter().filter(|one| one.tenant_id == id).collect();
+        let (tree, bad) = verify_tenant(app, tenant, &id, &of_tenant).await?;
+        leaves += tree.size();
+        first_bad = first_bad.or(bad);
+        let mut head = id.clone().into_bytes();
+        head.extend(tree.size().to_be_bytes());
+        head.extend(tree.root());
+        over_all.append(merkle::leaf_hash(&head));
+        seen.push(id);
+    }
+    if let Some(gone) = kept.iter().find(|one| !seen.contains(&one.tenant_id)) {
+        first_bad.get_or_insert(format!("{}:0 the tenant is gone", gone.tenant_id));
+    }
+    Ok(Finding {
+        leaves,
+        root: hex::encode(over_all.root()),
+        ok: first_bad.is_none(),
+        first_bad,
+    })
+}
+
+/// What a tenant's tree must look like at some size.
+struct Expected {
+    size: u64,
+    root: Vec<u8>,
+    whose: &'static str,
+}
+
+async fn verify_tenant(
+    app: &App,
+    tenant: TenantNo,
+    id: &str,
+    kept: &[&Checkpoint],
+) -> Result<(merkle::Tree, Option<String>)> {
+    let mut expected = Vec::new();
+    let mut first_bad = None;
+    // The ledger is read first: events that come while we look are beyond it and not looked at.
+    let head = app
+        .db
+        .query_one("select size, peaks from ledger where tenant_no = $1", vec![tenant.0.into()])
+        .await?
+        .ok_or_else(|| Error::Internal(format!("tenant {id} has no ledger")))?;
+    let size: i64 = column(&head, 0)?;
+    for row in app
+        .db
+        .query(
+            "select size, root, at, signature from checkpoint where tenant_no = $1 \
+             and size <= $2 order by size",
+            vec![tenant.0.into(), size.into()],
+        )
+        .await?
+    {
+        let at_size: i64 = column(&row, 0)?;
+        expected.push(Expected {
+            size: at_size as u64,
+            root: column(&row, 1)?,
+            whose: "the stored checkpoint",
+        });
+    }
+    let key = public_key(app).await?;
+    let key = BASE64.decode(key).map_err(Error::internal)?;
+    for one in kept {
+        let text = Checkpoint::text(&one.tenant_id, one.size, &one.root, one.at);
+        let signature = BASE64.decode(&one.signature).unwrap_or_default();
+        if UnparsedPublicKey::new(&ED25519, &key).verify(text.as_bytes(), &signature).is_err() {
+            first_bad.get_or_insert(format!(
+                "{id}:{} the kept checkpoint is not signed by this installation",
+                one.size
+            ));
+        }
+        if one.size > size as u64 {
+            first_bad.get_or_insert(format!(
+                "{id}:{size} leaves up to {} were removed: the kept checkpoint has them",
+                one.size
+            ));
+        }
+        expected.push(Expected {
+            size: one.size,
+            root: hex::decode(&one.root).unwrap_or_default(),
+            whose: "the kept checkpoint",
+        });
+    }
+    expected.sort_by_key(|expected| expected.size);
+    let mut expected = expected.into_iter().peekable();
+    let mut agreed = 0;
+    let mut tree = merkle::Tree::default();
+    let mut next = 0;
+    while next < size {
+        let rows = app
+            .db
+            .query(
+                "select position, at, kind, actor_kind, actor, incident_id, alert_id, body, leaf \
+                 from event where tenant_no = $1 and position >= $2 and position < $3 \
+                 order by position",
+                vec![tenant.0.into(), next.into(), (next + CHUNK).min(size).into()],
+            )
+            .await?;
+        let until = (next + CHUNK).min(size);
+        for row in &rows {
+            let position: i64 = column(row, 0)?;
+            if position != next {
+                break;
+            }
+            let (kind, actor_kind, actor): (String, String, String) =
+                (column(row, 2)?, column(row, 3)?, column(row, 4)?);
+            let body: String = column(row, 7)?;
+            let hash = Leaf {
+                tenant,
+                position,
+                at: column(row, 1)?,
+                kind: &kind,
+                actor_kind: &actor_kind,
+                actor: &actor,
+                incident: column(row, 5)?,
+                alert: column(row, 6)?,
+                body: &body,
+            }
+            .hash();
+            let stored: Vec<u8> = column(row, 8)?;
+            if stored != hash {
+                first_bad.get_or_insert(format!("{id}:{position} the event was altered"));
+            }
+            tree.append(hash);
+            next += 1;
+            while expected.next_if(|one| one.size < tree.size()).is_some() {}
+            while let Some(one) = expected.next_if(|one| one.size == tree.size()) {
+                if one.root == tree.root() {
+                    agreed = one.size;
+                } else {
+                    first_bad.get_or_insert(format!(
+                        "{id}:{agreed} an event from here to {} was altered: {} has another root",
+                        one.size, one.whose
+                    ));
+                }
+            }
+        }
+        if next != until {
+            first_bad.get_or_insert(format!("{id}:{next} the event was removed"));
+            // What follows cannot fit any more; it is still counted and read.
+            next += 1;
+        }
+    }
+    let peaks: Vec<u8> = column(&head, 1)?;
+    if tree.to_bytes() != peaks {
+        first_bad.get_or_insert(format!("{id}:{agreed} the events do not give the ledger's root"));
+    }
+    Ok((tree, first_bad))
+}

@@ -1,0 +1,121 @@
+//! How this process is set up: flags win over `RIPOSTE_*` variables, those over `riposte.toml`.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use serde::Deserialize;
+
+/// Everything a `serve` process can be told.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Where the SQLite store, keys and TLS files are.
+    pub data_dir: PathBuf,
+    /// A `postgres://` address; without it the store is SQLite in the data directory.
+    pub store: Option<String>,
+    /// The address to listen at.
+    pub listen: SocketAddr,
+    /// The address people and clients reach this installation by, for links; without it links
+    /// follow the request's host.
+    pub public_url: Option<String>,
+    /// Whether to write log lines as JSON objects.
+    pub log_json: bool,
+    /// What to log, in the syntax of `tracing` (`info,riposte=debug`).
+    pub log_filter: String,
+    /// An OTLP/HTTP collector such as `http://127.0.0.1:4318/v1/traces`; without it no traces
+    /// leave this process.
+    pub otlp_endpoint: Option<String>,
+    /// Intake limits.
+    pub intake: Intake,
+    /// Request limits.
+    pub limits: Limits,
+    /// Choices of the Graph-compatible face.
+    pub graph: Graph,
+}
+
+/// Intake limits: what may wait in memory before requests are refused with 503.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Intake {
+    /// Requests that may wait for their commit.
+    pub waiting_requests: usize,
+    /// Bytes of alerts that may wait for their commit.
+    pub waiting_bytes: usize,
+    /// The largest request body once decompressed, in bytes.
+    pub body_bytes: usize,
+}
+
+/// Requests an application may make; beyond them it gets 429.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Limits {
+    /// Requests a minute of one application to the Graph face and our own API, intake excepted.
+    pub per_minute: u32,
+    /// Requests a minute of one application to the older `/api/incidents`.
+    pub legacy_per_minute: u32,
+    /// Requests an hour of one application to the older `/api/incidents`.
+    pub legacy_per_hour: u32,
+}
+
+/// Choices of the Graph-compatible face.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Graph {
+    /// Rows of a page when `$top` is absent.
+    pub default_page: u64,
+    /// The largest page.
+    pub largest_page: u64,
+    /// Whether a PATCH with a member that cannot be changed is refused (400) or the member ignored.
+    pub refuse_unknown_members: bool,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            data_dir: "riposte-data".into(),
+            store: None,
+            listen: SocketAddr::from(([127, 0, 0, 1], 8470)),
+            public_url: None,
+            log_json: false,
+            log_filter: "info".to_owned(),
+            otlp_endpoint: None,
+            intake: Intake::default(),
+            limits: Limits::default(),
+            graph: Graph::default(),
+        }
+    }
+}
+
+impl Default for Intake {
+    fn default() -> Self {
+        Self {
+            waiting_requests: 2_048,
+            waiting_bytes: 64 * 1024 * 1024,
+            body_bytes: 64 * 1024 * 1024,
+        }
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        // The older interface's published limits (SYN-8); the Graph face is meant to be crawled.
+        Self { per_minute: 60_000, legacy_per_minute: 50, legacy_per_hour: 1_500 }
+    }
+}
+
+impl Default for Graph {
+    fn default() -> Self {
+        // Clients stop at a short page, so a page is as long as the largest any of them asks for.
+        Self { default_page: 50, largest_page: 5_000, refuse_unknown_members: false }
+    }
+}
+
+impl Config {
+    /// Reads `riposte.toml` text.
+    ///
+    /// # Errors
+    /// A member that is unknown or of the wrong kind, with its line.
+    pub fn read(text: &str) -> Result<Self, String> {
+        toml::from_str(text).map_err(|error| format!("riposte.toml: {error}"))
+    }
+}

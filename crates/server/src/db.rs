@@ -1,0 +1,360 @@
+//! The store: SQLite by default, PostgreSQL when a `postgres://` address is given; one SQL text
+//! for both.
+//!
+//! What differs between the two engines is here and nowhere else: how they are opened, how a write
+//! transaction begins, and the handful of words in [`Engine`]. On SQLite every write transaction is
+//! `begin immediate` on the one writing connection, so that a read followed by a write never meets
+//! "database is locked"; reads have connections of their own.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sea_orm::{
+    ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DatabaseTransaction, DbBackend,
+    QueryResult, Statement, TransactionOptions, TransactionTrait, Value,
+};
+use tokio::sync::{Mutex, OwnedMutexGuard};
+
+use crate::error::{Error, Result};
+
+/// Which of the two engines a store is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Engine {
+    /// One file in the data directory.
+    Sqlite,
+    /// A server, which several replicas may share.
+    Postgres,
+}
+
+impl Engine {
+    fn backend(self) -> DbBackend {
+        match self {
+            Self::Sqlite => DbBackend::Sqlite,
+            Self::Postgres => DbBackend::Postgres,
+        }
+    }
+}
+
+/// The open store. Cheap to clone.
+#[derive(Clone)]
+pub struct Db {
+    engine: Engine,
+    read: DatabaseConnection,
+    write: DatabaseConnection,
+    // SQLite has one writer. Waiting here is fair and costs nothing; waiting inside SQLite is a
+    // sleep with back-off that starves whoever came first.
+    gate: Arc<Mutex<()>>,
+}
+
+impl Db {
+    /// Opens the SQLite store `riposte.db` in `dir`, creating it when absent.
+    pub async fn open_sqlite(dir: &Path) -> Result<Self> {
+        let path = dir.join("riposte.db");
+        let url = format!("sqlite://{}?mode=rwc", path.display());
+        let open = |connections: u32| {
+            let mut options = ConnectOptions::new(&url);
+            options
+                .max_connections(connections)
+                .min_connections(1)
+                .sqlx_logging(false)
+                .acquire_timeout(Duration::from_secs(30))
+                .test_before_acquire(false)
+                .map_sqlx_sqlite_opts(|options| {
+                    use sea_orm::sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
+                    options
+                        .journal_mode(SqliteJournalMode::Wal)
+                        .synchronous(SqliteSynchronous::Full)
+                        .busy_timeout(Duration::from_secs(15))
+                        .foreign_keys(true)
+                        .statement_cache_capacity(256)
+                        // Negative: KiB. Enough for the upper levels of every index at a million
+                        // alerts; the rest is the page cache of the kernel.
+                        .pragma("cache_size", "-24000")
+                        .pragma("temp_store", "memory")
+                        .pragma("wal_autocheckpoint", "4000")
+                        .pragma("journal_size_limit", "67108864")
+                });
+            options
+        };
+        let write = Database::connect(open(1)).await.map_err(|error| {
+            Error::Internal(format!("cannot open the store {}: {error}", path.display()))
+        })?;
+        let read = Database::connect(open(4)).await?;
+        Ok(Self { engine: Engine::Sqlite, read, write, gate: Arc::default() })
+    }
+
+    /// Connects to PostgreSQL at `url` (`postgres://…`), keeping tables in `schema` when given.
+    pub async fn open_postgres(url: &str, schema: Option<&str>) -> Result<Self> {
+        let mut options = ConnectOptions::new(url);
+        options
+            .max_connections(16)
+            .min_connections(1)
+            .sqlx_logging(false)
+            .acquire_timeout(Duration::from_secs(15))
+            .map_sqlx_postgres_opts(|options| {
+                options
+                    .statement_cache_capacity(256)
+                    .application_name("riposte")
+                    .options([
+                        // A replica that stops in the middle of a transaction (a paused machine)
+                        // must not hold its locks: another takes its work over within 30 s.
+                        ("idle_in_transaction_session_timeout", "15s"),
+                        ("lock_timeout", "20s"),
+                        ("synchronous_commit", "on"),
+                    ])
+            });
+        if let Some(schema) = schema {
+            options.set_schema_search_path(schema);
+        }
+        let read = Database::connect(options)
+            .await
+            .map_err(|error| Error::Internal(format!("cannot reach PostgreSQL: {error}")))?;
+        Ok(Self { engine: Engine::Postgres, write: read.clone(), read, gate: Arc::default() })
+    }
+
+    /// Which engine this is.
+    #[must_use]
+    pub fn engine(&self) -> Engine {
+        self.engine
+    }
+
+    /// Begins a write transaction.
+    pub async fn begin(&self) -> Result<Transaction> {
+        let gate = match self.engine {
+            Engine::Sqlite => Some(self.gate.clone().lock_owned().await),
+            Engine::Postgres => None,
+        };
+        let options = TransactionOptions {
+            sqlite_transaction_mode: Some(sea_orm::SqliteTransactionMode::Immediate),
+            ..TransactionOptions::default()
+        };
+        let inner = self.write.begin_with_options(options).await?;
+        Ok(Transaction { engine: self.engine, inner, _gate: gate })
+    }
+
+    /// Reads rows outside any transaction.
+    pub async fn query(&self, sql: &str, values: Vec<Value>) -> Result<Vec<QueryResult>> {
+        query(&self.read, self.engine, sql, values).await
+    }
+
+    /// Reads at most one row outside any transaction.
+    pub async fn query_one(&self, sql: &str, values: Vec<Value>) -> Result<Option<QueryResult>> {
+        Ok(self.query(sql, values).await?.into_iter().next())
+    }
+
+    /// Runs a statement built with the query builder.
+    pub async fn query_built(
+        &self,
+        statement: &impl sea_orm::StatementBuilder,
+    ) -> Result<Vec<QueryResult>> {
+        Ok(self.read.query_all_raw(statement.build(&self.engine.backend())).await?)
+    }
+
+    /// Closes the connections, so that the last SQLite one can tidy up its log.
+    pub async fn close(self) -> Result<()> {
+        self.read.close().await?;
+        if self.engine == Engine::Sqlite {
+            self.write.close().await?;
+        }
+        Ok(())
+    }
+
+    /// Brings the store to the newest schema; two processes may try at once.
+    pub async fn migrate(&self) -> Result<()> {
+        let dialect: BTreeMap<&str, &str> = match self.engine {
+            Engine::Sqlite => [("{id}", "integer primary key"), ("{clustered}", "without rowid")],
+            Engine::Postgres => [("{id}", "bigint primary key"), ("{clustered}", "")],
+        }
+        .into();
+        let tx = self.begin().await?;
+        if self.engine == Engine::Postgres {
+            // Any constant will do; it stands for "the schema of Riposte".
+            tx.execute("select pg_advisory_xact_lock($1)", vec![8_470_001_i64.into()]).await?;
+        }
+        tx.execute(
+            "create table if not exists migration (name text primary key, applied_at bigint)",
+            vec![],
+        )
+        .await?;
+        for (name, text) in MIGRATIONS {
+            let known =
+                tx.query("select 1 from migration where name = $1", vec![(*name).into()]).await?;
+            if !known.is_empty() {
+                continue;
+            }
+            let mut sql = (*text).to_owned();
+            for (word, meaning) in &dialect {
+                sql = sql.replace(word, meaning);
+            }
+            for statement in sql.split(";\n").map(str::trim).filter(|text| !text.is_empty()) {
+                tx.inner
+                    .execute_unprepared(statement)
+                    .await
+                    .map_err(|error| Error::Internal(format!("migration {name}: {error}")))?;
+                crate::failpoint::hit("migrate.middle");
+            }
+            tx.execute("insert into migration (name) values ($1)", vec![(*name).into()]).await?;
+            tracing::info!(migration.name = name, "applied migration {name}");
+        }
+        tx.commit().await
+    }
+}
+
+/// The schema's history, oldest first. A migration that has landed is never edited.
+const MIGRATIONS: &[(&str, &str)] =
+    &[("0001_core", include_str!("../migrations/0001_core.sql"))];
+
+/// An open write transaction; dropped without [`Transaction::commit`] it never happened.
+pub struct Transaction {
+    engine: Engine,
+    inner: DatabaseTransaction,
+    _gate: Option<OwnedMutexGuard<()>>,
+}
+
+impl Transaction {
+    /// Which engine this is.
+    #[must_use]
+    pub fn engine(&self) -> Engine {
+        self.engine
+    }
+
+    /// Runs one statement and says how many rows it changed.
+    pub async fn execute(&self, sql: &str, values: Vec<Value>) -> Result<u64> {
+        let statement = Statement::from_sql_and_values(self.engine.backend(), sql, values);
+        Ok(self.inner.execute_raw(statement).await?.rows_affected())
+    }
+
+    /// Reads rows inside the transaction.
+    pub async fn query(&self, sql: &str, values: Vec<Value>) -> Result<Vec<QueryResult>> {
+        query(&self.inner, self.engine, sql, values).await
+    }
+
+    /// Reads at most one row inside the transaction.
+    pub async fn query_one(&self, sql: &str, values: Vec<Value>) -> Result<Option<QueryResult>> {
+        Ok(self.query(sql, values).await?.into_iter().next())
+    }
+
+    /// Runs a statement once for each of many rows, as few multi-row statements as possible.
+    ///
+    /// `head` is the text before `values`, `row_width` the number of values a row has, `tail` what
+    /// comes after (`on conflict …`, may be empty). Row counts are powers of four so that a handful
+    /// of prepared statements serve every size.
+    pub async fn insert_rows(
+        &self,
+        head: &str,
+        row_width: usize,
+        tail: &str,
+        mut values: Vec<Value>,
+    ) -> Result<u64> {
+        debug_assert_eq!(values.len() % row_width.max(1), 0);
+        let mut changed = 0;
+        // SQLite allows 32,766 bound values in a statement, PostgreSQL 65,535.
+        let most = (16_000 / row_width.max(1)).clamp(1, 256);
+        while !values.is_empty() {
+            let rows = values.len() / row_width;
+            let mut take = 1;
+            while take * 4 <= rows && take * 4 <= most {
+                take *= 4;
+            }
+            let rest = values.split_off(take * row_width);
+            let sql = format!("{head} values {} {tail}", placeholders(take, row_width));
+            changed += self.execute(&sql, values).await?;
+            values = rest;
+        }
+        Ok(changed)
+    }
+
+    /// Sets columns of many rows of `table` at once. `values` holds, row after row, the id and then
+    /// a value for each column.
+    pub async fn update_rows(
+        &self,
+        table: &str,
+        columns: &[&str],
+        mut values: Vec<Value>,
+    ) -> Result<u64> {
+        let width = columns.len() + 1;
+        let mut changed = 0;
+        let set: Vec<String> = columns
+            .iter()
+            .enumerate()
+            .map(|(index, column)| format!("{column} = given.column{}", index + 2))
+            .collect();
+        while !values.is_empty() {
+            let rows = values.len() / width;
+            let mut take = 1;
+            while take * 4 <= rows && take < 256 {
+                take *= 4;
+            }
+            let rest = values.split_off(take * width);
+            let sql = format!(
+                "update {table} set {} from (values {}) as given where {table}.id = given.column1",
+                set.join(", "),
+                placeholders(take, width)
+            );
+            changed += self.execute(&sql, values).await?;
+            values = rest;
+        }
+        Ok(changed)
+    }
+
+    /// Makes everything since [`Db::begin`] durable: it is on disk when this returns.
+    pub async fn commit(self) -> Result<()> {
+        self.inner.commit().await?;
+        Ok(())
+    }
+}
+
+/// `($1, $2), ($3, $4)` for two rows of two.
+#[must_use]
+pub fn placeholders(rows: usize, width: usize) -> String {
+    use std::fmt::Write;
+    let mut text = String::with_capacity(rows * width * 6);
+    for row in 0..rows {
+        text.push_str(if row == 0 { "(" } else { ", (" });
+        for column in 0..width {
+            let comma = if column == 0 { "" } else { ", " };
+            let _ = write!(text, "{comma}${}", row * width + column + 1);
+        }
+        text.push(')');
+    }
+    text
+}
+
+/// A list for `in (…)` beginning at `$first`, padded to a power of four with its last value, so
+/// that a handful of prepared statements serve every length.
+#[must_use]
+pub fn in_list(first: usize, mut values: Vec<Value>) -> (String, Vec<Value>) {
+    use std::fmt::Write;
+    let mut size = 1;
+    while size < values.len() {
+        size *= 4;
+    }
+    if let Some(last) = values.last().cloned() {
+        values.resize(size, last);
+    }
+    let mut text = String::with_capacity(size * 6 + 2);
+    text.push('(');
+    for index in 0..values.len() {
+        let comma = if index == 0 { "" } else { ", " };
+        let _ = write!(text, "{comma}${}", first + index);
+    }
+    text.push(')');
+    (text, values)
+}
+
+async fn query(
+    connection: &impl ConnectionTrait,
+    engine: Engine,
+    sql: &str,
+    values: Vec<Value>,
+) -> Result<Vec<QueryResult>> {
+    let statement = Statement::from_sql_and_values(engine.backend(), sql, values);
+    Ok(connection.query_all_raw(statement).await?)
+}
+
+/// Reads a column by its place in the row.
+pub fn column<T: sea_orm::TryGetable>(row: &QueryResult, index: usize) -> Result<T> {
+    row.try_get_by_index(index).map_err(Error::from)
+}

@@ -1,0 +1,211 @@
+//! The demo: a provider, two customers and some sixty incidents in every state that can be
+//! reached, made by pushing alerts of ten products through the real intake and working them with
+//! the real verbs. No row is written here. All names are invented.
+
+mod story;
+
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use crate::actor::Actor;
+use crate::alert::intake::Intake;
+use crate::app::App;
+use crate::db::column;
+use crate::demo::story::Story;
+use crate::error::{Error, Result};
+use crate::id::IncidentId;
+use crate::incident::{self, model::Patch};
+use crate::permission::Permission;
+use crate::tenant::caller::{Caller, Reach};
+use crate::tenant::{self, Credentials, ExpertAccess, Side, Tenant};
+use crate::word::{Classification, Determination, IncidentStatus};
+
+/// Who can sign in to the demo, shown once when it is made.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Access {
+    /// The provider's expert application.
+    pub experts: Credentials,
+    /// Each customer's name and its application.
+    pub customers: Vec<(String, Credentials)>,
+    /// The link with which the provider's administrator sets up sign-in.
+    pub setup_url: String,
+}
+
+/// Stories told per customer; each becomes one incident, a few are merged.
+const STORIES: usize = 33;
+
+/// Fills an empty store; `None` when there is a provider already.
+pub async fn fill(app: &App) -> Result<Option<Access>> {
+    if tenant::provider(app).await?.is_some() {
+        return Ok(None);
+    }
+    let (_, setup_url) =
+        tenant::init(app, "Fjordwatch Security", "lead@fjordwatch.example").await?;
+    let experts = tenant::add_app(
+        app,
+        Side::Provider,
+        "Fjordwatch workbench",
+        &[Permission::Experts, Permission::AuditRead],
+    )
+    .await?;
+    let intake = Intake::start(app);
+    let mut customers = Vec::new();
+    let mut tenants = Vec::new();
+    for (name, domain, access) in [
+        ("Alder Freight", "alderfreight.example", ExpertAccess::Operator),
+        ("Norrland Dental", "norrlanddental.example", ExpertAccess::Reader),
+    ] {
+        let tenant = tenant::add(app, name, access).await?;
+        let credentials = tenant::add_app(
+            app,
+            Side::Tenant(&tenant.id),
+            &format!("{name} SIEM"),
+            &[
+                Permission::IncidentReadWrite,
+                Permission::AlertReadWrite,
+                Permission::AlertIngest,
+                Permission::AuditRead,
+            ],
+        )
+        .await?;
+        push(app, &intake, &tenant, domain).await?;
+        customers.push((name.to_owned(), credentials));
+        tenants.push(tenant);
+    }
+    crate::worker::settle(app).await?;
+    let reach = Reach::Granted(tenants.iter().map(|tenant| tenant.no).collect::<Arc<[_]>>());
+    for tenant in &tenants {
+        work(app, tenant, &reach).await?;
+    }
+    Ok(Some(Access { experts, customers, setup_url }))
+}
+
+async fn push(app: &App, intake: &Intake, tenant: &Tenant, domain: &str) -> Result<()> {
+    let now = app.clock.now();
+    for number in 0..STORIES {
+        let story = Story::new(number, domain, now);
+        for (format, record) in story.records() {
+            let outcome = intake
+                .accept(
+                    app,
+                    tenant.no,
+                    Actor::integration(story.product()),
+                    format,
+                    record.into(),
+                )
+                .await?;
+            if outcome.accepted == 0 {
+                return Err(Error::Internal(format!(
+                    "a demo record was not accepted: {:?}",
+                    outcome.errors
+                )));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Works a share of the incidents, as experts and the customer would.
+async fn work(app: &App, tenant: &Tenant, reach: &Reach) -> Result<()> {
+    let expert = Caller::local("Signe Holm", reach.clone(), &[Permission::Experts]);
+    let customer = Caller::local(
+        "Operations desk",
+        Reach::Tenant(tenant.no),
+        &[Permission::IncidentReadWrite],
+    );
+    let rows = app
+        .db
+        .query(
+            "select id, owner from incident where tenant_no = $1 and status = $2 order by id",
+            vec![tenant.no.0.into(), i64::from(IncidentStatus::Active.code()).into()],
+        )
+        .await?;
+    let mut queued = Vec::new();
+    let mut left_out = Vec::new();
+    for row in rows {
+        let id = IncidentId(column(&row, 0)?);
+        match column::<Option<String>>(&row, 1)? {
+            Some(_) => queued.push(id),
+            None => left_out.push(id),
+        }
+    }
+    for (place, id) in queued.iter().enumerate() {
+        match place % 7 {
+            0 | 1 => {
+                incident::start(app, &expert, *id).await?;
+                let texts = vec![
+                    "Reading the device timeline; first contact looks like the mail of that \
+                     morning."
+                        .to_owned(),
+                ];
+                incident::comment(app, &expert, *id, texts).await?;
+            }
+            2 => {
+                incident::start(app, &expert, *id).await?;
+                incident::conclude(
+                    app,
+                    &expert,
+                    *id,
+                    Classification::FalsePositive,
+                    Determination::NotMalicious,
+                    "The tool belongs to the deployment system and is signed by its maker. No \
+                     other sign of compromise on the device in the week around it."
+                        .to_owned(),
+                )
+                .await?;
+            }
+            3 => {
+                incident::start(app, &expert, *id).await?;
+                incident::conclude(
+                    app,
+                    &expert,
+                    *id,
+                    Classification::InformationalExpectedActivity,
+                    Determination::SecurityTesting,
+                    "The customer's announced penetration test; source and hours match the notice."
+                        .to_owned(),
+                )
+                .await?;
+            }
+            4 => {
+                incident::start(app, &expert, *id).await?;
+                let patch = Patch {
+                    classification: Some(Classification::TruePositive),
+                    determination: Some(Determination::CompromisedAccount),
+                    status: Some(IncidentStatus::Resolved),
+                    resolving_comment: Some(
+                        "Sessions revoked and password changed by the customer.".to_owned(),
+                    ),
+                    ..Patch::default()
+                };
+                incident::change(app, &expert, *id, patch).await?;
+            }
+            _ => {}
+        }
+    }
+    if let [.., second, first] = queued.as_slice() {
+        incident::merge(app, &expert, vec![*first, *second], Some("Same intruder.".to_owned()))
+            .await?;
+    }
+    for (place, id) in left_out.iter().enumerate() {
+        let patch = match place % 3 {
+            0 => Patch {
+                assigned_to: Some("it-desk@customer.example".to_owned()),
+                custom_tags: Some(vec!["Reviewed weekly".to_owned()]),
+                ..Patch::default()
+            },
+            1 => Patch {
+                status: Some(IncidentStatus::Resolved),
+                classification: Some(Classification::InformationalExpectedActivity),
+                determination: Some(Determination::ConfirmedActivity),
+                resolving_comment: Some("Known to us.".to_owned()),
+                ..Patch::default()
+            },
+            _ => continue,
+        };
+        incident::change(app, &customer, *id, patch).await?;
+    }
+    Ok(())
+}

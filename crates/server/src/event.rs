@@ -1,0 +1,176 @@
+//! Every fact that can happen, one closed list.
+//!
+//! One event row serves every reader: the incident's activity log, the audit tree, the live stream
+//! and whatever follows (`journey`). State tables stay the truth; an event carries ids and what
+//! changed, not copies.
+
+use serde_json::{Value, json};
+
+use crate::actor::Actor;
+use crate::clock::Timestamp;
+use crate::id::{AlertId, IncidentId};
+
+/// A fact, who caused it, and when.
+#[derive(Clone, Debug)]
+pub struct Event {
+    /// When it happened.
+    pub at: Timestamp,
+    /// Who caused it.
+    pub actor: Actor,
+    /// What happened.
+    pub fact: Fact,
+}
+
+/// One changed member of an incident or alert, with its values before and after.
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+pub struct Change {
+    /// The contract spelling of the member.
+    pub field: &'static str,
+    /// The value before; null when there was none.
+    pub before: Value,
+    /// The value after; null when there is none.
+    pub after: Value,
+}
+
+/// What happened.
+#[derive(Clone, Debug)]
+pub enum Fact {
+    /// An alert is on disk for the first time (INC-23).
+    AlertReceived { alert: AlertId, source: String, provider_alert_id: Option<String> },
+    /// The source sent newer content for a known alert; the former is kept as a version.
+    AlertUpdated { alert: AlertId, incident: Option<IncidentId>, version: i64 },
+    /// Somebody changed members of an alert.
+    AlertChanged { alert: AlertId, incident: Option<IncidentId>, changes: Vec<Change> },
+    /// Somebody commented on an alert.
+    AlertCommented { alert: AlertId, incident: Option<IncidentId>, comment: i64 },
+    /// Correlation opened an incident for these alerts (T1).
+    IncidentOpened { incident: IncidentId, alerts: Vec<AlertId> },
+    /// Correlation added these alerts.
+    IncidentGrew { incident: IncidentId, alerts: Vec<AlertId> },
+    /// `source` became part of `target` (INC-16, T8).
+    IncidentMerged { source: IncidentId, target: IncidentId, because: String },
+    /// Alerts left `source` for `target` (INC-17).
+    AlertsMoved { source: IncidentId, target: IncidentId, alerts: Vec<AlertId>, because: String },
+    /// In scope: queued for the experts (T2).
+    IncidentQueued { incident: IncidentId, score: i64 },
+    /// Out of scope, and why (TRI-2).
+    IncidentLeftOut { incident: IncidentId, reason: String, sentence: String },
+    /// An expert took it up (T3).
+    IncidentStarted { incident: IncidentId, changes: Vec<Change> },
+    /// An expert concluded it as no threat (T4).
+    IncidentConcluded { incident: IncidentId, changes: Vec<Change> },
+    /// Somebody changed members of the incident.
+    IncidentChanged { incident: IncidentId, changes: Vec<Change> },
+    /// Somebody commented on the incident.
+    IncidentCommented { incident: IncidentId, comment: i64, text: String },
+    /// A customer exists.
+    TenantAdded { name: String },
+    /// An application may sign in.
+    AppAdded { client_id: String, name: String, permissions: Vec<String> },
+    /// A person was invited.
+    PersonAdded { person: String, email: String, role: String },
+}
+
+impl Fact {
+    /// The word of this kind of fact: subject first, past tense.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::AlertReceived { .. } => "alert.received",
+            Self::AlertUpdated { .. } => "alert.updated",
+            Self::AlertChanged { .. } => "alert.changed",
+            Self::AlertCommented { .. } => "alert.commented",
+            Self::IncidentOpened { .. } => "incident.opened",
+            Self::IncidentGrew { .. } => "incident.grew",
+            Self::IncidentMerged { .. } => "incident.merged",
+            Self::AlertsMoved { .. } => "alert.moved",
+            Self::IncidentQueued { .. } => "incident.queued",
+            Self::IncidentLeftOut { .. } => "incident.leftOut",
+            Self::IncidentStarted { .. } => "incident.started",
+            Self::IncidentConcluded { .. } => "incident.concluded",
+            Self::IncidentChanged { .. } => "incident.changed",
+            Self::IncidentCommented { .. } => "incident.commented",
+            Self::TenantAdded { .. } => "tenant.added",
+            Self::AppAdded { .. } => "app.added",
+            Self::PersonAdded { .. } => "person.added",
+        }
+    }
+
+    /// The incident it belongs to, for that incident's activity log.
+    #[must_use]
+    pub fn incident(&self) -> Option<IncidentId> {
+        match self {
+            Self::AlertUpdated { incident, .. }
+            | Self::AlertChanged { incident, .. }
+            | Self::AlertCommented { incident, .. } => *incident,
+            Self::IncidentOpened { incident, .. }
+            | Self::IncidentGrew { incident, .. }
+            | Self::IncidentQueued { incident, .. }
+            | Self::IncidentLeftOut { incident, .. }
+            | Self::IncidentStarted { incident, .. }
+            | Self::IncidentConcluded { incident, .. }
+            | Self::IncidentChanged { incident, .. }
+            | Self::IncidentCommented { incident, .. } => Some(*incident),
+            // The log of the target tells it; the source's own log ends with its redirection.
+            Self::IncidentMerged { target, .. } | Self::AlertsMoved { target, .. } => Some(*target),
+            Self::AlertReceived { .. }
+            | Self::TenantAdded { .. }
+            | Self::AppAdded { .. }
+            | Self::PersonAdded { .. } => None,
+        }
+    }
+
+    /// The alert it is about, when it is about one.
+    #[must_use]
+    pub fn alert(&self) -> Option<AlertId> {
+        match self {
+            Self::AlertReceived { alert, .. }
+            | Self::AlertUpdated { alert, .. }
+            | Self::AlertChanged { alert, .. }
+            | Self::AlertCommented { alert, .. } => Some(*alert),
+            _ => None,
+        }
+    }
+
+    /// The rest of the fact, as the activity log, the stream and the audit leaf carry it.
+    #[must_use]
+    pub fn body(&self) -> Value {
+        match self {
+            Self::AlertReceived { source, provider_alert_id, .. } => {
+                json!({ "source": source, "providerAlertId": provider_alert_id })
+            }
+            Self::AlertUpdated { version, .. } => json!({ "version": version }),
+            Self::AlertChanged { changes, .. }
+            | Self::IncidentStarted { changes, .. }
+            | Self::IncidentConcluded { changes, .. }
+            | Self::IncidentChanged { changes, .. } => json!({ "changes": changes }),
+            Self::AlertCommented { comment, .. } => json!({ "commentId": comment }),
+            Self::IncidentOpened { alerts, .. } | Self::IncidentGrew { alerts, .. } => {
+                json!({ "alertIds": alerts })
+            }
+            Self::IncidentMerged { source, target, because } => {
+                json!({ "sourceIncidentId": source, "targetIncidentId": target, "because": because })
+            }
+            Self::AlertsMoved { source, target, alerts, because } => json!({
+                "sourceIncidentId": source,
+                "targetIncidentId": target,
+                "alertIds": alerts,
+                "because": because,
+            }),
+            Self::IncidentQueued { score, .. } => json!({ "priorityScore": score }),
+            Self::IncidentLeftOut { reason, sentence, .. } => {
+                json!({ "reason": reason, "sentence": sentence })
+            }
+            Self::IncidentCommented { comment, text, .. } => {
+                json!({ "commentId": comment, "comment": text })
+            }
+            Self::TenantAdded { name } => json!({ "name": name }),
+            Self::AppAdded { client_id, name, permissions } => {
+                json!({ "clientId": client_id, "name": name, "permissions": permissions })
+            }
+            Self::PersonAdded { person, email, role } => {
+                json!({ "personId": person, "email": email, "role": role })
+            }
+        }
+    }
+}

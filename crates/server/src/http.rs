@@ -1,0 +1,375 @@
+//! What every HTTP answer has in common: who asks, what a refusal looks like, what a body may be.
+//!
+//! Every failure is the Graph error body `{"error":{"code","message","innerError"}}` with the ids of
+//! the request; an error of ours is logged in full and answered with a generic sentence. Invariant:
+//! nothing is read from a caller before it has shown a token, and no body grows beyond its limit.
+//! Not here: which requests there are (see `graph`, `api`, `router`).
+
+pub mod body;
+pub mod limit;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, OnceLock};
+
+use axum::extract::{FromRequestParts, Request};
+use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, HOST, RETRY_AFTER, WWW_AUTHENTICATE};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri};
+use axum::response::{IntoResponse, Response};
+use serde_json::{Value, json};
+
+use crate::alert::intake::Intake;
+use crate::app::App;
+use crate::clock::Timestamp;
+use crate::error::Error;
+use crate::graph::odata::BadQuery;
+use crate::graph::page::Crawls;
+use crate::http::body::Budget;
+use crate::http::limit::{Class, Limiter};
+use crate::id::TenantNo;
+use crate::tenant::caller::{Caller, Callers};
+
+/// Everything a handler needs. Cheap to clone.
+#[derive(Clone)]
+pub struct Site {
+    /// The process.
+    pub app: App,
+    /// Tokens and applications.
+    pub callers: Arc<Callers>,
+    /// The way to the committing task.
+    pub intake: Intake,
+    /// Requests made lately by each application.
+    pub limiter: Arc<Limiter>,
+    /// Bytes of request bodies held in memory.
+    pub bodies: Budget,
+    /// Where crawls with `$skip` are.
+    pub crawls: Arc<Crawls>,
+    /// Tenants that always want every enumeration member by name, as last seen.
+    spelling: Arc<Mutex<HashMap<TenantNo, (Timestamp, bool)>>>,
+}
+
+impl Site {
+    /// Puts the parts together.
+    #[must_use]
+    pub fn new(app: App, callers: Arc<Callers>, intake: Intake) -> Self {
+        let bodies = Budget::new(app.config.intake.body_bytes.saturating_mul(4));
+        Self {
+            app,
+            callers,
+            intake,
+            limiter: Arc::default(),
+            bodies,
+            crawls: Arc::default(),
+            spelling: Arc::default(),
+        }
+    }
+
+    /// Whether a tenant asked (`alwaysSpellStatus`) that members after the sentinel are always
+    /// named (graph-api rule 1). A change takes effect within five seconds.
+    pub async fn always_spells(&self, tenant: TenantNo) -> crate::error::Result<bool> {
+        let now = self.app.clock.now();
+        let known = self.spelling.lock().ok().and_then(|known| known.get(&tenant).copied());
+        if let Some((at, spells)) = known
+            && (0..5_000_000).contains(&(now.micros() - at.micros()))
+        {
+            return Ok(spells);
+        }
+        let row = self
+            .app
+            .db
+            .query_one("select settings from tenant where no = $1", vec![tenant.0.into()])
+            .await?;
+        let settings: String = match row {
+            Some(row) => crate::db::column(&row, 0)?,
+            None => String::new(),
+        };
+        let settings: Value = serde_json::from_str(&settings).unwrap_or_default();
+        let spells = settings.get("alwaysSpellStatus").and_then(Value::as_bool).unwrap_or(false);
+        if let Ok(mut known) = self.spelling.lock() {
+            known.insert(tenant, (now, spells));
+        }
+        Ok(spells)
+    }
+}
+
+/// One request on its way through; reachable from everything that answers it.
+pub struct Exchange {
+    /// The id we gave it.
+    pub id: String,
+    /// The id the client gave it.
+    pub client_id: Option<String>,
+    /// When it came.
+    pub at: Timestamp,
+    /// The application that asked, once known.
+    pub asked_by: OnceLock<String>,
+}
+
+tokio::task_local! {
+    /// The request this task answers.
+    pub static EXCHANGE: Arc<Exchange>;
+}
+
+/// What handlers return when they cannot do what was asked.
+pub type Answer = Result<Response, Failure>;
+
+/// A refusal as it goes over the wire.
+#[derive(Debug)]
+pub struct Failure {
+    /// The status.
+    pub status: StatusCode,
+    /// The word clients match on.
+    pub code: &'static str,
+    /// What is wrong, for people.
+    pub message: String,
+    /// Whole seconds after which to try again.
+    pub retry_after_s: Option<u32>,
+}
+
+impl Failure {
+    /// A refusal with the usual code of its status.
+    pub fn new(status: StatusCode, message: impl Into<String>) -> Self {
+        let code = match status {
+            StatusCode::BAD_REQUEST => "BadRequest",
+            StatusCode::UNAUTHORIZED => "InvalidAuthenticationToken",
+            StatusCode::FORBIDDEN => "Authorization_RequestDenied",
+            StatusCode::NOT_FOUND => "NotFound",
+            StatusCode::METHOD_NOT_ALLOWED => "MethodNotAllowed",
+            StatusCode::CONFLICT => "Conflict",
+            StatusCode::PAYLOAD_TOO_LARGE => "RequestEntityTooLarge",
+            StatusCode::UNSUPPORTED_MEDIA_TYPE => "UnsupportedMediaType",
+            StatusCode::TOO_MANY_REQUESTS => "TooManyRequests",
+            StatusCode::SERVICE_UNAVAILABLE => "ServiceUnavailable",
+            _ => "InternalServerError",
+        };
+        Self { status, code, message: message.into(), retry_after_s: None }
+    }
+
+    /// The request is wrong: 400.
+    pub fn bad(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, message)
+    }
+
+    /// No valid token: 401.
+    pub fn unauthorized(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::UNAUTHORIZED, message)
+    }
+
+    /// The generic answer for an error of ours.
+    #[must_use]
+    pub fn internal() -> Self {
+        Self::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "An internal error occurred; the log has it under this request id.",
+        )
+    }
+
+    /// The error body.
+    #[must_use]
+    pub fn body(&self) -> Value {
+        let inner = EXCHANGE.try_with(|exchange| {
+            json!({
+                "date": exchange.at.to_string().get(..19).unwrap_or_default(),
+                "request-id": exchange.id,
+                "client-request-id": exchange.client_id.as_ref().unwrap_or(&exchange.id),
+            })
+        });
+        json!({
+            "error": {
+                "code": self.code,
+                "message": self.message,
+                "innerError": inner.unwrap_or_default(),
+            }
+        })
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::Invalid(text) => Self::bad(text),
+            Error::NotFound(text) => Self::new(StatusCode::NOT_FOUND, text),
+            Error::Denied(text) => Self::new(StatusCode::FORBIDDEN, text),
+            Error::Conflict(text) => Self::new(StatusCode::CONFLICT, text),
+            Error::Busy { retry_after_s, own_limit, .. } => {
+                let status = if own_limit {
+                    StatusCode::TOO_MANY_REQUESTS
+                } else {
+                    StatusCode::SERVICE_UNAVAILABLE
+                };
+                Self { retry_after_s: Some(retry_after_s), ..Self::new(status, error.to_string()) }
+            }
+            Error::Internal(text) => {
+                tracing::error!("request failed: {text}");
+                Self::internal()
+            }
+        }
+    }
+}
+
+impl From<BadQuery> for Failure {
+    fn from(bad: BadQuery) -> Self {
+        Self::bad(format!("Invalid ODATA query filter: {bad}"))
+    }
+}
+
+impl IntoResponse for Failure {
+    fn into_response(self) -> Response {
+        let mut response = json_response(self.status, &self.body());
+        let headers = response.headers_mut();
+        if let Some(seconds) = self.retry_after_s {
+            headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        if self.status == StatusCode::UNAUTHORIZED {
+            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        response
+    }
+}
+
+/// An answer of this JSON.
+pub fn json_response(status: StatusCode, body: &impl serde::Serialize) -> Response {
+    match serde_json::to_vec(body) {
+        Ok(bytes) => json_bytes(status, bytes),
+        Err(error) => {
+            tracing::error!("an answer cannot be written as JSON: {error}");
+            StatusCode::INTERNAL_SERVER_ERROR.into_response()
+        }
+    }
+}
+
+/// An answer of JSON that is written already.
+pub fn json_bytes(status: StatusCode, bytes: impl Into<axum::body::Body>) -> Response {
+    let mut response = Response::new(bytes.into());
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}
+
+/// A caller whose request does not count towards the general limit.
+pub struct Unmetered(pub Caller);
+
+impl FromRequestParts<Site> for Unmetered {
+    type Rejection = Failure;
+    async fn from_request_parts(parts: &mut Parts, site: &Site) -> Result<Self, Failure> {
+        let header = parts.headers.get(AUTHORIZATION).ok_or_else(|| {
+            Failure::unauthorized("Access token is empty: send it as 'Authorization: Bearer …'.")
+        })?;
+        let header = header.to_str().unwrap_or_default();
+        let caller = site
+            .callers
+            .identify(&site.app, header)
+            .await?
+            .ok_or_else(|| Failure::unauthorized("Access token is invalid or has expired."))?;
+        let _ = EXCHANGE.try_with(|exchange| exchange.asked_by.set(caller.name.clone()));
+        Ok(Self(caller))
+    }
+}
+
+impl FromRequestParts<Site> for Caller {
+    type Rejection = Failure;
+    async fn from_request_parts(parts: &mut Parts, site: &Site) -> Result<Self, Failure> {
+        let Unmetered(caller) = Unmetered::from_request_parts(parts, site).await?;
+        site.limiter.count(&caller.client_id, Class::General, &site.app)?;
+        Ok(caller)
+    }
+}
+
+/// Put into a request's extensions by a listener that speaks TLS.
+#[derive(Clone, Copy, Debug)]
+pub struct Tls;
+
+/// The address this very client reached us by, without a final `/`.
+pub struct Base(pub String);
+
+impl FromRequestParts<Site> for Base {
+    type Rejection = std::convert::Infallible;
+    async fn from_request_parts(
+        parts: &mut Parts,
+        site: &Site,
+    ) -> Result<Self, std::convert::Infallible> {
+        let public = site.app.config.public_url.as_deref().map(|url| url.trim_end_matches('/'));
+        let tls = parts.extensions.get::<Tls>().is_some()
+            || public.is_some_and(|url| url.starts_with("https://"));
+        let scheme = if tls { "https" } else { "http" };
+        Ok(Self(match (authority(&parts.headers, &parts.uri), public) {
+            (Some(host), _) => format!("{scheme}://{host}"),
+            (None, Some(url)) => url.to_owned(),
+            (None, None) => format!("{scheme}://{}", site.app.config.listen),
+        }))
+    }
+}
+
+impl Base {
+    /// The address people use for links to pages: the configured one, else this.
+    #[must_use]
+    pub fn web<'a>(&'a self, app: &'a App) -> &'a str {
+        app.config.public_url.as_deref().map_or(&self.0, |url| url.trim_end_matches('/'))
+    }
+}
+
+/// The host a request names, when it is spelt like one.
+fn authority(headers: &HeaderMap, uri: &Uri) -> Option<String> {
+    let named = headers.get(HOST).and_then(|host| host.to_str().ok());
+    let host = named.or_else(|| uri.authority().map(axum::http::uri::Authority::as_str))?;
+    let sound = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | ':' | '[' | ']' | '_');
+    (!host.is_empty() && host.len() <= 255 && host.chars().all(sound)).then(|| host.to_owned())
+}
+
+/// What a client prefers (RFC 7240).
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Prefer {
+    /// Members after the sentinel by name (INC-3).
+    pub unknown_members: bool,
+    /// The page size, when `$top` is absent.
+    pub page: Option<u64>,
+}
+
+impl Prefer {
+    /// Reads the `Prefer` headers.
+    #[must_use]
+    pub fn read(headers: &HeaderMap) -> Self {
+        let mut prefer = Self::default();
+        let all = headers.get_all("prefer").iter().filter_map(|value| value.to_str().ok());
+        for item in all.flat_map(|value| value.split(',')) {
+            let (name, value) = item.split_once('=').unwrap_or((item, ""));
+            match name.trim().to_ascii_lowercase().as_str() {
+                "include-unknown-enum-members" => prefer.unknown_members = true,
+                "odata.maxpagesize" | "maxpagesize" => {
+                    prefer.page = value.trim().trim_matches('"').parse().ok();
+                }
+                _ => {}
+            }
+        }
+        prefer
+    }
+
+    /// Says in an answer which preferences were followed.
+    #[must_use]
+    pub fn applied(self, mut response: Response) -> Response {
+        if self.unknown_members {
+            response.headers_mut().insert(
+                "preference-applied",
+                HeaderValue::from_static("include-unknown-enum-members"),
+            );
+        }
+        response
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for Prefer {
+    type Rejection = std::convert::Infallible;
+    async fn from_request_parts(
+        parts: &mut Parts,
+        _: &S,
+    ) -> Result<Self, std::convert::Infallible> {
+        Ok(Self::read(&parts.headers))
+    }
+}
+
+/// A client's own id for its request, when it is one we can give back.
+#[must_use]
+pub fn client_request_id(request: &Request) -> Option<String> {
+    let id = request.headers().get("client-request-id")?.to_str().ok()?;
+    let sound = id.len() <= 128 && id.bytes().all(|b| b.is_ascii_graphic());
+    (sound && !id.is_empty()).then(|| id.to_owned())
+}

@@ -1,0 +1,289 @@
+//! Incidents: alerts that belong together, and the work on them from *Active* to *Resolved*.
+//!
+//! The states and what may follow what are in `model`; why alerts belong together is decided by
+//! `correlation` and carried out by `correlate`. Every verb here takes the tenant's ledger, reads
+//! the incident, lets the model decide, writes, and records what changed, in one transaction.
+//!
+//! Invariants: every alert is in exactly one incident once correlated (INC-17); a resolved
+//! incident never reopens by itself (INC-15); a redirected one keeps answering with where it went.
+//! Not here: which incidents are in scope and how urgent they are (see `triage`).
+
+pub mod correlate;
+pub mod correlation;
+pub mod entity;
+pub mod facts;
+pub mod model;
+pub mod name;
+mod regroup;
+mod store;
+pub mod view;
+
+pub use regroup::{create, merge, move_alerts};
+pub use store::{COLUMNS, FROM, WIDTH};
+
+use sea_orm::Value as Sql;
+
+use crate::app::App;
+use crate::clock::Timestamp;
+use crate::db::column;
+use crate::error::{Error, Result};
+use crate::event::{Change, Fact};
+use crate::id::{IncidentId, TenantNo};
+use crate::incident::facts::Facts;
+use crate::incident::model::{AlertCascade, Finding, OwnerCascade, Patch, Refusal, Step};
+use crate::tenant::caller::{Caller, Reach};
+use crate::tx::Tx;
+use crate::word::{AlertStatus, Classification, Determination};
+
+/// A stored incident.
+#[derive(Clone, Debug)]
+pub struct Incident {
+    /// Its id.
+    pub id: IncidentId,
+    /// Whose it is.
+    pub tenant: TenantNo,
+    /// Its state and members.
+    pub model: model::Incident,
+    /// What its priority is made of: a JSON array.
+    pub priority_factors: String,
+    /// What its alerts say, added up.
+    pub facts: Facts,
+    /// How many alerts it has.
+    pub alert_count: i64,
+    /// The earliest activity of its alerts.
+    pub first_activity: Timestamp,
+    /// The latest activity of its alerts.
+    pub last_activity: Timestamp,
+    /// How many runs it has: a bound on its entities.
+    pub run_count: i64,
+    /// Since when a human decides which alerts it has; it then never merges or splits by itself.
+    pub pinned: Option<Timestamp>,
+}
+
+/// The incident of an id, when it is within reach.
+///
+/// # Errors
+/// `NotFound`, in the same words for an unknown and for a foreign id.
+pub async fn find(app: &App, reach: &Reach, id: IncidentId) -> Result<Incident> {
+    let row = app
+        .db
+        .query_one(
+            &format!("select {COLUMNS} from {FROM} where incident.id = $1"),
+            vec![id.0.into()],
+        )
+        .await?;
+    let incident = row.as_ref().map(Incident::from_row).transpose()?;
+    incident.filter(|incident| reach.includes(incident.tenant)).ok_or_else(|| unknown(id))
+}
+
+/// Changes members of an incident: all that the patch names, or none (INC-4, INC-8, INC-10).
+pub async fn change(app: &App, caller: &Caller, id: IncidentId, patch: Patch) -> Result<()> {
+    step(app, caller, id, |incident, actor, at| incident.update(&patch, actor, at), |id, changes| {
+        Fact::IncidentChanged { incident: id, changes }
+    })
+    .await
+}
+
+/// Adds comments to an incident's history.
+pub async fn comment(
+    app: &App,
+    caller: &Caller,
+    id: IncidentId,
+    texts: Vec<String>,
+) -> Result<()> {
+    let mut tx = begin(app, caller, id).await?;
+    for text in texts {
+        let incident = one(&tx, id).await?;
+        let step = incident
+            .model
+            .clone()
+            .comment(&text, tx.actor(), tx.now())
+            .map_err(refused)?;
+        apply(&mut tx, &incident, step, |id, changes| Fact::IncidentChanged {
+            incident: id,
+            changes,
+        })
+        .await?;
+    }
+    tx.commit().await
+}
+
+/// An expert takes an incident up (T3).
+pub async fn start(app: &App, caller: &Caller, id: IncidentId) -> Result<()> {
+    step(app, caller, id, |incident, actor, at| incident.start(actor, at), |id, changes| {
+        Fact::IncidentStarted { incident: id, changes }
+    })
+    .await
+}
+
+/// An expert concludes that an incident is no threat (T4).
+pub async fn conclude(
+    app: &App,
+    caller: &Caller,
+    id: IncidentId,
+    classification: Classification,
+    determination: Determination,
+    summary: String,
+) -> Result<()> {
+    let finding = Finding { classification, determination, summary };
+    step(
+        app,
+        caller,
+        id,
+        |incident, actor, at| incident.conclude(&finding, 0, actor, at),
+        |id, changes| Fact::IncidentConcluded { incident: id, changes },
+    )
+    .await
+}
+
+async fn step(
+    app: &App,
+    caller: &Caller,
+    id: IncidentId,
+    decide: impl FnOnce(
+        model::Incident,
+        &crate::actor::Actor,
+        Timestamp,
+    ) -> std::result::Result<Step, Refusal>,
+    fact: impl FnOnce(IncidentId, Vec<Change>) -> Fact,
+) -> Result<()> {
+    let mut tx = begin(app, caller, id).await?;
+    let incident = one(&tx, id).await?;
+    let step = decide(incident.model.clone(), tx.actor(), tx.now()).map_err(refused)?;
+    apply(&mut tx, &incident, step, fact).await?;
+    tx.commit().await
+}
+
+/// Begins a change in the tenant of an incident within the caller's reach.
+async fn begin(app: &App, caller: &Caller, id: IncidentId) -> Result<Tx> {
+    let row = app
+        .db
+        .query_one("select tenant_no from incident where id = $1", vec![id.0.into()])
+        .await?;
+    let tenant = row.map(|row| column(&row, 0)).transpose()?.map(TenantNo);
+    let tenant = tenant
+        .filter(|tenant| caller.reach.includes(*tenant))
+        .ok_or_else(|| unknown(id))?;
+    Tx::begin(app, tenant, caller.actor()).await
+}
+
+async fn one(tx: &Tx, id: IncidentId) -> Result<Incident> {
+    store::load(tx, tx.tenant(), &[id]).await?.remove(&id).ok_or_else(|| unknown(id))
+}
+
+/// Writes what a transition gave back, and records it.
+async fn apply(
+    tx: &mut Tx,
+    before: &Incident,
+    step: Step,
+    fact: impl FnOnce(IncidentId, Vec<Change>) -> Fact,
+) -> Result<()> {
+    if !step.changed() {
+        return Ok(());
+    }
+    let mut after = before.clone();
+    after.model = step.incident;
+    after.model.updated = tx.next_update();
+    store::save(tx, &[&after]).await?;
+    store::save_tags(tx, after.id, Some(&before.model), &after.model).await?;
+    if let Some(cascade) = &step.cascade {
+        cascade_to_alerts(tx, after.id, cascade).await?;
+    }
+    if !step.changes.is_empty() {
+        tx.record(fact(after.id, step.changes));
+    }
+    for comment in step.comments {
+        let id = add_comment(tx, Some(after.id), None, &comment.text).await?;
+        tx.record(Fact::IncidentCommented { incident: after.id, comment: id, text: comment.text });
+    }
+    Ok(())
+}
+
+/// Writes a comment row and gives its id.
+pub(crate) async fn add_comment(
+    tx: &Tx,
+    incident: Option<IncidentId>,
+    alert: Option<crate::id::AlertId>,
+    text: &str,
+) -> Result<i64> {
+    let id = tx.next_id("comment").await?;
+    tx.execute(
+        "insert into comment (id, tenant_no, incident_id, alert_id, text, created_by, created_at) \
+         values ($1, $2, $3, $4, $5, $6, $7)",
+        vec![
+            id.into(),
+            tx.tenant().0.into(),
+            incident.map(|id| id.0).into(),
+            alert.map(|id| id.0).into(),
+            text.into(),
+            tx.actor().name.clone().into(),
+            tx.now().micros().into(),
+        ],
+    )
+    .await?;
+    Ok(id)
+}
+
+/// Owner and resolution reach the incident's alerts (INC-10).
+async fn cascade_to_alerts(tx: &mut Tx, id: IncidentId, cascade: &AlertCascade) -> Result<()> {
+    let resolved = i64::from(AlertStatus::Resolved.code());
+    let rows = tx
+        .query("select id, status from alert where incident_id = $1 order by id", vec![id.0.into()])
+        .await?;
+    let mut updated: Vec<Sql> = Vec::with_capacity(rows.len() * 2);
+    for row in &rows {
+        let alert: i64 = column(row, 0)?;
+        let open = column::<i64>(row, 1)? != resolved;
+        if open || cascade.owner != OwnerCascade::Keep {
+            updated.extend([alert.into(), tx.next_update().micros().into()]);
+        }
+    }
+    if let OwnerCascade::Set(owner) = &cascade.owner {
+        tx.execute(
+            "update alert set assigned_to = $2 where incident_id = $1",
+            vec![id.0.into(), owner.clone().into()],
+        )
+        .await?;
+    }
+    if let Some(verdict) = cascade.verdict {
+        tx.execute(
+            "update alert set classification = $2, determination = $3 \
+             where incident_id = $1 and status <> $4",
+            vec![
+                id.0.into(),
+                i64::from(verdict.classification().code()).into(),
+                i64::from(verdict.determination().code()).into(),
+                resolved.into(),
+            ],
+        )
+        .await?;
+    }
+    if let Some(status) = cascade.status {
+        tx.execute(
+            "update alert set status = $2, resolved_at = $3 \
+             where incident_id = $1 and status <> $4",
+            vec![
+                id.0.into(),
+                i64::from(status.code()).into(),
+                tx.now().micros().into(),
+                resolved.into(),
+            ],
+        )
+        .await?;
+    }
+    tx.update_rows("alert", &["updated_at"], updated).await?;
+    Ok(())
+}
+
+fn unknown(id: IncidentId) -> Error {
+    Error::NotFound(format!("incident {id} does not exist"))
+}
+
+/// What a refusal of the model means to who asked.
+fn refused(refusal: Refusal) -> Error {
+    match &refusal {
+        Refusal::WrongState { .. } => Error::Conflict(refusal.to_string()),
+        Refusal::NotAllowed { .. } => Error::Denied(refusal.to_string()),
+        Refusal::Invalid { .. } => Error::Invalid(refusal.to_string()),
+    }
+}

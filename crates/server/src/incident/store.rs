@@ -1,0 +1,260 @@
+//! Rows of incidents, their tags and comments.
+
+use std::collections::BTreeMap;
+
+use sea_orm::{QueryResult, Value as Sql};
+use serde::{Deserialize, Serialize};
+
+use crate::actor::{Actor, ActorKind};
+use crate::clock::Timestamp;
+use crate::db::{Transaction, column, in_list};
+use crate::error::{Error, Result};
+use crate::id::{IncidentId, TenantNo};
+use crate::incident::Incident;
+use crate::incident::facts::Facts;
+use crate::incident::model::{self, StateParts};
+use crate::word::{Classification, Determination, Severity, Stage, Verdict};
+
+/// The columns [`Incident::from_row`] expects, in order.
+pub const COLUMNS: &str = "incident.id, incident.tenant_no, tenant.id, incident.stage, \
+    incident.state, incident.started_at, incident.owner, incident.classification, \
+    incident.determination, incident.severity, incident.severity_set_by_hand, \
+    incident.display_name, incident.name_set_by_hand, incident.description, incident.summary, \
+    incident.resolving_comment, incident.priority_score, incident.priority_factors, \
+    incident.custom_tags, incident.system_tags, incident.facts, incident.alert_count, \
+    incident.first_activity_at, incident.last_activity_at, incident.created_at, \
+    incident.updated_at, incident.last_modified_by, incident.run_count, incident.pinned_at";
+
+/// How many columns [`COLUMNS`] names.
+pub const WIDTH: usize = 29;
+
+/// Where [`COLUMNS`] come from.
+pub const FROM: &str = "incident join tenant on tenant.no = incident.tenant_no";
+
+/// The facts of a state as the row keeps them.
+#[derive(Serialize, Deserialize, Default)]
+struct StoredState {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    at: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    by: Option<(String, String)>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    to: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+}
+
+impl Incident {
+    /// An incident from a row of [`COLUMNS`].
+    pub fn from_row(row: &QueryResult) -> Result<Self> {
+        let id: i64 = column(row, 0)?;
+        let bad = |name: &str| Error::Internal(format!("incident {id}: {name} is damaged"));
+        let code = |index: usize| column::<i64>(row, index).map(|code| code as i16);
+        let at = |index: usize| column::<i64>(row, index).map(Timestamp::from_micros);
+        let text = |index: usize| column::<String>(row, index);
+        let state: StoredState =
+            serde_json::from_str(&text(4)?).map_err(|_| bad("state"))?;
+        let by = match state.by {
+            Some((kind, name)) => {
+                Some(Actor { kind: ActorKind::read(&kind).ok_or_else(|| bad("state"))?, name })
+            }
+            None => None,
+        };
+        let parts = StateParts {
+            stage: Stage::from_code(code(3)?).ok_or_else(|| bad("stage"))?,
+            at: state.at.map(Timestamp::from_micros),
+            by,
+            to: state.to,
+            reason: state.reason,
+        };
+        let classification =
+            Classification::from_code(code(7)?).ok_or_else(|| bad("classification"))?;
+        let determination =
+            Determination::from_code(code(8)?).ok_or_else(|| bad("determination"))?;
+        let tags = |index: usize, name: &str| -> Result<Vec<String>> {
+            serde_json::from_str(&text(index)?).map_err(|_| bad(name))
+        };
+        Ok(Self {
+            id: IncidentId(id),
+            tenant: TenantNo(column(row, 1)?),
+            model: model::Incident {
+                id,
+                tenant: text(2)?,
+                state: parts.state().ok_or_else(|| bad("state"))?,
+                owner: column(row, 6)?,
+                verdict: Verdict::told(classification, determination),
+                severity: Severity::from_code(code(9)?).ok_or_else(|| bad("severity"))?,
+                severity_set_by_hand: code(10)? != 0,
+                display_name: text(11)?,
+                name_set_by_hand: code(12)? != 0,
+                description: column(row, 13)?,
+                summary: column(row, 14)?,
+                resolving_comment: column(row, 15)?,
+                priority_score: column::<Option<i64>>(row, 16)?
+                    .map(|score| score.clamp(0, 100) as u8),
+                custom_tags: tags(18, "custom tags")?,
+                system_tags: tags(19, "system tags")?,
+                started: column::<Option<i64>>(row, 5)?.map(Timestamp::from_micros),
+                created: at(24)?,
+                updated: at(25)?,
+                modified_by: text(26)?,
+            },
+            priority_factors: text(17)?,
+            facts: serde_json::from_str(&text(20)?).map_err(|_| bad("facts"))?,
+            alert_count: column(row, 21)?,
+            first_activity: at(22)?,
+            last_activity: at(23)?,
+            run_count: column(row, 27)?,
+            pinned: column::<Option<i64>>(row, 28)?.map(Timestamp::from_micros),
+        })
+    }
+}
+
+/// The incidents of these ids that exist in `tenant`, by id.
+pub(super) async fn load(
+    tx: &Transaction,
+    tenant: TenantNo,
+    ids: &[IncidentId],
+) -> Result<BTreeMap<IncidentId, Incident>> {
+    let mut found = BTreeMap::new();
+    for chunk in ids.chunks(1_024) {
+        let (list, keys) = in_list(2, chunk.iter().map(|id| id.0.into()).collect());
+        let mut values: Vec<Sql> = vec![tenant.0.into()];
+        values.extend(keys);
+        let sql = format!(
+            "select {COLUMNS} from {FROM} where incident.tenant_no = $1 and incident.id in {list}"
+        );
+        for row in tx.query(&sql, values).await? {
+            let incident = Incident::from_row(&row)?;
+            found.insert(incident.id, incident);
+        }
+    }
+    Ok(found)
+}
+
+/// Writes incidents, new or known.
+pub(super) async fn save(tx: &Transaction, incidents: &[&Incident]) -> Result<()> {
+    const ROW: usize = 30;
+    let mut rows: Vec<Sql> = Vec::with_capacity(incidents.len() * ROW);
+    for incident in incidents {
+        let it = &incident.model;
+        let parts = it.state.parts();
+        let state = StoredState {
+            at: parts.at.map(Timestamp::micros),
+            by: parts.by.map(|by| (by.kind.word().to_owned(), by.name)),
+            to: parts.to,
+            reason: parts.reason,
+        };
+        let json = |value: &Vec<String>| serde_json::to_string(value).map_err(Error::internal);
+        rows.extend([
+            incident.id.0.into(),
+            incident.tenant.0.into(),
+            i64::from(it.status().code()).into(),
+            i64::from(parts.stage.code()).into(),
+            Sql::from(serde_json::to_string(&state).map_err(Error::internal)?),
+            it.started.map(Timestamp::micros).into(),
+            it.owner.clone().into(),
+            i64::from(it.verdict.classification().code()).into(),
+            i64::from(it.verdict.determination().code()).into(),
+            i64::from(it.severity.code()).into(),
+            i64::from(it.severity_set_by_hand).into(),
+            it.display_name.clone().into(),
+            i64::from(it.name_set_by_hand).into(),
+            it.description.clone().into(),
+            it.summary.clone().into(),
+            it.resolving_comment.clone().into(),
+            it.redirect_id().into(),
+            it.priority_score.map(i64::from).into(),
+            incident.priority_factors.clone().into(),
+            json(&it.custom_tags)?.into(),
+            json(&it.system_tags)?.into(),
+            serde_json::to_string(&incident.facts).map_err(Error::internal)?.into(),
+            incident.alert_count.into(),
+            incident.first_activity.micros().into(),
+            incident.last_activity.micros().into(),
+            it.created.micros().into(),
+            it.updated.micros().into(),
+            it.modified_by.clone().into(),
+            incident.run_count.into(),
+            incident.pinned.map(Timestamp::micros).into(),
+        ]);
+    }
+    tx.insert_rows(
+        "insert into incident (id, tenant_no, status, stage, state, started_at, owner, \
+         classification, determination, severity, severity_set_by_hand, display_name, \
+         name_set_by_hand, description, summary, resolving_comment, redirect_id, priority_score, \
+         priority_factors, custom_tags, system_tags, facts, alert_count, first_activity_at, \
+         last_activity_at, created_at, updated_at, last_modified_by, run_count, \
+         pinned_at)",
+        ROW,
+        "on conflict (id) do update set status = excluded.status, stage = excluded.stage, \
+         state = excluded.state, started_at = excluded.started_at, owner = excluded.owner, \
+         classification = excluded.classification, determination = excluded.determination, \
+         severity = excluded.severity, severity_set_by_hand = excluded.severity_set_by_hand, \
+         display_name = excluded.display_name, name_set_by_hand = excluded.name_set_by_hand, \
+         description = excluded.description, summary = excluded.summary, \
+         resolving_comment = excluded.resolving_comment, redirect_id = excluded.redirect_id, \
+         priority_score = excluded.priority_score, \
+         priority_factors = excluded.priority_factors, custom_tags = excluded.custom_tags, \
+         system_tags = excluded.system_tags, facts = excluded.facts, \
+         alert_count = excluded.alert_count, first_activity_at = excluded.first_activity_at, \
+         last_activity_at = excluded.last_activity_at, updated_at = excluded.updated_at, \
+         last_modified_by = excluded.last_modified_by, run_count = excluded.run_count, \
+         pinned_at = excluded.pinned_at",
+        rows,
+    )
+    .await?;
+    Ok(())
+}
+
+/// Brings the tag rows, which lists filter by, in line with an incident's tags.
+pub(super) async fn save_tags(
+    tx: &Transaction,
+    id: IncidentId,
+    before: Option<&model::Incident>,
+    after: &model::Incident,
+) -> Result<()> {
+    let none = Vec::new();
+    for (kind, old, new) in [
+        ("custom", before.map_or(&none, |it| &it.custom_tags), &after.custom_tags),
+        ("system", before.map_or(&none, |it| &it.system_tags), &after.system_tags),
+    ] {
+        for tag in old.iter().filter(|tag| !new.contains(tag)) {
+            tx.execute(
+                "delete from incident_tag where incident_id = $1 and kind = $2 and tag = $3",
+                vec![id.0.into(), kind.into(), tag.clone().into()],
+            )
+            .await?;
+        }
+        let rows: Vec<Sql> = new
+            .iter()
+            .filter(|tag| !old.contains(tag))
+            .flat_map(|tag| [id.0.into(), kind.into(), tag.clone().into()])
+            .collect();
+        tx.insert_rows(
+            "insert into incident_tag (incident_id, kind, tag)",
+            3,
+            "on conflict do nothing",
+            rows,
+        )
+        .await?;
+    }
+    Ok(())
+}
+
+/// An incident that does not exist yet.
+pub(super) fn fresh(tenant: TenantNo, model: model::Incident, facts: Facts) -> Incident {
+    let at = model.created;
+    Incident {
+        id: IncidentId(model.id),
+        tenant,
+        model,
+        priority_factors: "[]".to_owned(),
+        facts,
+        alert_count: 0,
+        first_activity: at,
+        last_activity: at,
+        run_count: 0,
+        pinned: None,
+    }
+}

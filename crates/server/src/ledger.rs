@@ -1,0 +1,155 @@
+//! The ledger of a tenant: the order in which its changes became durable.
+//!
+//! Each tenant has one ledger row. Whoever changes something of the tenant takes that row
+//! before it reads anything, and holds it until the commit is on disk. So event positions have no
+//! gaps, `lastUpdateDateTime` values are unique and increase in commit order even when several
+//! replicas write (graph-api rule 3), and every event becomes one leaf of the tenant's RFC 6962
+//! tree in the transaction of the change itself.
+
+use sea_orm::Value;
+use sha2::{Digest, Sha256};
+
+use crate::clock::Timestamp;
+use crate::db::{Transaction, column};
+use crate::error::{Error, Result};
+use crate::event::Event;
+use crate::id::TenantNo;
+use crate::merkle;
+
+/// A tenant's ledger, held until the transaction ends.
+pub struct Ledger {
+    tenant: TenantNo,
+    size: i64,
+    tree: merkle::Tree,
+    last_update: Timestamp,
+}
+
+/// What an event's leaf is made of, as stored.
+pub struct Leaf<'a> {
+    /// The tenant's number.
+    pub tenant: TenantNo,
+    /// Place in the tenant's order, from 0.
+    pub position: i64,
+    /// Microseconds since the epoch.
+    pub at: i64,
+    /// The event's word.
+    pub kind: &'a str,
+    /// The actor's part.
+    pub actor_kind: &'a str,
+    /// The actor's name.
+    pub actor: &'a str,
+    /// The incident, when there is one.
+    pub incident: Option<i64>,
+    /// The alert, when there is one.
+    pub alert: Option<i64>,
+    /// The stored body, to the byte.
+    pub body: &'a str,
+}
+
+impl Leaf<'_> {
+    /// The RFC 6962 leaf hash. Every part is preceded by its length, so that no two different
+    /// events have the same bytes.
+    #[must_use]
+    pub fn hash(&self) -> [u8; 32] {
+        let mut hash = Sha256::new();
+        hash.update([0]);
+        hash.update(b"riposte event 1");
+        for number in [
+            self.tenant.0,
+            self.position,
+            self.at,
+            self.incident.unwrap_or(-1),
+            self.alert.unwrap_or(-1),
+        ] {
+            hash.update(number.to_be_bytes());
+        }
+        for text in [self.kind, self.actor_kind, self.actor, self.body] {
+            hash.update((text.len() as u64).to_be_bytes());
+            hash.update(text);
+        }
+        hash.finalize().into()
+    }
+}
+
+impl Ledger {
+    /// Takes the tenant's ledger; others wait until this transaction ends. Transactions that take
+    /// several take them in ascending order of tenant.
+    pub async fn lock(tx: &Transaction, tenant: TenantNo) -> Result<Self> {
+        let row = tx
+            .query_one(
+                "update ledger set size = size where tenant_no = $1 \
+                 returning size, peaks, last_update",
+                vec![tenant.0.into()],
+            )
+            .await?
+            .ok_or_else(|| Error::NotFound(format!("tenant {} has no ledger", tenant.0)))?;
+        let peaks: Vec<u8> = column(&row, 1)?;
+        let tree = merkle::Tree::from_bytes(&peaks)
+            .map_err(|_| Error::Internal(format!("ledger of tenant {} is damaged", tenant.0)))?;
+        Ok(Self {
+            tenant,
+            size: column(&row, 0)?,
+            tree,
+            last_update: Timestamp::from_micros(column(&row, 2)?),
+        })
+    }
+
+    /// The next `lastUpdateDateTime` of this tenant: now, or a microsecond after the last one.
+    pub fn next_update(&mut self, now: Timestamp) -> Timestamp {
+        self.last_update = now.max(self.last_update.plus_micros(1));
+        self.last_update
+    }
+
+    /// Writes the events in their order and the ledger itself. Call it once, last before commit.
+    pub async fn append(mut self, tx: &Transaction, events: &[Event]) -> Result<i64> {
+        let mut rows: Vec<Value> = Vec::with_capacity(events.len() * 10);
+        for event in events {
+            let body = event.fact.body().to_string();
+            let leaf = Leaf {
+                tenant: self.tenant,
+                position: self.size,
+                at: event.at.micros(),
+                kind: event.fact.kind(),
+                actor_kind: event.actor.kind.word(),
+                actor: &event.actor.name,
+                incident: event.fact.incident().map(|id| id.0),
+                alert: event.fact.alert().map(|id| id.0),
+                body: &body,
+            };
+            let hash = leaf.hash();
+            self.tree.append(hash);
+            rows.extend([
+                self.tenant.0.into(),
+                self.size.into(),
+                leaf.at.into(),
+                leaf.kind.into(),
+                leaf.actor_kind.into(),
+                leaf.actor.into(),
+                leaf.incident.into(),
+                leaf.alert.into(),
+                Value::from(body),
+                hash.to_vec().into(),
+            ]);
+            self.size += 1;
+        }
+        tx.insert_rows(
+            "insert into event (tenant_no, position, at, kind, actor_kind, actor, incident_id, \
+             alert_id, body, leaf)",
+            10,
+            "",
+            rows,
+        )
+        .await?;
+        tx.execute(
+            "update ledger set size = $2, peaks = $3, last_update = $4 where tenant_no = $1",
+            vec![
+                self.tenant.0.into(),
+                self.size.into(),
+                self.tree.to_bytes().into(),
+                self.last_update.micros().into(),
+            ],
+        )
+        .await?;
+        Ok(self.size)
+    }
+}

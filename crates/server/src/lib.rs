@@ -1,0 +1,40 @@
+//! Riposte: open, self-hosted managed detection and response.
+//!
+//! The modules are in reading order, which is also the order of dependency: a module uses only
+//! those above it, and tells those below what happened through [`event`].
+
+// Floor: names of things, the store, and one change at a time.
+pub mod actor;
+pub mod clock;
+pub mod config;
+pub mod error;
+pub mod failpoint;
+pub mod id;
+pub mod merkle;
+pub mod metrics;
+pub mod permission;
+pub mod word;
+
+pub mod app;
+pub mod db;
+pub mod event;
+pub mod ledger;
+pub mod tx;
+
+// Domains.
+pub mod alert;
+pub mod audit;
+pub mod incident;
+pub mod tenant;
+pub mod triage;
+
+// Roof.
+pub mod demo;
+pub mod log;
+pub mod tls;
+pub mod worker;
+/// temporary
+pub mod cli {
+    /// temporary
+    pub fn main() -> std::process::ExitCode { std::process::ExitCode::SUCCESS }
+}

@@ -1,0 +1,392 @@
+//! Listening: connections in, requests to the router, and a clean end.
+//!
+//!   listening -SIGTERM or SIGINT-> draining -all answered, or 10 s-> stopped
+//!
+//! Draining: nothing new is accepted, requests under way are answered, event streams are ended,
+//! workers finish what they hold, the store is closed. A second signal ends the process at once;
+//! nothing that was acknowledged is lost either way, because an answer is only given for what is on
+//! disk. A connection may not hold its place without saying something: handshake, head and idle
+//! time are bounded. Not here: routes and the limits of single requests.
+
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::http::{HeaderValue, Request, Response, header};
+use futures_util::{FutureExt as _, StreamExt as _};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
+use hyper_util::service::TowerToHyperService;
+use rustls::ServerConfig;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Instant, Sleep};
+use tokio_rustls::TlsAcceptor;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tower::ServiceExt as _;
+
+use crate::app::App;
+use crate::error::{Error, Result};
+
+/// Connections open at once; more wait in the kernel's queue.
+const CONNECTIONS: usize = 4_096;
+/// The longest head of a request, in bytes; a longer one is answered with 431.
+const HEAD_BYTES: usize = 64 * 1024;
+/// How long a TLS handshake may take.
+const HANDSHAKE: Duration = Duration::from_secs(10);
+/// How long a request's head may take, and a kept connection be idle.
+const IDLE: Duration = Duration::from_secs(30);
+/// How long requests under way may go on while draining; what remains of the promised ten seconds
+/// belongs to the workers and the store.
+const DRAIN: Duration = Duration::from_secs(7);
+/// How long the workers may take to finish what they hold.
+const WORKERS: Duration = Duration::from_secs(2);
+/// How long to listen for the client's own end after ours.
+const LINGER: Duration = Duration::from_secs(1);
+
+/// Where and how to listen.
+#[derive(Clone)]
+pub struct Options {
+    /// The address; port 0 lets the machine choose.
+    pub listen: SocketAddr,
+    /// The certificate and key, or none for plain HTTP on a loopback address.
+    pub tls: Option<Arc<ServerConfig>>,
+}
+
+/// A listening address that is open but not yet served.
+pub struct Listening {
+    listener: TcpListener,
+    tls: Option<TlsAcceptor>,
+    /// The address, with the port the machine chose.
+    pub address: SocketAddr,
+}
+
+impl Listening {
+    /// The address as a client writes it.
+    #[must_use]
+    pub fn url(&self) -> String {
+        let scheme = if self.tls.is_some() { "https" } else { "http" };
+        if self.address.ip().is_unspecified() {
+            return format!("{scheme}://localhost:{}", self.address.port());
+        }
+        format!("{scheme}://{}", self.address)
+    }
+}
+
+/// Opens the listening address.
+///
+/// # Errors
+/// `Invalid` when the address could be reached from elsewhere and there is no TLS, or it cannot be
+/// opened.
+pub async fn listen(options: Options) -> Result<Listening> {
+    let Options { listen, tls } = options;
+    if tls.is_none() && !listen.ip().to_canonical().is_loopback() {
+        return Err(Error::Invalid(format!(
+            "refusing to listen at {listen} without TLS: give --tls CERT KEY or \
+             --tls-self-signed, or a loopback address"
+        )));
+    }
+    let failed = |error| Error::Invalid(format!("cannot listen at {listen}: {error}"));
+    let listener = TcpListener::bind(listen).await.map_err(failed)?;
+    let address = listener.local_addr().map_err(failed)?;
+    Ok(Listening { listener, tls: tls.map(TlsAcceptor::from), address })
+}
+
+/// Listens and serves until a signal; see the module.
+pub async fn serve(app: App, router: axum::Router, options: Options) -> Result<()> {
+    let listening = listen(options).await?;
+    run(app, router, listening).await
+}
+
+/// Serves until a signal; see the module.
+pub async fn run(app: App, router: axum::Router, listening: Listening) -> Result<()> {
+    let stop = CancellationToken::new();
+    let signals = Signals::new()?;
+    tokio::spawn(signals.wait(stop.clone()));
+    run_until(app, router, listening, stop).await
+}
+
+/// Serves until `stop`; see the module.
+pub async fn run_until(
+    app: App,
+    router: axum::Router,
+    listening: Listening,
+    stop: CancellationToken,
+) -> Result<()> {
+    tracing::info!("listening at {}", listening.url());
+    // Workers stop after the requests: what is acknowledged last is still correlated if time allows.
+    let stop_work = CancellationToken::new();
+    let workers = tokio::spawn(crate::worker::run(app.clone(), stop_work.clone()));
+    let connections = TaskTracker::new();
+    let abort = CancellationToken::new();
+    accept(&listening, &router, &connections, &stop, &abort).await;
+    drop(listening);
+    drop(router);
+    connections.close();
+    tracing::info!(connections = connections.len(), "draining");
+    if tokio::time::timeout(DRAIN, connections.wait()).await.is_err() {
+        tracing::warn!(connections = connections.len(), "gave up waiting for open requests");
+        abort.cancel();
+    }
+    stop_work.cancel();
+    match tokio::time::timeout(WORKERS, workers).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::error!("a worker ended badly: {error}"),
+        // Its transaction is rolled back, and its lease ends by itself.
+        Err(_) => tracing::warn!("gave up waiting for the workers"),
+    }
+    let closed = tokio::time::timeout(Duration::from_millis(500), app.db.clone().close()).await;
+    if let Ok(Err(error)) = closed {
+        tracing::warn!("the store did not close cleanly: {error}");
+    }
+    tracing::info!("stopped");
+    Ok(())
+}
+
+async fn accept(
+    listening: &Listening,
+    router: &axum::Router,
+    connections: &TaskTracker,
+    stop: &CancellationToken,
+    abort: &CancellationToken,
+) {
+    let places = Arc::new(Semaphore::new(CONNECTIONS));
+    loop {
+        let place = tokio::select! {
+            () = stop.cancelled() => return,
+            // The semaphore is never closed.
+            place = places.clone().acquire_owned() => match place {
+                Ok(place) => place,
+                Err(_) => return,
+            },
+        };
+        let stream = tokio::select! {
+            () = stop.cancelled() => return,
+            accepted = listening.listener.accept() => match accepted {
+                Ok((stream, _)) => stream,
+                Err(error) => {
+                    // Mostly a client that is gone already; out of file descriptors, it must not
+                    // become a busy loop.
+                    tracing::warn!("cannot accept a connection: {error}");
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                    continue;
+                }
+            },
+        };
+        let _ = stream.set_nodelay(true);
+        let served = connection(stream, listening.tls.clone(), router.clone(), stop.clone(), place);
+        let abort = abort.clone();
+        connections.spawn(async move {
+            tokio::select! {
+                () = served => {}
+                () = abort.cancelled() => {}
+            }
+        });
+    }
+}
+
+async fn connection(
+    stream: TcpStream,
+    tls: Option<TlsAcceptor>,
+    router: axum::Router,
+    stop: CancellationToken,
+    place: OwnedSemaphorePermit,
+) {
+    let stream = Lingering::new(stream);
+    match tls {
+        None => requests(stream, false, router, stop).await,
+        Some(tls) => match tokio::time::timeout(HANDSHAKE, tls.accept(stream)).await {
+            Ok(Ok(stream)) => {
+                let h2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+                requests(stream, h2, router, stop).await;
+            }
+            Ok(Err(error)) => tracing::debug!("TLS handshake failed: {error}"),
+            Err(_) => tracing::debug!("TLS handshake took too long"),
+        },
+    }
+    drop(place);
+}
+
+async fn requests<I>(io: I, h2: bool, router: axum::Router, stop: CancellationToken)
+where
+    I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let mut builder = auto::Builder::new(TokioExecutor::new());
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(IDLE)
+        .max_buf_size(HEAD_BYTES)
+        .half_close(false);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .max_header_list_size(HEAD_BYTES as u32)
+        .max_concurrent_streams(128)
+        .keep_alive_interval(IDLE)
+        .keep_alive_timeout(Duration::from_secs(20));
+    // Which of the two is settled here: guessing from the first bytes would wait for them without
+    // a limit.
+    let builder = if h2 { builder.http2_only() } else { builder.http1_only() };
+    let ended = stop.clone();
+    let service = router
+        .map_request(|request: Request<hyper::body::Incoming>| request.map(Body::new))
+        .map_response(move |response| end_streams(response, &ended));
+    let connection = builder.serve_connection(TokioIo::new(io), TowerToHyperService::new(service));
+    tokio::pin!(connection);
+    let served = tokio::select! {
+        served = connection.as_mut() => served,
+        () = stop.cancelled() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = served {
+        tracing::debug!("connection ended: {error}");
+    }
+}
+
+/// Lets an event stream end when the process stops; it would keep its connection open for ever.
+fn end_streams(mut response: Response<Body>, stop: &CancellationToken) -> Response<Body> {
+    let is_stream = response
+        .headers()
+        .get(header::CONTENT_TYPE)
+        .is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream"));
+    if is_stream {
+        let stop = stop.clone().cancelled_owned();
+        return response
+            .map(|body| Body::from_stream(body.into_data_stream().take_until(stop.boxed())));
+    }
+    // A client that keeps its connection would send the next request into a closed one.
+    if stop.is_cancelled() && response.version() < axum::http::Version::HTTP_2 {
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    response
+}
+
+/// A connection that, once we have said our last, reads on for a moment. Closed with bytes unread,
+/// it would be reset, and a client that is still sending would never see why it was refused.
+struct Lingering {
+    stream: TcpStream,
+    until: Option<Pin<Box<Sleep>>>,
+}
+
+impl Lingering {
+    fn new(stream: TcpStream) -> Self {
+        Self { stream, until: None }
+    }
+}
+
+impl AsyncRead for Lingering {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<std::io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for Lingering {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<std::io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, buf)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[std::io::IoSlice<'_>],
+    ) -> Poll<std::io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write_vectored(cx, bufs)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        if self.until.is_none() {
+            ready!(Pin::new(&mut self.stream).poll_shutdown(cx))?;
+            self.until = Some(Box::pin(tokio::time::sleep_until(Instant::now() + LINGER)));
+        }
+        let mut scratch = [0; 4_096];
+        loop {
+            if let Some(until) = &mut self.until
+                && until.as_mut().poll(cx).is_ready()
+            {
+                return Poll::Ready(Ok(()));
+            }
+            let mut unread = ReadBuf::new(&mut scratch);
+            match ready!(Pin::new(&mut self.stream).poll_read(cx, &mut unread)) {
+                Ok(()) if unread.filled().is_empty() => return Poll::Ready(Ok(())),
+                Ok(()) => {}
+                Err(_) => return Poll::Ready(Ok(())),
+            }
+        }
+    }
+}
+
+/// The signals that end this process.
+struct Signals {
+    #[cfg(unix)]
+    terminate: tokio::signal::unix::Signal,
+    #[cfg(unix)]
+    interrupt: tokio::signal::unix::Signal,
+}
+
+impl Signals {
+    #[cfg(unix)]
+    fn new() -> Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+        Ok(Self {
+            terminate: signal(SignalKind::terminate()).map_err(Error::internal)?,
+            interrupt: signal(SignalKind::interrupt()).map_err(Error::internal)?,
+        })
+    }
+
+    #[cfg(unix)]
+    async fn next(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.terminate.recv() => "SIGTERM",
+            _ = self.interrupt.recv() => "SIGINT",
+        }
+    }
+
+    #[cfg(not(unix))]
+    fn new() -> Result<Self> {
+        Ok(Self {})
+    }
+
+    #[cfg(not(unix))]
+    async fn next(&mut self) -> &'static str {
+        let _ = tokio::signal::ctrl_c().await;
+        "an interrupt"
+    }
+
+    /// Stops in good order at the first signal, at once at the second.
+    async fn wait(mut self, stop: CancellationToken) {
+        let signal = self.next().await;
+        tracing::info!("{signal}: stopping");
+        stop.cancel();
+        let signal = self.next().await;
+        tracing::warn!("{signal} again: stopping at once");
+        std::process::exit(1);
+    }
+}
+
+#[cfg(test)]
+#[path = "serve_tests.rs"]
+mod tests;

@@ -1,0 +1,309 @@
+//! Customers, the provider, their applications and invited people.
+//!
+//! A tenant is a customer. One provider runs the installation; its experts reach a tenant only
+//! while that tenant's grant (`experts`) is `reader` or `operator`. Applications belong to one
+//! tenant or to the provider. Invariant: an application's secret is stored as a hash only.
+//! Not here: what a caller may do with incidents and alerts (see `caller`, `permission`).
+
+pub mod caller;
+pub mod token;
+
+use sha2::{Digest, Sha256};
+
+use crate::actor::Actor;
+use crate::app::{App, next_ids};
+use crate::db::column;
+use crate::error::{Error, Result};
+use crate::event::{Event, Fact};
+use crate::id::TenantNo;
+use crate::ledger::Ledger;
+use crate::permission::Permission;
+
+/// How far the provider's experts may go in a tenant (PER-2).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ExpertAccess {
+    /// Not at all.
+    None,
+    /// *Investigate incidents and guide my responses*.
+    Reader,
+    /// *Respond directly to active threats*.
+    Operator,
+}
+
+impl ExpertAccess {
+    /// The word stored and shown.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Reader => "reader",
+            Self::Operator => "operator",
+        }
+    }
+}
+
+/// A tenant as its row has it.
+#[derive(Clone, Debug)]
+pub struct Tenant {
+    /// The number inside this store.
+    pub no: TenantNo,
+    /// The public id, a UUID.
+    pub id: String,
+    /// The customer's name.
+    pub name: String,
+}
+
+/// Who a new application or person belongs to.
+#[derive(Clone, Copy, Debug)]
+pub enum Side<'a> {
+    /// One customer, by its public id.
+    Tenant(&'a str),
+    /// The provider.
+    Provider,
+}
+
+/// A new application's credentials; the secret is shown this once.
+#[derive(Debug, serde::Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Credentials {
+    /// The application's id, a UUID.
+    pub client_id: String,
+    /// The secret.
+    pub client_secret: String,
+    /// The tenant whose token endpoint it uses; the provider's own id for an expert-side one.
+    pub tenant_id: String,
+}
+
+/// An invitation: a single-use link that is valid for one hour.
+#[derive(Debug, serde::Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Invitation {
+    /// The person.
+    pub user_id: String,
+    /// Where to set up sign-in.
+    pub setup_url: String,
+}
+
+/// Names the provider and invites its first administrator. Once only.
+pub async fn init(app: &App, provider: &str, email: &str) -> Result<(String, String)> {
+    let provider = named("provider", provider)?;
+    let id = app.random.uuid()?;
+    let tx = app.db.begin().await?;
+    let set = tx
+        .execute(
+            "insert into setting (name, value) values ('provider.id', $1) \
+             on conflict (name) do nothing",
+            vec![id.clone().into()],
+        )
+        .await?;
+    if set == 0 {
+        return Err(Error::Conflict("this store has a provider already".to_owned()));
+    }
+    tx.execute(
+        "insert into setting (name, value) values ('provider.name', $1)",
+        vec![provider.into()],
+    )
+    .await?;
+    tx.commit().await?;
+    let invitation = add_person(app, Side::Provider, email, "Provider administrator").await?;
+    Ok((id, invitation.setup_url))
+}
+
+/// The provider's id and name, when [`init`] has run.
+pub async fn provider(app: &App) -> Result<Option<(String, String)>> {
+    let rows = app
+        .db
+        .query("select value from setting where name like 'provider.%' order by name", vec![])
+        .await?;
+    match rows.as_slice() {
+        [id, name] => Ok(Some((column(id, 0)?, column(name, 0)?))),
+        _ => Ok(None),
+    }
+}
+
+/// Adds a customer.
+pub async fn add(app: &App, name: &str, experts: ExpertAccess) -> Result<Tenant> {
+    let name = named("tenant", name)?;
+    let id = app.random.uuid()?;
+    let now = app.clock.now();
+    let tx = app.db.begin().await?;
+    let no = TenantNo(next_ids(&tx, "tenant", 1).await?.start);
+    tx.execute(
+        "insert into tenant (no, id, name, experts, settings, created_at) \
+         values ($1, $2, $3, $4, '{}', $5)",
+        vec![
+            no.0.into(),
+            id.clone().into(),
+            name.into(),
+            experts.word().into(),
+            now.micros().into(),
+        ],
+    )
+    .await?;
+    tx.execute(
+        "insert into ledger (tenant_no, size, peaks, last_update) values ($1, 0, $2, 0)",
+        vec![no.0.into(), crate::merkle::Tree::default().to_bytes().into()],
+    )
+    .await?;
+    let event = Event {
+        at: now,
+        actor: Actor::system("riposte"),
+        fact: Fact::TenantAdded { name: name.to_owned() },
+    };
+    Ledger::lock(&tx, no).await?.append(&tx, &[event]).await?;
+    tx.commit().await?;
+    Ok(Tenant { no, id, name: name.to_owned() })
+}
+
+/// The tenant of a public id.
+pub async fn find(app: &App, id: &str) -> Result<Tenant> {
+    let row = app
+        .db
+        .query_one("select no, id, name from tenant where id = $1", vec![id.into()])
+        .await?
+        .ok_or_else(|| Error::NotFound(format!("no tenant {id}")))?;
+    Ok(Tenant { no: TenantNo(column(&row, 0)?), id: column(&row, 1)?, name: column(&row, 2)? })
+}
+
+/// Lets an application sign in with a secret of its own.
+pub async fn add_app(
+    app: &App,
+    side: Side<'_>,
+    name: &str,
+    permissions: &[Permission],
+) -> Result<Credentials> {
+    let name = named("application", name)?;
+    if permissions.is_empty() {
+        return Err(Error::Invalid(format!("application {name} has no permission")));
+    }
+    let (tenant, tenant_id) = side_of(app, side).await?;
+    if tenant.is_some() && permissions.contains(&Permission::Experts) {
+        return Err(Error::Invalid(format!(
+            "{} belongs to the provider's side only",
+            Permission::Experts
+        )));
+    }
+    let client_id = app.random.uuid()?;
+    let client_secret = app.random.secret()?;
+    let words: Vec<String> = permissions.iter().map(ToString::to_string).collect();
+    let now = app.clock.now();
+    let tx = app.db.begin().await?;
+    tx.execute(
+        "insert into app (client_id, tenant_no, name, secret_hash, permissions, created_at) \
+         values ($1, $2, $3, $4, $5, $6)",
+        vec![
+            client_id.clone().into(),
+            tenant.map(|no| no.0).into(),
+            name.into(),
+            hash(&client_secret).into(),
+            words.join(" ").into(),
+            now.micros().into(),
+        ],
+    )
+    .await?;
+    if let Some(no) = tenant {
+        let fact = Fact::AppAdded {
+            client_id: client_id.clone(),
+            name: name.to_owned(),
+            permissions: words,
+        };
+        let event = Event { at: now, actor: Actor::system("riposte"), fact };
+        Ledger::lock(&tx, no).await?.append(&tx, &[event]).await?;
+    }
+    tx.commit().await?;
+    Ok(Credentials { client_id, client_secret, tenant_id })
+}
+
+/// Invites a person; the link it returns is shown once.
+pub async fn add_person(app: &App, side: Side<'_>, email: &str, role: &str) -> Result<Invitation> {
+    let email = email.trim();
+    let plausible = email.len() <= 254
+        && !email.chars().any(|c| c.is_whitespace() || c.is_control())
+        && email.split_once('@').is_some_and(|(user, domain)| {
+            !user.is_empty() && !domain.is_empty() && !domain.contains('@')
+        });
+    if !plausible {
+        return Err(Error::Invalid(format!("{email:?} is not a mail address")));
+    }
+    let roles: &[&str] = match side {
+        Side::Tenant(_) => &["Security Reader", "Security Operator", "Security Administrator"],
+        Side::Provider => {
+            &["Expert", "Lead", "Service delivery manager", "Provider administrator"]
+        }
+    };
+    let role = roles
+        .iter()
+        .find(|known| known.eq_ignore_ascii_case(role))
+        .ok_or_else(|| Error::Invalid(format!("no role {role} there; known are {}", roles.join(", "))))?;
+    let (tenant, _) = side_of(app, side).await?;
+    let person = app.random.uuid()?;
+    let token = app.random.secret()?;
+    let now = app.clock.now();
+    let tx = app.db.begin().await?;
+    tx.execute(
+        "insert into person (id, tenant_no, email, role, created_at) values ($1, $2, $3, $4, $5)",
+        vec![
+            person.clone().into(),
+            tenant.map(|no| no.0).into(),
+            email.into(),
+            (*role).into(),
+            now.micros().into(),
+        ],
+    )
+    .await?;
+    tx.execute(
+        "insert into setup_link (token_hash, person_id, expires_at) values ($1, $2, $3)",
+        vec![
+            hash(&token).into(),
+            person.clone().into(),
+            now.plus_seconds(3600).micros().into(),
+        ],
+    )
+    .await?;
+    if let Some(no) = tenant {
+        let fact = Fact::PersonAdded {
+            person: person.clone(),
+            email: email.to_owned(),
+            role: (*role).to_owned(),
+        };
+        let event = Event { at: now, actor: Actor::system("riposte"), fact };
+        Ledger::lock(&tx, no).await?.append(&tx, &[event]).await?;
+    }
+    tx.commit().await?;
+    let base = app
+        .config
+        .public_url
+        .clone()
+        .unwrap_or_else(|| format!("http://{}", app.config.listen));
+    Ok(Invitation { user_id: person, setup_url: format!("{base}/setup/{token}") })
+}
+
+async fn side_of(app: &App, side: Side<'_>) -> Result<(Option<TenantNo>, String)> {
+    match side {
+        Side::Tenant(id) => {
+            let tenant = find(app, id).await?;
+            Ok((Some(tenant.no), tenant.id))
+        }
+        Side::Provider => {
+            let (id, _) = provider(app).await?.ok_or_else(|| {
+                Error::Conflict("this store has no provider yet: run riposte init".to_owned())
+            })?;
+            Ok((None, id))
+        }
+    }
+}
+
+fn named<'a>(noun: &str, name: &'a str) -> Result<&'a str> {
+    let name = name.trim();
+    if name.is_empty() || name.chars().count() > 200 || name.chars().any(char::is_control) {
+        return Err(Error::Invalid(format!(
+            "a {noun} needs a name of 1 to 200 characters without control characters"
+        )));
+    }
+    Ok(name)
+}
+
+/// A secret of ours has 256 random bits, so a plain hash cannot be guessed backwards.
+pub(crate) fn hash(secret: &str) -> String {
+    hex::encode(Sha256::digest(secret))
+}

@@ -1,0 +1,183 @@
+//! Checks replies of the Graph face against the machine-readable contract.
+//!
+//! The contract lies beside the checkout; where it is absent nothing is checked.
+
+use std::path::PathBuf;
+use std::sync::OnceLock;
+
+use serde_json::Value;
+
+/// The folder beside the checkout that holds contract and sample data, when there is one.
+pub fn shared(path: &str) -> Option<PathBuf> {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared").join(path);
+    path.exists().then_some(path)
+}
+
+fn document() -> Option<&'static Value> {
+    static DOCUMENT: OnceLock<Option<Value>> = OnceLock::new();
+    DOCUMENT
+        .get_or_init(|| {
+            let path = shared("contract/graph-security-v1.0.openapi.json")?;
+            let text = std::fs::read_to_string(path).expect("the contract can be read");
+            Some(serde_json::from_str(&text).expect("the contract is JSON"))
+        })
+        .as_ref()
+}
+
+/// Panics with every difference between `body` and what the contract says `method path` answers
+/// with `status`. `path` is without the version prefix and the query.
+pub fn check(method: &str, path: &str, status: u16, body: &Value) {
+    let Some(document) = document() else { return };
+    let Some(item) = item(document, path) else {
+        panic!("the contract has no path for {method} {path}");
+    };
+    let operation = &item[method.to_ascii_lowercase()];
+    if operation.is_null() {
+        assert!(status >= 400, "the contract has no {method} {path}");
+        return;
+    }
+    let responses = &operation["responses"];
+    let class = format!("{}XX", status / 100);
+    let response = [status.to_string(), class]
+        .iter()
+        .map(|key| &responses[key.as_str()])
+        .find(|response| !response.is_null())
+        .unwrap_or_else(|| panic!("the contract has no {status} for {method} {path}"));
+    let response = resolve(document, response);
+    let schema = &response["content"]["application/json"]["schema"];
+    if schema.is_null() {
+        return;
+    }
+    let mut faults = Vec::new();
+    validate(document, schema, body, "$", false, &mut faults);
+    assert!(
+        faults.is_empty(),
+        "{method} {path} {status} differs from the contract:\n{}",
+        faults.join("\n")
+    );
+}
+
+/// The path item whose template fits: literal parts win over parameters.
+fn item<'a>(document: &'a Value, path: &str) -> Option<&'a Value> {
+    let parts: Vec<&str> = path.trim_matches('/').split('/').collect();
+    let paths = document["paths"].as_object()?;
+    let fits = |template: &str| {
+        let wanted: Vec<&str> = template.trim_matches('/').split('/').collect();
+        wanted.len() == parts.len()
+            && wanted.iter().zip(&parts).all(|(wanted, part)| wanted.starts_with('{') || wanted == part)
+    };
+    let mut fitting: Vec<_> = paths.iter().filter(|(template, _)| fits(template)).collect();
+    fitting.sort_by_key(|(template, _)| template.matches('{').count());
+    fitting.first().map(|(_, item)| *item)
+}
+
+fn resolve<'a>(document: &'a Value, mut schema: &'a Value) -> &'a Value {
+    while let Some(reference) = schema["$ref"].as_str() {
+        schema = document.pointer(reference.trim_start_matches('#')).expect("a reference resolves");
+    }
+    schema
+}
+
+fn validate(
+    document: &Value,
+    schema: &Value,
+    value: &Value,
+    at: &str,
+    nullable: bool,
+    faults: &mut Vec<String>,
+) {
+    let schema = resolve(document, schema);
+    let nullable = nullable || schema["nullable"] == Value::Bool(true);
+    if value.is_null() && nullable {
+        return;
+    }
+    if let Some(all) = schema["allOf"].as_array() {
+        for part in all {
+            validate(document, part, value, at, nullable, faults);
+        }
+    }
+    if let Some(any) = schema["anyOf"].as_array() {
+        let fits = any.iter().any(|part| {
+            let mut inner = Vec::new();
+            validate(document, part, value, at, nullable, &mut inner);
+            inner.is_empty()
+        });
+        if !fits {
+            faults.push(format!("{at}: fits none of anyOf: {value}"));
+        }
+    }
+    // A discriminated object is checked as what it says it is.
+    if let (Some(mapping), Some(kind)) =
+        (schema["discriminator"]["mapping"].as_object(), value["@odata.type"].as_str())
+        && let Some(target) = mapping.get(kind).and_then(Value::as_str)
+    {
+        let target = &document.pointer(target.trim_start_matches('#')).expect("a mapping resolves");
+        if let Some(own) = target["allOf"].as_array().and_then(|all| all.last()) {
+            validate(document, own, value, at, nullable, faults);
+        }
+    }
+    if let Some(words) = schema["enum"].as_array() {
+        if !words.contains(value) {
+            faults.push(format!("{at}: {value} is not one of the contract's words"));
+        }
+        return;
+    }
+    let kind = schema["type"].as_str().unwrap_or_default();
+    let right = match kind {
+        "string" => value.is_string(),
+        "integer" => value.is_i64() || value.is_u64(),
+        "number" => value.is_number(),
+        "boolean" => value.is_boolean(),
+        "array" => value.is_array(),
+        "object" => value.is_object(),
+        _ => true,
+    };
+    if !right {
+        faults.push(format!("{at}: {value} is not a {kind}"));
+        return;
+    }
+    if schema["format"] == "date-time" {
+        let text = value.as_str().unwrap_or_default();
+        let fixed = text.len() == 28 && text.ends_with('Z') && text.as_bytes()[19] == b'.';
+        if !fixed {
+            faults.push(format!("{at}: {text} is not a time with seven digits and Z"));
+        }
+    }
+    if let Some(items) = value.as_array() {
+        for (index, item) in items.iter().enumerate() {
+            validate(document, &schema["items"], item, &format!("{at}[{index}]"), false, faults);
+        }
+    }
+    for required in schema["required"].as_array().into_iter().flatten() {
+        let name = required.as_str().unwrap_or_default();
+        if value.get(name).is_none() {
+            faults.push(format!("{at}: {name} is missing"));
+        }
+    }
+    if let (Some(properties), Some(object)) = (schema["properties"].as_object(), value.as_object())
+    {
+        for (name, member) in object {
+            if let Some(schema) = properties.get(name) {
+                validate(document, schema, member, &format!("{at}.{name}"), false, faults);
+            }
+        }
+    }
+}
+
+#[test]
+fn the_checker_itself_objects() {
+    if document().is_none() {
+        return;
+    }
+    let good = serde_json::json!({"value": [{"id": "1", "status": "active"}]});
+    check("GET", "/security/incidents", 200, &good);
+    for bad in [
+        serde_json::json!({"value": [{"id": 1}]}),
+        serde_json::json!({"value": [{"id": "1", "status": "Open"}]}),
+        serde_json::json!({"value": [{"id": "1", "createdDateTime": "2024-01-01T00:00:00Z"}]}),
+        serde_json::json!({"value": {}}),
+    ] {
+        let bad = std::panic::catch_unwind(|| check("GET", "/security/incidents", 200, &bad));
+        assert!(bad.is_err());
+    }
+}
