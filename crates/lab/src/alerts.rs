@@ -8,7 +8,7 @@ use crate::clock;
 use crate::random::mix;
 
 /// Alerts that belong together.
-pub const GROUP: u64 = 10;
+pub(crate) const GROUP: u64 = 10;
 /// Groups under way at a time.
 const OPEN_GROUPS: u64 = 64;
 
@@ -123,7 +123,7 @@ const KINDS: [Kind; 12] = [
 
 /// A deterministic stream of alerts.
 #[derive(Clone, Debug)]
-pub struct Alerts {
+pub(crate) struct Alerts {
     seed: u64,
     now: i64,
     spread_days: u64,
@@ -133,41 +133,41 @@ pub struct Alerts {
 impl Alerts {
     /// The stream of this seed; the groups' times spread over the last `spread_days` days, or all
     /// lie in this minute when that is 0.
-    pub fn new(seed: u64, spread_days: u64) -> Self {
+    pub(crate) fn new(seed: u64, spread_days: u64) -> Self {
         Self { seed, now: clock::now_seconds(), spread_days, canary: String::new() }
     }
 
     /// The same stream with `canary` in every title and id.
-    pub fn marked(mut self, canary: &str) -> Self {
+    pub(crate) fn marked(mut self, canary: &str) -> Self {
         canary.clone_into(&mut self.canary);
         self
     }
 
     /// The same stream as it was at another hour, in seconds since 1970.
     #[cfg(test)]
-    pub fn at(mut self, now: i64) -> Self {
+    pub(crate) fn at(mut self, now: i64) -> Self {
         self.now = now;
         self
     }
 
     /// The group that alert `number` belongs to.
-    pub fn group(number: u64) -> u64 {
+    pub(crate) fn group(number: u64) -> u64 {
         let block = OPEN_GROUPS * GROUP;
         number / block * OPEN_GROUPS + number % OPEN_GROUPS
     }
 
     /// The id the source gives to alert `number`.
-    pub fn id(&self, number: u64) -> String {
+    pub(crate) fn id(&self, number: u64) -> String {
         format!("lab{}-{:x}-{number:x}", self.canary, self.seed)
     }
 
     /// Alert `number` as one line of JSON.
-    pub fn body(&self, number: u64) -> String {
+    pub(crate) fn body(&self, number: u64) -> String {
         self.grouped(number, Self::group(number))
     }
 
     /// Alert `number` as one line of JSON, put into this group.
-    pub fn grouped(&self, number: u64, group: u64) -> String {
+    pub(crate) fn grouped(&self, number: u64, group: u64) -> String {
         let group_bits = mix(self.seed ^ mix(group));
         let bits = mix(group_bits ^ number);
         let index = (bits % KINDS.len() as u64) as usize;
@@ -182,7 +182,8 @@ impl Alerts {
         let canary = &self.canary;
         let id = self.id(number);
         let host = format!("ws-{:010x}", group_bits >> 24);
-        let device = format!("{:016x}{:016x}{:08x}", group_bits, mix(group_bits), group & 0xffff_ffff);
+        let device =
+            format!("{:016x}{:016x}{:08x}", group_bits, mix(group_bits), group & 0xffff_ffff);
         let person = format!("u{:09x}", group_bits & 0xf_ffff_ffff);
         let azure = format!(
             "{:08x}-{:04x}-4{:03x}-8{:03x}-{:012x}",
@@ -198,7 +199,8 @@ impl Alerts {
             group_bits >> 16 & 0xff,
             1 + (group_bits >> 40) % 254
         );
-        let sha256 = format!("{:016x}{:016x}{:016x}{:016x}", bits, mix(bits), mix(bits ^ 1), mix(bits ^ 2));
+        let sha256 =
+            format!("{:016x}{:016x}{:016x}{:016x}", bits, mix(bits), mix(bits ^ 1), mix(bits ^ 2));
         let (process, parent) = (1_000 + bits % 60_000, 500 + bits / 7 % 60_000);
         let Kind { title, category, technique, severity, file, arguments } = kind;
         format!(
@@ -207,7 +209,7 @@ impl Alerts {
     }
 
     /// The alerts of these numbers, one a line.
-    pub fn lines(&self, numbers: impl Iterator<Item = u64>) -> String {
+    pub(crate) fn lines(&self, numbers: impl Iterator<Item = u64>) -> String {
         let mut lines = String::new();
         for number in numbers {
             lines.push_str(&self.body(number));

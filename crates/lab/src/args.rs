@@ -4,18 +4,18 @@ use std::str::FromStr;
 
 /// The words after the subcommand, taken one by one.
 #[derive(Debug)]
-pub struct Args {
+pub(crate) struct Args {
     words: Vec<String>,
 }
 
 impl Args {
     /// The words to take from.
-    pub fn new(words: Vec<String>) -> Self {
+    pub(crate) fn new(words: Vec<String>) -> Self {
         Self { words }
     }
 
     /// Takes `--name value`; `None` when it is absent, an error when the value is missing.
-    pub fn text(&mut self, name: &str) -> Result<Option<String>, String> {
+    pub(crate) fn text(&mut self, name: &str) -> Result<Option<String>, String> {
         let Some(at) = self.words.iter().position(|word| word == name) else {
             return Ok(None);
         };
@@ -27,7 +27,7 @@ impl Args {
     }
 
     /// Takes `--name value` as a number or other parsed kind, else `default`.
-    pub fn value<T: FromStr>(&mut self, name: &str, default: T) -> Result<T, String> {
+    pub(crate) fn value<T: FromStr>(&mut self, name: &str, default: T) -> Result<T, String> {
         match self.text(name)? {
             None => Ok(default),
             Some(text) => text.parse().map_err(|_| format!("{name} cannot be {text:?}")),
@@ -35,14 +35,14 @@ impl Args {
     }
 
     /// Takes the bare flag `name` and says whether it was there.
-    pub fn flag(&mut self, name: &str) -> bool {
+    pub(crate) fn flag(&mut self, name: &str) -> bool {
         let before = self.words.len();
         self.words.retain(|word| word != name);
         self.words.len() != before
     }
 
     /// Refuses what nobody took.
-    pub fn finish(self) -> Result<(), String> {
+    pub(crate) fn finish(self) -> Result<(), String> {
         if self.words.is_empty() {
             Ok(())
         } else {
@@ -52,7 +52,7 @@ impl Args {
 }
 
 /// The stores that `--store` names.
-pub fn stores(word: &str) -> Result<Vec<Store>, String> {
+pub(crate) fn stores(word: &str) -> Result<Vec<Store>, String> {
     match word {
         "sqlite" => Ok(vec![Store::Sqlite]),
         "postgres" => Ok(vec![Store::Postgres]),
@@ -63,7 +63,7 @@ pub fn stores(word: &str) -> Result<Vec<Store>, String> {
 
 /// Which engine the server keeps its data in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Store {
+pub(crate) enum Store {
     /// A file in the data directory.
     Sqlite,
     /// A temporary PostgreSQL cluster.
@@ -72,7 +72,7 @@ pub enum Store {
 
 impl Store {
     /// Its name on the command line and in results.
-    pub fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Sqlite => "sqlite",
             Self::Postgres => "postgres",

@@ -1,14 +1,14 @@
 //! The hour on the wall, for the times inside generated alerts; durations use the monotonic clock.
 
 /// Seconds since 1970-01-01T00:00:00Z.
-pub fn now_seconds() -> i64 {
+pub(crate) fn now_seconds() -> i64 {
     #[expect(clippy::disallowed_methods, reason = "the lab has no server clock to ask")]
     let now = std::time::SystemTime::now();
     now.duration_since(std::time::UNIX_EPOCH).map_or(0, |since| since.as_secs().cast_signed())
 }
 
 /// `seconds` since 1970 in the Graph spelling: UTC, seven fraction digits, `Z`.
-pub fn graph_time(seconds: i64) -> String {
+pub(crate) fn graph_time(seconds: i64) -> String {
     let (days, second) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
     // Days counted from 0000-03-01, so that the leap day ends its year.
     let shifted = days + 719_468;

@@ -8,7 +8,7 @@ const BUCKETS: usize = 33 * 32;
 
 /// Counts of durations.
 #[derive(Clone, Debug)]
-pub struct Histogram {
+pub(crate) struct Histogram {
     counts: Vec<u64>,
     total: u64,
     largest: u64,
@@ -42,7 +42,7 @@ fn edge(index: usize) -> u64 {
 
 impl Histogram {
     /// Counts one duration.
-    pub fn add(&mut self, duration: Duration) {
+    pub(crate) fn add(&mut self, duration: Duration) {
         let micros = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
         if let Some(count) = self.counts.get_mut(bucket(micros)) {
             *count += 1;
@@ -52,7 +52,7 @@ impl Histogram {
     }
 
     /// Counts everything that `other` counted.
-    pub fn merge(&mut self, other: &Self) {
+    pub(crate) fn merge(&mut self, other: &Self) {
         for (mine, theirs) in self.counts.iter_mut().zip(&other.counts) {
             *mine += theirs;
         }
@@ -61,12 +61,12 @@ impl Histogram {
     }
 
     /// How many durations were counted.
-    pub fn count(&self) -> u64 {
+    pub(crate) fn count(&self) -> u64 {
         self.total
     }
 
     /// The duration in milliseconds that `percent` of all stayed at or below; 0 without any.
-    pub fn percentile(&self, percent: f64) -> f64 {
+    pub(crate) fn percentile(&self, percent: f64) -> f64 {
         let rank = ((self.total as f64) * percent / 100.0).ceil().max(1.0) as u64;
         let mut seen = 0;
         for (index, count) in self.counts.iter().enumerate() {
@@ -79,7 +79,7 @@ impl Histogram {
     }
 
     /// The longest duration in milliseconds.
-    pub fn max(&self) -> f64 {
+    pub(crate) fn max(&self) -> f64 {
         self.largest as f64 / 1_000.0
     }
 }

@@ -19,7 +19,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Why there is no reply.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Failure {
+pub(crate) enum Failure {
     /// No connection came about: the server has not seen the request.
     NotSent(String),
     /// The connection broke or time ran out: it may have been done or not.
@@ -37,40 +37,40 @@ impl fmt::Display for Failure {
 
 /// What came back.
 #[derive(Clone, Debug)]
-pub struct Reply {
+pub(crate) struct Reply {
     /// The status code.
-    pub status: u16,
+    pub(crate) status: u16,
     /// The status line and header lines.
-    pub head: String,
+    pub(crate) head: String,
     /// The body, with any chunking taken off.
-    pub body: Vec<u8>,
+    pub(crate) body: Vec<u8>,
 }
 
 impl Reply {
     /// Whether the status says done.
-    pub fn ok(&self) -> bool {
+    pub(crate) fn ok(&self) -> bool {
         (200..300).contains(&self.status)
     }
 
     /// The body as JSON; null when it is none.
-    pub fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap_or(Value::Null)
     }
 
     /// The first value of a header.
-    pub fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         header(&self.head, name)
     }
 
     /// The beginning of the body, for a message to people.
-    pub fn excerpt(&self) -> String {
+    pub(crate) fn excerpt(&self) -> String {
         let text = String::from_utf8_lossy(&self.body);
         format!("{} {}", self.status, text.chars().take(300).collect::<String>())
     }
 }
 
 /// The first value of `name` in a block of header lines.
-pub fn header<'a>(head: &'a str, name: &str) -> Option<&'a str> {
+pub(crate) fn header<'a>(head: &'a str, name: &str) -> Option<&'a str> {
     head.split("\r\n").skip(1).find_map(|line| {
         let (key, value) = line.split_once(':')?;
         key.eq_ignore_ascii_case(name).then(|| value.trim())
@@ -78,25 +78,25 @@ pub fn header<'a>(head: &'a str, name: &str) -> Option<&'a str> {
 }
 
 /// Where the head of a message ends, blank line included.
-pub fn head_end(bytes: &[u8]) -> Option<usize> {
+pub(crate) fn head_end(bytes: &[u8]) -> Option<usize> {
     bytes.windows(4).position(|window| window == b"\r\n\r\n").map(|at| at + 4)
 }
 
 /// One request.
 #[derive(Clone, Copy, Debug)]
-pub struct Request<'a> {
+pub(crate) struct Request<'a> {
     /// `GET`, `POST`, `PATCH`.
-    pub method: &'a str,
+    pub(crate) method: &'a str,
     /// Path and query, already escaped.
-    pub path: &'a str,
+    pub(crate) path: &'a str,
     /// The bearer token, empty for none.
-    pub token: &'a str,
+    pub(crate) token: &'a str,
     /// The body's kind, empty for no body.
-    pub content_type: &'a str,
+    pub(crate) content_type: &'a str,
     /// More header lines, each ending in CR LF.
-    pub headers: &'a str,
+    pub(crate) headers: &'a str,
     /// The body.
-    pub body: &'a [u8],
+    pub(crate) body: &'a [u8],
 }
 
 impl Request<'_> {
@@ -110,11 +110,8 @@ impl Request<'_> {
             let _ = write!(bytes, "Authorization: Bearer {token}\r\n");
         }
         if !content_type.is_empty() {
-            let _ = write!(
-                bytes,
-                "Content-Type: {content_type}\r\nContent-Length: {}\r\n",
-                body.len()
-            );
+            let _ =
+                write!(bytes, "Content-Type: {content_type}\r\nContent-Length: {}\r\n", body.len());
         }
         bytes.extend_from_slice(b"\r\n");
         bytes.extend_from_slice(body);
@@ -124,7 +121,7 @@ impl Request<'_> {
 
 /// One connection, opened when needed and kept.
 #[derive(Debug)]
-pub struct Client {
+pub(crate) struct Client {
     address: SocketAddr,
     patience: Duration,
     stream: Option<TcpStream>,
@@ -133,18 +130,18 @@ pub struct Client {
 
 impl Client {
     /// A client of this address; nothing is opened yet.
-    pub fn new(address: SocketAddr) -> Self {
+    pub(crate) fn new(address: SocketAddr) -> Self {
         Self { address, patience: PATIENCE, stream: None, buffer: Vec::new() }
     }
 
     /// The same client, giving up on a reply after `patience`.
-    pub fn patient(mut self, patience: Duration) -> Self {
+    pub(crate) fn patient(mut self, patience: Duration) -> Self {
         self.patience = patience;
         self
     }
 
     /// Sends one request and reads its reply.
-    pub async fn send(&mut self, request: &Request<'_>) -> Result<Reply, Failure> {
+    pub(crate) async fn send(&mut self, request: &Request<'_>) -> Result<Reply, Failure> {
         let bytes = request.bytes(self.address);
         let outcome = tokio::time::timeout(self.patience, self.exchange(&bytes)).await;
         let outcome = outcome.unwrap_or_else(|_| Err(Failure::Unknown("time ran out".to_owned())));
@@ -155,7 +152,7 @@ impl Client {
     }
 
     /// A GET, which is safe to send again once when a kept connection turns out to be closed.
-    pub async fn get(&mut self, path: &str, token: &str) -> Result<Reply, Failure> {
+    pub(crate) async fn get(&mut self, path: &str, token: &str) -> Result<Reply, Failure> {
         let kept = self.stream.is_some();
         let request =
             Request { method: "GET", path, token, content_type: "", headers: "", body: b"" };
@@ -166,13 +163,18 @@ impl Client {
     }
 
     /// A POST of JSON.
-    pub async fn post(&mut self, path: &str, token: &str, body: &[u8]) -> Result<Reply, Failure> {
+    pub(crate) async fn post(
+        &mut self,
+        path: &str,
+        token: &str,
+        body: &[u8],
+    ) -> Result<Reply, Failure> {
         let content_type = "application/json";
         self.send(&Request { method: "POST", path, token, content_type, headers: "", body }).await
     }
 
     /// A POST of one JSON record a line.
-    pub async fn post_lines(
+    pub(crate) async fn post_lines(
         &mut self,
         path: &str,
         token: &str,
@@ -183,7 +185,12 @@ impl Client {
     }
 
     /// A PATCH of JSON.
-    pub async fn patch(&mut self, path: &str, token: &str, body: &[u8]) -> Result<Reply, Failure> {
+    pub(crate) async fn patch(
+        &mut self,
+        path: &str,
+        token: &str,
+        body: &[u8],
+    ) -> Result<Reply, Failure> {
         let content_type = "application/json";
         self.send(&Request { method: "PATCH", path, token, content_type, headers: "", body }).await
     }
@@ -211,7 +218,7 @@ impl Client {
 }
 
 /// Opens a connection that sends small writes at once.
-pub async fn connect(address: SocketAddr) -> std::io::Result<TcpStream> {
+pub(crate) async fn connect(address: SocketAddr) -> std::io::Result<TcpStream> {
     let stream = TcpStream::connect(address).await?;
     stream.set_nodelay(true)?;
     Ok(stream)
@@ -222,7 +229,7 @@ fn broken(reason: &str) -> std::io::Error {
 }
 
 /// Reads at least one more byte into `buffer`.
-pub async fn fill(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> std::io::Result<()> {
+pub(crate) async fn fill(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> std::io::Result<()> {
     if buffer.len() > LARGEST_REPLY {
         return Err(broken("reply too large"));
     }
@@ -235,7 +242,7 @@ pub async fn fill(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> std::io::Resu
 
 /// Reads one reply; `true` when the connection may carry another request. Bytes after the reply
 /// stay in `buffer`.
-pub async fn read_reply(
+pub(crate) async fn read_reply(
     stream: &mut TcpStream,
     buffer: &mut Vec<u8>,
 ) -> std::io::Result<(Reply, bool)> {
@@ -284,7 +291,7 @@ pub async fn read_reply(
 }
 
 /// Reads one chunk; `None` after the last, whose trailing lines are dropped.
-pub async fn read_chunk(
+pub(crate) async fn read_chunk(
     stream: &mut TcpStream,
     buffer: &mut Vec<u8>,
 ) -> std::io::Result<Option<Vec<u8>>> {
@@ -317,7 +324,7 @@ async fn read_line(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> std::io::Res
 }
 
 /// Escapes everything but letters, digits and `-._~` for a path or query.
-pub fn escape(text: &str) -> String {
+pub(crate) fn escape(text: &str) -> String {
     use std::fmt::Write as _;
     let mut escaped = String::with_capacity(text.len() * 2);
     for byte in text.bytes() {

@@ -13,7 +13,7 @@ use crate::http::Client;
 use crate::trivial::{self, Responder};
 
 /// Measures a 4 KiB append with `fdatasync` in `dir`, for two seconds.
-pub fn fdatasync(dir: &Path) -> Result<Value, String> {
+pub(crate) fn fdatasync(dir: &Path) -> Result<Value, String> {
     let path = dir.join("fdatasync.probe");
     let failed = |error: std::io::Error| format!("{}: {error}", path.display());
     let mut file = File::create(&path).map_err(failed)?;
@@ -35,7 +35,7 @@ pub fn fdatasync(dir: &Path) -> Result<Value, String> {
 }
 
 /// Measures a 1.5 KB POST to a responder that does nothing, over `connections` connections.
-pub async fn loopback(connections: usize) -> Result<Value, String> {
+pub(crate) async fn loopback(connections: usize) -> Result<Value, String> {
     let responder = Responder::start(|_| trivial::json(200, "{}"))
         .await
         .map_err(|error| format!("responder: {error}"))?;

@@ -18,7 +18,7 @@ const LONGEST_DIR: usize = 80;
 
 /// A running cluster; dropping it stops it, and removes it unless it is kept.
 #[derive(Debug)]
-pub struct Cluster {
+pub(crate) struct Cluster {
     dir: PathBuf,
     user: Option<&'static str>,
     programs: PathBuf,
@@ -28,7 +28,7 @@ pub struct Cluster {
 impl Cluster {
     /// Makes (unless `dir` already holds one) and starts a cluster with an empty database
     /// `riposte`; with `keep` its files outlive it.
-    pub async fn start(dir: &Path, keep: bool) -> Result<Self, String> {
+    pub(crate) async fn start(dir: &Path, keep: bool) -> Result<Self, String> {
         if dir.as_os_str().len() > LONGEST_DIR {
             return Err(format!("{}: too long for a socket path", dir.display()));
         }
@@ -64,7 +64,7 @@ impl Cluster {
     }
 
     /// Where a store address points.
-    pub fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         format!("postgres:///{ROLE}?host={}&user={ROLE}", self.dir.display())
     }
 
@@ -97,9 +97,7 @@ impl Cluster {
         let path = self.programs.join(program);
         let mut command = if let Some(user) = self.user {
             let mut command = Command::new("setpriv");
-            command
-                .args(["--reuid", user, "--regid", user, "--clear-groups", "--"])
-                .arg(&path);
+            command.args(["--reuid", user, "--regid", user, "--clear-groups", "--"]).arg(&path);
             command
         } else {
             Command::new(&path)
@@ -109,8 +107,8 @@ impl Cluster {
         command.current_dir("/").stdin(Stdio::null());
         // `pg_ctl start` leaves a server behind that would hold an inherited pipe open.
         let errors = self.dir.join(format!("{program}.err"));
-        let file = fs::File::create(&errors)
-            .map_err(|error| format!("{}: {error}", errors.display()))?;
+        let file =
+            fs::File::create(&errors).map_err(|error| format!("{}: {error}", errors.display()))?;
         let copy = file.try_clone().map_err(|error| error.to_string())?;
         let status = command
             .stdout(copy)
@@ -139,6 +137,26 @@ impl Drop for Cluster {
             let _ = fs::remove_dir_all(&self.dir);
         }
     }
+}
+
+/// `run -- COMMAND…`: runs the command with `RIPOSTE_TEST_POSTGRES` set to the address of a cluster
+/// of its own, and gives the command's exit status.
+pub(crate) async fn run(words: Vec<String>) -> Result<u8, String> {
+    let mut words = words.into_iter();
+    if (words.next().as_deref(), words.next().as_deref()) != (Some("run"), Some("--")) {
+        return Err("usage: riposte-lab postgres run -- COMMAND…".to_owned());
+    }
+    let program = words.next().ok_or("postgres run: no command")?;
+    let dir = std::env::temp_dir().join(format!("riposte-pg-{}", std::process::id()));
+    let cluster = Cluster::start(&dir, false).await?;
+    let status = tokio::process::Command::new(&program)
+        .args(words)
+        .env("RIPOSTE_TEST_POSTGRES", cluster.url())
+        .kill_on_drop(true)
+        .status()
+        .await
+        .map_err(|error| format!("{program}: {error}"))?;
+    Ok(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1))
 }
 
 /// The directory that holds `initdb` and `pg_ctl`: the newest installed version, else the path.

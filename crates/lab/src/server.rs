@@ -17,7 +17,7 @@ const COMMAND_PATIENCE: Duration = Duration::from_secs(120);
 
 /// One installation: a binary and where its data is.
 #[derive(Clone, Debug)]
-pub struct Install {
+pub(crate) struct Install {
     binary: PathBuf,
     data_dir: PathBuf,
     store: Option<String>,
@@ -26,17 +26,17 @@ pub struct Install {
 /// An application that may sign in.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct App {
+pub(crate) struct App {
     /// The tenant it signs in at.
-    pub tenant_id: String,
+    pub(crate) tenant_id: String,
     /// Its name at the token endpoint.
-    pub client_id: String,
+    pub(crate) client_id: String,
     /// Its secret.
-    pub client_secret: String,
+    pub(crate) client_secret: String,
 }
 
 /// Everything an application of a customer needs for the lab's work.
-pub const CUSTOMER_PERMISSIONS: [&str; 6] = [
+pub(crate) const CUSTOMER_PERMISSIONS: [&str; 6] = [
     "SecurityIncident.Read.All",
     "SecurityIncident.ReadWrite.All",
     "SecurityAlert.Read.All",
@@ -46,22 +46,23 @@ pub const CUSTOMER_PERMISSIONS: [&str; 6] = [
 ];
 
 /// What an expert-side reader needs.
-pub const PROVIDER_PERMISSIONS: [&str; 2] = ["SecurityIncident.Read.All", "SecurityAlert.Read.All"];
+pub(crate) const PROVIDER_PERMISSIONS: [&str; 2] =
+    ["SecurityIncident.Read.All", "SecurityAlert.Read.All"];
 
 /// What `riposte audit verify` says.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Verified {
+pub(crate) struct Verified {
     /// Whether every leaf and root fits.
-    pub ok: bool,
+    pub(crate) ok: bool,
     /// Leaves counted.
-    pub leaves: u64,
+    pub(crate) leaves: u64,
     /// The first leaf that does not fit, in the binary's own words.
-    pub first_bad: String,
+    pub(crate) first_bad: String,
 }
 
 impl Install {
     /// An installation in `data_dir`; `store` is a `postgres://` address or `None` for SQLite.
-    pub fn new(binary: &Path, data_dir: &Path, store: Option<String>) -> Self {
+    pub(crate) fn new(binary: &Path, data_dir: &Path, store: Option<String>) -> Self {
         Self { binary: binary.to_owned(), data_dir: data_dir.to_owned(), store }
     }
 
@@ -79,7 +80,11 @@ impl Install {
     }
 
     /// Runs one command with `--json` and reads the object it prints.
-    pub async fn run(&self, words: &[&str], failpoint: Option<&str>) -> Result<Value, String> {
+    pub(crate) async fn run(
+        &self,
+        words: &[&str],
+        failpoint: Option<&str>,
+    ) -> Result<Value, String> {
         fs::create_dir_all(&self.data_dir)
             .map_err(|error| format!("{}: {error}", self.data_dir.display()))?;
         let mut command = self.command(words);
@@ -104,19 +109,19 @@ impl Install {
     }
 
     /// Makes the installation.
-    pub async fn init(&self, failpoint: Option<&str>) -> Result<(), String> {
+    pub(crate) async fn init(&self, failpoint: Option<&str>) -> Result<(), String> {
         let words = ["init", "--provider", "Harbour Watch", "--admin", "admin@harbour.example"];
         self.run(&words, failpoint).await.map(|_| ())
     }
 
     /// Adds a customer whom the experts may read, and gives its id.
-    pub async fn tenant_add(&self, name: &str) -> Result<String, String> {
+    pub(crate) async fn tenant_add(&self, name: &str) -> Result<String, String> {
         let reply = self.run(&["tenant", "add", name, "--experts", "operator"], None).await?;
         text(&reply, "tenantId")
     }
 
     /// Adds an application of a customer, or of the provider when `tenant` is `None`.
-    pub async fn app_add(&self, tenant: Option<&str>, name: &str) -> Result<App, String> {
+    pub(crate) async fn app_add(&self, tenant: Option<&str>, name: &str) -> Result<App, String> {
         let mut words = vec!["app", "add", "--name", name];
         let permissions: &[&str] = match tenant {
             Some(id) => {
@@ -140,7 +145,7 @@ impl Install {
     }
 
     /// Verifies the audit trees.
-    pub async fn verify(&self) -> Result<Verified, String> {
+    pub(crate) async fn verify(&self) -> Result<Verified, String> {
         let reply = self.run(&["audit", "verify"], None).await?;
         Ok(Verified {
             ok: reply["ok"].as_bool().unwrap_or(false),
@@ -150,7 +155,7 @@ impl Install {
     }
 
     /// Starts `serve`; its log is appended to `log`.
-    pub fn serve(
+    pub(crate) fn serve(
         &self,
         address: SocketAddr,
         log: &Path,
@@ -175,7 +180,7 @@ impl Install {
     }
 
     /// Starts `serve` on a free port and waits until it is ready.
-    pub async fn serve_ready(&self, log: &Path) -> Result<Server, String> {
+    pub(crate) async fn serve_ready(&self, log: &Path) -> Result<Server, String> {
         let mut server = self.serve(free_address()?, log, None)?;
         server.ready(Duration::from_secs(60)).await?;
         Ok(server)
@@ -183,14 +188,11 @@ impl Install {
 }
 
 fn text(reply: &Value, name: &str) -> Result<String, String> {
-    reply[name]
-        .as_str()
-        .map(str::to_owned)
-        .ok_or_else(|| format!("reply without {name}: {reply}"))
+    reply[name].as_str().map(str::to_owned).ok_or_else(|| format!("reply without {name}: {reply}"))
 }
 
 /// A loopback address nobody listens at now.
-pub fn free_address() -> Result<SocketAddr, String> {
+pub(crate) fn free_address() -> Result<SocketAddr, String> {
     TcpListener::bind("127.0.0.1:0")
         .and_then(|listener| listener.local_addr())
         .map_err(|error| format!("no free port: {error}"))
@@ -198,16 +200,16 @@ pub fn free_address() -> Result<SocketAddr, String> {
 
 /// A running `serve`; it is killed when dropped.
 #[derive(Debug)]
-pub struct Server {
+pub(crate) struct Server {
     /// Where it listens.
-    pub address: SocketAddr,
+    pub(crate) address: SocketAddr,
     child: Child,
     started: Instant,
 }
 
 impl Server {
     /// Waits until `/readyz` answers 200 and gives the time since the start.
-    pub async fn ready(&mut self, patience: Duration) -> Result<Duration, String> {
+    pub(crate) async fn ready(&mut self, patience: Duration) -> Result<Duration, String> {
         loop {
             let mut client = Client::new(self.address).patient(Duration::from_secs(5));
             if client.get("/readyz", "").await.is_ok_and(|reply| reply.status == 200) {
@@ -224,28 +226,34 @@ impl Server {
     }
 
     /// How the process ended, when it has.
-    pub fn exited(&mut self) -> Option<String> {
+    pub(crate) fn exited(&mut self) -> Option<String> {
         self.child.try_wait().ok().flatten().map(|status| status.to_string())
     }
 
     /// Waits for the process to end by itself; `false` when it has not after `patience`.
-    pub async fn ends(&mut self, patience: Duration) -> bool {
+    pub(crate) async fn ends(&mut self, patience: Duration) -> bool {
         tokio::time::timeout(patience, self.child.wait()).await.is_ok()
     }
 
     /// SIGKILL, and waits until the process is gone.
-    pub async fn kill(&mut self) -> Result<(), String> {
+    pub(crate) async fn kill(&mut self) -> Result<(), String> {
         self.child.kill().await.map_err(|error| format!("kill: {error}"))
     }
 
-    /// SIGTERM, and gives the time until the process was gone; then SIGKILL when it stays.
-    pub async fn stop(&mut self) -> Result<Duration, String> {
-        let asked = Instant::now();
+    /// SIGTERM, without waiting.
+    pub(crate) async fn interrupt(&self) -> Result<(), String> {
         if let Some(id) = self.child.id() {
             let id = id.to_string();
             let sent = Command::new("kill").args(["-TERM", &id]).status().await;
             sent.map_err(|error| format!("kill: {error}"))?;
         }
+        Ok(())
+    }
+
+    /// SIGTERM, and gives the time until the process was gone; then SIGKILL when it stays.
+    pub(crate) async fn stop(&mut self) -> Result<Duration, String> {
+        let asked = Instant::now();
+        self.interrupt().await?;
         if !self.ends(Duration::from_secs(15)).await {
             self.kill().await?;
             return Err("still running 15 s after SIGTERM".to_owned());
@@ -254,12 +262,12 @@ impl Server {
     }
 
     /// The memory and processor time of the process, as the kernel counts them.
-    pub fn usage(&self) -> Usage {
+    pub(crate) fn usage(&self) -> Usage {
         self.child.id().map_or_else(Usage::default, usage)
     }
 
     /// Makes the kernel count the peak of memory from now on.
-    pub fn reset_peak(&self) {
+    pub(crate) fn reset_peak(&self) {
         if let Some(id) = self.child.id() {
             // Where it is refused the peak counts from the start, which is never too low.
             let _ = fs::write(format!("/proc/{id}/clear_refs"), "5");
@@ -267,13 +275,13 @@ impl Server {
     }
 
     /// A token of this application.
-    pub async fn token(&self, app: &App) -> Result<String, String> {
+    pub(crate) async fn token(&self, app: &App) -> Result<String, String> {
         token(self.address, app).await
     }
 }
 
 /// Asks for a token as Microsoft's libraries do.
-pub async fn token(address: SocketAddr, app: &App) -> Result<String, String> {
+pub(crate) async fn token(address: SocketAddr, app: &App) -> Result<String, String> {
     let body = format!(
         "grant_type=client_credentials&client_id={}&client_secret={}&scope={}",
         escape(&app.client_id),
@@ -298,15 +306,15 @@ pub async fn token(address: SocketAddr, app: &App) -> Result<String, String> {
 
 /// What a process uses.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Usage {
+pub(crate) struct Usage {
     /// Resident memory now, in KiB.
-    pub rss_kib: u64,
+    pub(crate) rss_kib: u64,
     /// Resident memory that belongs to no file, in KiB.
-    pub anonymous_kib: u64,
+    pub(crate) anonymous_kib: u64,
     /// The peak of resident memory, in KiB.
-    pub peak_kib: u64,
+    pub(crate) peak_kib: u64,
     /// Processor time so far, in milliseconds.
-    pub cpu_ms: u64,
+    pub(crate) cpu_ms: u64,
 }
 
 fn usage(id: u32) -> Usage {
@@ -325,12 +333,8 @@ fn read_usage(status: &str, stat: &str) -> Usage {
     // The process name may hold blanks, so the numbers count from its closing bracket; the kernel
     // reports ticks of 10 ms.
     let after = stat.rsplit(')').next().unwrap_or("");
-    let ticks: u64 = after
-        .split_whitespace()
-        .skip(11)
-        .take(2)
-        .filter_map(|word| word.parse::<u64>().ok())
-        .sum();
+    let ticks: u64 =
+        after.split_whitespace().skip(11).take(2).filter_map(|word| word.parse::<u64>().ok()).sum();
     Usage {
         rss_kib: field("VmRSS:"),
         anonymous_kib: field("RssAnon:"),
@@ -341,15 +345,15 @@ fn read_usage(status: &str, stat: &str) -> Usage {
 
 /// A directory of the lab's own that is removed when dropped, unless kept.
 #[derive(Debug)]
-pub struct Scratch {
+pub(crate) struct Scratch {
     /// Where it is.
-    pub path: PathBuf,
+    pub(crate) path: PathBuf,
     keep: bool,
 }
 
 impl Scratch {
     /// A new directory under `parent`, named after `name` and this process.
-    pub fn new(parent: &Path, name: &str, keep: bool) -> Result<Self, String> {
+    pub(crate) fn new(parent: &Path, name: &str, keep: bool) -> Result<Self, String> {
         let path = parent.join(format!("riposte-lab-{name}-{}", std::process::id()));
         // A former run with this process id may have been killed.
         let _ = fs::remove_dir_all(&path);

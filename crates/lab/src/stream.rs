@@ -10,16 +10,16 @@ use crate::http;
 
 /// One event.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Event {
+pub(crate) struct Event {
     /// The kind word, such as `incident.opened`.
-    pub kind: String,
+    pub(crate) kind: String,
     /// The `data:` lines as JSON; null when they are none.
-    pub data: Value,
+    pub(crate) data: Value,
 }
 
 /// An open event stream.
 #[derive(Debug)]
-pub struct Stream {
+pub(crate) struct Stream {
     connection: TcpStream,
     chunked: bool,
     wire: Vec<u8>,
@@ -28,7 +28,7 @@ pub struct Stream {
 
 impl Stream {
     /// Opens the stream at `path`; an error when the reply is not 200.
-    pub async fn open(address: SocketAddr, path: &str, token: &str) -> Result<Self, String> {
+    pub(crate) async fn open(address: SocketAddr, path: &str, token: &str) -> Result<Self, String> {
         let failed = |error: std::io::Error| format!("event stream: {error}");
         let mut connection = http::connect(address).await.map_err(failed)?;
         let request = format!(
@@ -54,7 +54,7 @@ impl Stream {
     }
 
     /// The next event; an error when the stream ends.
-    pub async fn next(&mut self) -> Result<Event, String> {
+    pub(crate) async fn next(&mut self) -> Result<Event, String> {
         loop {
             if let Some(end) = self.text.windows(2).position(|window| window == b"\n\n") {
                 let block: Vec<u8> = self.text.drain(..end + 2).collect();
@@ -105,7 +105,7 @@ fn read(block: &str) -> Option<Event> {
 }
 
 /// Every id under the members `alertId` and `alertIds`, at any depth up to four.
-pub fn alert_ids(value: &Value) -> Vec<String> {
+pub(crate) fn alert_ids(value: &Value) -> Vec<String> {
     fn id(value: &Value) -> Option<String> {
         match value {
             Value::String(text) => Some(text.clone()),

@@ -14,29 +14,29 @@ use crate::http;
 
 /// A request as the responder sees it.
 #[derive(Debug)]
-pub struct Seen {
+pub(crate) struct Seen {
     /// `GET`, `POST`, `PATCH`.
-    pub method: String,
+    pub(crate) method: String,
     /// Path and query.
-    pub path: String,
+    pub(crate) path: String,
     /// The status line and header lines.
-    pub head: String,
+    pub(crate) head: String,
     /// The body.
-    pub body: Vec<u8>,
+    pub(crate) body: Vec<u8>,
 }
 
 /// A running responder; it stops when dropped.
 #[derive(Debug)]
-pub struct Responder {
+pub(crate) struct Responder {
     /// Where it listens.
-    pub address: SocketAddr,
+    pub(crate) address: SocketAddr,
     connections: Arc<AtomicUsize>,
     task: JoinHandle<()>,
 }
 
 impl Responder {
     /// Starts one on a free loopback port; `answer` gives the whole reply, head included.
-    pub async fn start<F>(answer: F) -> io::Result<Self>
+    pub(crate) async fn start<F>(answer: F) -> io::Result<Self>
     where
         F: Fn(&Seen) -> Vec<u8> + Send + Sync + 'static,
     {
@@ -59,7 +59,7 @@ impl Responder {
 
     /// How many connections it has accepted.
     #[cfg(test)]
-    pub fn connections(&self) -> usize {
+    pub(crate) fn connections(&self) -> usize {
         self.connections.load(Ordering::Relaxed)
     }
 }
@@ -105,7 +105,7 @@ async fn serve<F: Fn(&Seen) -> Vec<u8>>(mut stream: TcpStream, answer: &F) -> io
 }
 
 /// A whole reply with a JSON body.
-pub fn json(status: u16, body: &str) -> Vec<u8> {
+pub(crate) fn json(status: u16, body: &str) -> Vec<u8> {
     format!(
         "HTTP/1.1 {status} X\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
         body.len()
@@ -115,7 +115,7 @@ pub fn json(status: u16, body: &str) -> Vec<u8> {
 
 /// A whole reply in chunks.
 #[cfg(test)]
-pub fn chunked(parts: &[&str]) -> Vec<u8> {
+pub(crate) fn chunked(parts: &[&str]) -> Vec<u8> {
     let mut reply = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n".to_vec();
     for part in parts {
         reply.extend_from_slice(format!("{:x}\r\n{part}\r\n", part.len()).as_bytes());

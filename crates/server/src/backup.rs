@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::app::App;
-use crate::db::{Db, Engine, Transaction, column};
+use crate::db::{Engine, Transaction, column};
 use crate::error::{Error, Result};
 
 /// The version of the file's layout.
@@ -52,7 +52,8 @@ struct Head {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Table {
-    table: String,
+    #[serde(rename = "table")]
+    name: String,
     columns: Vec<String>,
     kinds: Vec<Kind>,
     #[serde(skip)]
@@ -132,8 +133,12 @@ async fn write_all(app: &App, file: File) -> Result<Summary> {
 }
 
 async fn write_rows(tx: &Transaction, table: &Table, out: &mut impl Write) -> Result<u64> {
-    let key: Vec<&str> =
-        table.key.iter().filter_map(|index| table.columns.get(*index)).map(String::as_str).collect();
+    let key: Vec<&str> = table
+        .key
+        .iter()
+        .filter_map(|index| table.columns.get(*index))
+        .map(String::as_str)
+        .collect();
     let key_list = key.join(", ");
     let places: Vec<String> = (1..=key.len()).map(|place| format!("${place}")).collect();
     let columns = table.columns.join(", ");
@@ -148,12 +153,12 @@ async fn write_rows(tx: &Transaction, table: &Table, out: &mut impl Write) -> Re
         };
         let sql = format!(
             "select {columns} from {} {beyond}order by {key_list} limit {page}",
-            table.table
+            table.name
         );
         let found = tx.query(&sql, std::mem::take(&mut after)).await?;
         let mut bytes = 0;
         for row in &found {
-            let mut values = Vec::with_capacity(table.kinds.len());
+            let mut values: Vec<Value> = Vec::with_capacity(table.kinds.len());
             for (index, kind) in table.kinds.iter().enumerate() {
                 values.push(match kind {
                     Kind::Integer => column::<Option<i64>>(row, index)?.into(),
@@ -206,7 +211,7 @@ pub async fn restore(app: &App, path: &Path) -> Result<Summary> {
         )));
     }
     let known: BTreeMap<String, Table> =
-        tables(&tx).await?.into_iter().map(|table| (table.table.clone(), table)).collect();
+        tables(&tx).await?.into_iter().map(|table| (table.name.clone(), table)).collect();
     for table in known.keys() {
         if tx.query_one(&format!("select 1 from {table} limit 1"), vec![]).await?.is_some() {
             return Err(Error::Conflict(format!(
@@ -242,10 +247,10 @@ pub async fn restore(app: &App, path: &Path) -> Result<Summary> {
         let table: Table = serde_json::from_value(value)
             .map_err(|error| bad(&format!("line {number}: {error}")))?;
         // What the file names is compared with what is, and only then put into a statement.
-        let here = known.get(&table.table).filter(|here| {
-            here.columns == table.columns && here.kinds == table.kinds
-        });
-        let here = here.ok_or_else(|| bad(&format!("its table {:?} is unknown", table.table)))?;
+        let here = known
+            .get(&table.name)
+            .filter(|here| here.columns == table.columns && here.kinds == table.kinds);
+        let here = here.ok_or_else(|| bad(&format!("its table {:?} is unknown", table.name)))?;
         summary.tables += 1;
         rows = Some(Rows { table: here, values: Vec::new(), bytes: 0 });
     }
@@ -263,7 +268,7 @@ struct Rows<'a> {
 impl Rows<'_> {
     fn add(&mut self, values: Vec<Value>) -> std::result::Result<(), String> {
         if values.len() != self.table.kinds.len() {
-            return Err(format!("a row of {} has {} values", self.table.table, values.len()));
+            return Err(format!("a row of {} has {} values", self.table.name, values.len()));
         }
         for (kind, value) in self.table.kinds.iter().zip(values) {
             self.bytes += 16;
@@ -282,15 +287,14 @@ impl Rows<'_> {
                     self.bytes += text.len();
                     BASE64.decode(text).map_err(|error| error.to_string())?.into()
                 }
-                _ => return Err(format!("a value of {} is of another kind", self.table.table)),
+                _ => return Err(format!("a value of {} is of another kind", self.table.name)),
             });
         }
         Ok(())
     }
 
     async fn flush(&mut self, tx: &Transaction) -> Result<()> {
-        let head =
-            format!("insert into {} ({})", self.table.table, self.table.columns.join(", "));
+        let head = format!("insert into {} ({})", self.table.name, self.table.columns.join(", "));
         self.bytes = 0;
         let values = std::mem::take(&mut self.values);
         tx.insert_rows(&head, self.table.columns.len(), "", values).await?;
@@ -363,9 +367,7 @@ async fn tables(tx: &Transaction) -> Result<Vec<Table>> {
         }
     };
     let columns = match tx.engine() {
-        Engine::Sqlite => {
-            "select name, lower(type), pk from pragma_table_info($1) order by name"
-        }
+        Engine::Sqlite => "select name, lower(type), pk from pragma_table_info($1) order by name",
         Engine::Postgres => {
             "select cast(c.column_name as text), cast(c.data_type as text), \
              cast(coalesce(k.ordinal_position, 0) as bigint) \
@@ -384,9 +386,10 @@ async fn tables(tx: &Transaction) -> Result<Vec<Table>> {
         if LEFT_OUT.contains(&name.as_str()) {
             continue;
         }
-        let mut table = Table { table: name, columns: vec![], kinds: vec![], key: vec![] };
+        let mut table = Table { name, columns: vec![], kinds: vec![], key: vec![] };
         let mut key = Vec::new();
-        for (index, row) in tx.query(columns, vec![table.table.clone().into()]).await?.iter().enumerate()
+        for (index, row) in
+            tx.query(columns, vec![table.name.clone().into()]).await?.iter().enumerate()
         {
             let (name, kind): (String, String) = (column(row, 0)?, column(row, 1)?);
             let place: i64 = column(row, 2)?;
@@ -397,7 +400,7 @@ async fn tables(tx: &Transaction) -> Result<Vec<Table>> {
                 other => {
                     return Err(Error::Internal(format!(
                         "column {name} of {} has the unknown kind {other}",
-                        table.table
+                        table.name
                     )));
                 }
             });
@@ -409,12 +412,12 @@ async fn tables(tx: &Transaction) -> Result<Vec<Table>> {
         key.sort_unstable();
         table.key = key.into_iter().map(|(_, index)| index).collect();
         if table.key.is_empty() {
-            return Err(Error::Internal(format!("table {} has no primary key", table.table)));
+            return Err(Error::Internal(format!("table {} has no primary key", table.name)));
         }
         tables.push(table);
     }
     // The two engines sort underscores differently.
-    tables.sort_by(|one, other| one.table.cmp(&other.table));
+    tables.sort_by(|one, other| one.name.cmp(&other.name));
     for table in &mut tables {
         table.sort_columns();
     }
@@ -427,7 +430,8 @@ impl Table {
         let mut order: Vec<usize> = (0..self.columns.len()).collect();
         order.sort_by(|one, other| self.columns.get(*one).cmp(&self.columns.get(*other)));
         let key = &self.key;
-        let new_key = key.iter().filter_map(|old| order.iter().position(|from| from == old)).collect();
+        let new_key =
+            key.iter().filter_map(|old| order.iter().position(|from| from == old)).collect();
         let columns = order.iter().filter_map(|from| self.columns.get(*from).cloned()).collect();
         let kinds = order.iter().filter_map(|from| self.kinds.get(*from).copied()).collect();
         (self.columns, self.kinds, self.key) = (columns, kinds, new_key);
@@ -439,6 +443,7 @@ mod tests {
     use super::*;
     use crate::clock::Clock;
     use crate::config::Config;
+    use crate::db::Db;
     use crate::id::Random;
     use crate::tenant::{self, ExpertAccess, Side};
 

@@ -222,7 +222,7 @@ impl Transaction {
 
     /// Runs one statement and says how many rows it changed.
     pub async fn execute(&self, sql: &str, values: Vec<Value>) -> Result<u64> {
-        let statement = Statement::from_sql_and_values(self.engine.backend(), sql, values);
+        let statement = statement(self.engine, sql, values);
         Ok(self.inner.execute_raw(statement).await?.rows_affected())
     }
 
@@ -239,8 +239,7 @@ impl Transaction {
     /// Runs a statement once for each of many rows, as few multi-row statements as possible.
     ///
     /// `head` is the text before `values`, `row_width` the number of values a row has, `tail` what
-    /// comes after (`on conflict …`, may be empty). Row counts are powers of four so that a handful
-    /// of prepared statements serve every size.
+    /// comes after (`on conflict …`, may be empty).
     pub async fn insert_rows(
         &self,
         head: &str,
@@ -254,10 +253,7 @@ impl Transaction {
         let most = (16_000 / row_width.max(1)).clamp(1, 256);
         while !values.is_empty() {
             let rows = values.len() / row_width;
-            let mut take = 1;
-            while take * 4 <= rows && take * 4 <= most {
-                take *= 4;
-            }
+            let take = rows_at_once(rows, most);
             let rest = values.split_off(take * row_width);
             let sql = format!("{head} values {} {tail}", placeholders(take, row_width));
             changed += self.execute(&sql, values).await?;
@@ -283,10 +279,7 @@ impl Transaction {
             .collect();
         while !values.is_empty() {
             let rows = values.len() / width;
-            let mut take = 1;
-            while take * 4 <= rows && take < 256 {
-                take *= 4;
-            }
+            let take = rows_at_once(rows, 256);
             let rest = values.split_off(take * width);
             let sql = format!(
                 "update {table} set {} from (values {}) as given where {table}.id = given.column1",
@@ -304,6 +297,20 @@ impl Transaction {
         self.inner.commit().await?;
         Ok(())
     }
+}
+
+/// How many of `rows` the next statement takes. Small groups go at once, because each statement
+/// costs a round trip; large ones in powers of two, so that few prepared statements serve them.
+fn rows_at_once(rows: usize, most: usize) -> usize {
+    const AT_ONCE: usize = 32;
+    if rows <= AT_ONCE.min(most) {
+        return rows;
+    }
+    let mut take = 1;
+    while take * 2 <= rows && take * 2 <= most {
+        take *= 2;
+    }
+    take
 }
 
 /// `($1, $2), ($3, $4)` for two rows of two.
@@ -350,11 +357,65 @@ async fn query(
     sql: &str,
     values: Vec<Value>,
 ) -> Result<Vec<QueryResult>> {
-    let statement = Statement::from_sql_and_values(engine.backend(), sql, values);
-    Ok(connection.query_all_raw(statement).await?)
+    Ok(connection.query_all_raw(statement(engine, sql, values)).await?)
+}
+
+/// Below this many values a statement is left as it is written.
+const MANY_VALUES: usize = 12;
+
+/// A statement with its values.
+///
+/// SQLite looks `$7` up by its name among all names of the statement, once for each value: with
+/// the thousands of values of a multi-row insert that look-up was half of all time spent. Plain
+/// `?` has no name, so a long text whose markers come in order, each once, is rewritten.
+fn statement(engine: Engine, sql: &str, values: Vec<Value>) -> Statement {
+    if engine == Engine::Sqlite
+        && values.len() >= MANY_VALUES
+        && let Some(plain) = without_names(sql, values.len())
+    {
+        return Statement::from_sql_and_values(engine.backend(), plain, values);
+    }
+    Statement::from_sql_and_values(engine.backend(), sql, values)
+}
+
+/// The text with `$1` to `$count` replaced by `?`; `None` unless each comes once and in order.
+fn without_names(sql: &str, count: usize) -> Option<String> {
+    let mut plain = String::with_capacity(sql.len());
+    let mut pieces = sql.split('$');
+    plain.push_str(pieces.next()?);
+    let mut next = 1;
+    for piece in pieces {
+        let digits = piece.bytes().take_while(u8::is_ascii_digit).count();
+        if piece.get(..digits)?.parse() != Ok(next) {
+            return None;
+        }
+        next += 1;
+        plain.push('?');
+        plain.push_str(piece.get(digits..)?);
+    }
+    (next == count + 1).then_some(plain)
 }
 
 /// Reads a column by its place in the row.
 pub fn column<T: sea_orm::TryGetable>(row: &QueryResult, index: usize) -> Result<T> {
     row.try_get_by_index(index).map_err(Error::from)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_markers_in_order_lose_their_names() {
+        assert_eq!(without_names("a = $1 and b in ($2, $3)", 3).as_deref(), Some("a = ? and b in (?, ?)"));
+        assert_eq!(without_names("a = $2 and b = $1", 2), None);
+        assert_eq!(without_names("a = $1 or b = $1", 1), None);
+        assert_eq!(without_names("a = $1", 2), None);
+        assert_eq!(without_names("price = '$'", 0), None);
+    }
+
+    #[test]
+    fn rows_become_placeholders() {
+        assert_eq!(placeholders(2, 2), "($1, $2), ($3, $4)");
+    }
 }

@@ -6,6 +6,8 @@
 //! Not here: which requests there are (see `graph`, `api`, `router`).
 
 pub mod body;
+pub mod crawl;
+pub mod form;
 pub mod limit;
 
 use std::collections::HashMap;
@@ -22,9 +24,8 @@ use crate::alert::intake::Intake;
 use crate::app::App;
 use crate::clock::Timestamp;
 use crate::error::Error;
-use crate::graph::odata::BadQuery;
-use crate::graph::page::Crawls;
 use crate::http::body::Budget;
+use crate::http::crawl::Crawls;
 use crate::http::limit::{Class, Limiter};
 use crate::id::TenantNo;
 use crate::tenant::caller::{Caller, Callers};
@@ -44,6 +45,8 @@ pub struct Site {
     pub bodies: Budget,
     /// Where crawls with `$skip` are.
     pub crawls: Arc<Crawls>,
+    /// Ends what would otherwise go on for ever: live streams.
+    pub stop: tokio_util::sync::CancellationToken,
     /// Tenants that always want every enumeration member by name, as last seen.
     spelling: Arc<Mutex<HashMap<TenantNo, (Timestamp, bool)>>>,
 }
@@ -60,6 +63,7 @@ impl Site {
             limiter: Arc::default(),
             bodies,
             crawls: Arc::default(),
+            stop: tokio_util::sync::CancellationToken::new(),
             spelling: Arc::default(),
         }
     }
@@ -203,12 +207,6 @@ impl From<Error> for Failure {
                 Self::internal()
             }
         }
-    }
-}
-
-impl From<BadQuery> for Failure {
-    fn from(bad: BadQuery) -> Self {
-        Self::bad(format!("Invalid ODATA query filter: {bad}"))
     }
 }
 

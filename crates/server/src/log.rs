@@ -249,7 +249,8 @@ fn is_plain(text: &str) -> bool {
 
 /// Control characters, and the marks that reorder or break a displayed line.
 fn is_unsafe(c: char) -> bool {
-    c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    c.is_control()
+        || matches!(c, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// Adds `text` to a line so that it stays in that line and says nothing to a terminal.

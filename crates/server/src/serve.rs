@@ -27,7 +27,6 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, Sleep};
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 use tower::ServiceExt as _;
 
 use crate::app::App;
@@ -122,15 +121,17 @@ pub async fn run_until(
     // Workers stop after the requests: what is acknowledged last is still correlated if time allows.
     let stop_work = CancellationToken::new();
     let workers = tokio::spawn(crate::worker::run(app.clone(), stop_work.clone()));
-    let connections = TaskTracker::new();
+    let places = Arc::new(Semaphore::new(CONNECTIONS));
     let abort = CancellationToken::new();
-    accept(&listening, &router, &connections, &stop, &abort).await;
+    accept(&listening, &router, &places, &stop, &abort).await;
     drop(listening);
     drop(router);
-    connections.close();
-    tracing::info!(connections = connections.len(), "draining");
-    if tokio::time::timeout(DRAIN, connections.wait()).await.is_err() {
-        tracing::warn!(connections = connections.len(), "gave up waiting for open requests");
+    let open = || CONNECTIONS - places.available_permits();
+    tracing::info!(connections = open(), "draining");
+    // Every connection holds a place until it ends.
+    let all_ended = places.acquire_many(CONNECTIONS as u32);
+    if tokio::time::timeout(DRAIN, all_ended).await.is_err() {
+        tracing::warn!(connections = open(), "gave up waiting for open requests");
         abort.cancel();
     }
     stop_work.cancel();
@@ -151,11 +152,10 @@ pub async fn run_until(
 async fn accept(
     listening: &Listening,
     router: &axum::Router,
-    connections: &TaskTracker,
+    places: &Arc<Semaphore>,
     stop: &CancellationToken,
     abort: &CancellationToken,
 ) {
-    let places = Arc::new(Semaphore::new(CONNECTIONS));
     loop {
         let place = tokio::select! {
             () = stop.cancelled() => return,
@@ -181,7 +181,7 @@ async fn accept(
         let _ = stream.set_nodelay(true);
         let served = connection(stream, listening.tls.clone(), router.clone(), stop.clone(), place);
         let abort = abort.clone();
-        connections.spawn(async move {
+        tokio::spawn(async move {
             tokio::select! {
                 () = served => {}
                 () = abort.cancelled() => {}
@@ -388,5 +388,138 @@ impl Signals {
 }
 
 #[cfg(test)]
-#[path = "serve_tests.rs"]
-mod tests;
+mod tests {
+    use std::convert::Infallible;
+
+    use axum::routing::{get, post};
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::sync::Notify;
+
+    use super::*;
+    use crate::clock::Clock;
+    use crate::config::Config;
+    use crate::db::Db;
+    use crate::id::Random;
+
+    struct Running {
+        address: SocketAddr,
+        stop: CancellationToken,
+        ended: tokio::task::JoinHandle<Result<()>>,
+        dir: tempfile::TempDir,
+    }
+
+    async fn start(router: axum::Router, tls: bool) -> Running {
+        let dir = tempfile::tempdir().unwrap();
+        let db = Db::open_sqlite(dir.path()).await.unwrap();
+        db.migrate().await.unwrap();
+        let app = App::new(db, Clock::system(), Random::system(), Config::default()).unwrap();
+        let any = SocketAddr::from(([127, 0, 0, 1], 0));
+        let tls = tls.then(|| {
+            let names = crate::tls::names(any, None);
+            crate::tls::self_signed(&dir.path().join("tls"), &names, app.clock.now()).unwrap()
+        });
+        let listening = listen(Options { listen: any, tls }).await.unwrap();
+        let (address, stop) = (listening.address, CancellationToken::new());
+        let ended = tokio::spawn(run_until(app, router, listening, stop.clone()));
+        Running { address, stop, ended, dir }
+    }
+
+    /// Sends bytes as they are and reads the answer to its end.
+    async fn raw(address: SocketAddr, bytes: &[u8]) -> String {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        stream.write_all(bytes).await.unwrap();
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).await.unwrap();
+        String::from_utf8_lossy(&answer).into_owned()
+    }
+
+    #[tokio::test]
+    async fn an_open_address_without_tls_is_refused() {
+        for address in ["0.0.0.0:0", "[::]:0", "192.0.2.1:0", "[::ffff:192.0.2.1]:0"] {
+            let options = Options { listen: address.parse().unwrap(), tls: None };
+            let error = listen(options).await.err().map(|error| error.to_string());
+            assert!(error.is_some_and(|text| text.contains("without TLS")), "{address}");
+        }
+        let taken = start(axum::Router::new(), false).await;
+        let options = Options { listen: taken.address, tls: None };
+        let error = listen(options).await.err().map(|error| error.to_string());
+        assert!(error.is_some_and(|text| text.contains("cannot listen at")));
+    }
+
+    #[tokio::test]
+    async fn a_head_that_is_too_large_is_answered() {
+        let router = axum::Router::new().route("/", get(async || "fine"));
+        let server = start(router, false).await;
+        let large = format!("GET / HTTP/1.1\r\nhost: a\r\nx: {}\r\n\r\n", "y".repeat(400_000));
+        let answer = raw(server.address, large.as_bytes()).await;
+        assert!(answer.starts_with("HTTP/1.1 431 "), "{answer}");
+        let many: String = (0..10_000).map(|number| format!("x{number}: y\r\n")).collect();
+        let answer =
+            raw(server.address, format!("GET / HTTP/1.1\r\nhost: a\r\n{many}\r\n").as_bytes()).await;
+        assert!(answer.starts_with("HTTP/1.1 431 "), "{answer}");
+        let answer = raw(server.address, b"GET / HTTP/1.1\r\nno colon\r\n\r\n").await;
+        assert!(answer.starts_with("HTTP/1.1 400 "), "{answer}");
+        let fine = b"GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n";
+        assert!(raw(server.address, fine).await.ends_with("fine"));
+    }
+
+    #[tokio::test]
+    async fn draining_finishes_what_is_under_way_and_ends_streams() {
+        let (begun, go) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+        let (tell, wait) = (begun.clone(), go.clone());
+        let router = axum::Router::new()
+            .route(
+                "/slow",
+                post(async move || {
+                    tell.notify_one();
+                    wait.notified().await;
+                    "done"
+                }),
+            )
+            .route(
+                "/events",
+                get(async || {
+                    let first = futures_util::stream::iter([Ok::<_, Infallible>("data: 1\n\n")]);
+                    let body = first.chain(futures_util::stream::pending());
+                    ([(header::CONTENT_TYPE, "text/event-stream")], Body::from_stream(body))
+                }),
+            );
+        let server = start(router, false).await;
+        let base = format!("http://{}", server.address);
+        let client = reqwest::Client::new();
+        let slow = tokio::spawn(client.post(format!("{base}/slow")).send());
+        let mut events = client.get(format!("{base}/events")).send().await.unwrap();
+        assert_eq!(events.chunk().await.unwrap().unwrap(), "data: 1\n\n");
+        begun.notified().await;
+        server.stop.cancel();
+        assert_eq!(events.chunk().await.unwrap(), None, "the stream ends");
+        while TcpStream::connect(server.address).await.is_ok() {
+            tokio::task::yield_now().await;
+        }
+        go.notify_one();
+        let answer = slow.await.unwrap().unwrap();
+        assert_eq!(answer.text().await.unwrap(), "done");
+        server.ended.await.unwrap().unwrap();
+    }
+
+    #[tokio::test]
+    async fn tls_speaks_both_versions_and_names_its_authority() {
+        let router = axum::Router::new().route("/", get(async || "fine"));
+        let server = start(router, true).await;
+        let ca = std::fs::read(server.dir.path().join("tls/ca.pem")).unwrap();
+        let ca = reqwest::Certificate::from_pem(&ca).unwrap();
+        for http1 in [true, false] {
+            let mut client = reqwest::Client::builder()
+                .tls_built_in_root_certs(false)
+                .add_root_certificate(ca.clone());
+            if http1 {
+                client = client.http1_only();
+            }
+            let url = format!("https://localhost:{}/", server.address.port());
+            let answer = client.build().unwrap().get(url).send().await.unwrap();
+            assert_eq!(answer.text().await.unwrap(), "fine");
+        }
+        let plain = raw(server.address, b"GET / HTTP/1.1\r\nhost: a\r\n\r\n").await;
+        assert!(!plain.contains("fine"));
+    }
+}

@@ -171,7 +171,8 @@ fn lasting(now: Timestamp, days: i64) -> Result<(OffsetDateTime, OffsetDateTime)
 /// Whether the certificate is the authority's, has every name, and time left: asked exactly as a
 /// client would.
 fn covers(ca: &Path, cert: &Path, names: &[String], now: Timestamp) -> bool {
-    let (Ok(ca), Ok(cert)) = (CertificateDer::from_pem_file(ca), CertificateDer::from_pem_file(cert))
+    let (Ok(ca), Ok(cert)) =
+        (CertificateDer::from_pem_file(ca), CertificateDer::from_pem_file(cert))
     else {
         return false;
     };
@@ -188,9 +189,8 @@ fn covers(ca: &Path, cert: &Path, names: &[String], now: Timestamp) -> bool {
         let seconds = u64::try_from(moment.micros() / 1_000_000).unwrap_or_default();
         let moment = UnixTime::since_unix_epoch(Duration::from_secs(seconds));
         names.iter().all(|name| {
-            ServerName::try_from(name.as_str()).is_ok_and(|name| {
-                client.verify_server_cert(&cert, &[], &name, &[], moment).is_ok()
-            })
+            ServerName::try_from(name.as_str())
+                .is_ok_and(|name| client.verify_server_cert(&cert, &[], &name, &[], moment).is_ok())
         })
     })
 }
@@ -317,6 +317,9 @@ mod tests {
         let any = super::names("0.0.0.0:443".parse().unwrap(), Some("https://siem.alder.example/"));
         assert!(!any.contains(&"0.0.0.0".to_owned()));
         assert!(any.contains(&"siem.alder.example".to_owned()));
-        assert_eq!(super::names("127.0.0.1:1".parse().unwrap(), None)[..3], ["localhost", "127.0.0.1", "::1"]);
+        assert_eq!(
+            super::names("127.0.0.1:1".parse().unwrap(), None)[..3],
+            ["localhost", "127.0.0.1", "::1"]
+        );
     }
 }

@@ -20,6 +20,9 @@ use crate::incident::correlate;
 pub const LEASE_S: i64 = 10;
 /// How often to look for work that another process left behind.
 const LOOK: Duration = Duration::from_millis(500);
+/// How long to let alerts gather after the first: a batch costs little more than a single alert,
+/// and each one keeps intake waiting for its turn to write.
+const GATHER: Duration = Duration::from_millis(25);
 
 /// A lease held by this process.
 #[derive(Clone, Debug)]
@@ -77,13 +80,13 @@ pub async fn run(app: App, stop: CancellationToken) {
     loop {
         tokio::select! {
             () = stop.cancelled() => break,
-            () = app.correlate.notified() => {}
+            () = app.correlate.notified() => tokio::time::sleep(GATHER).await,
             () = tokio::time::sleep(LOOK) => {}
         }
         loop {
             match correlate_waiting(&app, &mut leases).await {
-                Ok(0) => break,
-                Ok(_) if stop.is_cancelled() => break,
+                // Fewer than a batch: the next ring of the bell brings the rest.
+                Ok(count) if count < correlate::BATCH as u64 || stop.is_cancelled() => break,
                 Ok(_) => {}
                 Err(error) => {
                     tracing::error!("correlation failed, will be tried again: {error}");

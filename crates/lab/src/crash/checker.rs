@@ -18,82 +18,82 @@ use crate::server::Verified;
 
 /// Everything seen of the server once it has settled.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Seen {
+pub(crate) struct Seen {
     /// By the number the journal gives each tenant.
-    pub tenants: Vec<TenantSeen>,
+    pub(crate) tenants: Vec<TenantSeen>,
     /// The verification of the audit trees, when the binary has it.
-    pub audit: Option<Verified>,
+    pub(crate) audit: Option<Verified>,
 }
 
 /// What one tenant's application sees.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct TenantSeen {
+pub(crate) struct TenantSeen {
     /// The tenant's id.
-    pub tenant_id: String,
+    pub(crate) tenant_id: String,
     /// The word that is in everything sent for this tenant and nowhere else.
-    pub canary: String,
+    pub(crate) canary: String,
     /// The canaries of all tenants found in any reply to this one.
-    pub canaries: BTreeSet<String>,
+    pub(crate) canaries: BTreeSet<String>,
     /// All alerts.
-    pub alerts: Vec<AlertSeen>,
+    pub(crate) alerts: Vec<AlertSeen>,
     /// All incidents.
-    pub incidents: Vec<IncidentSeen>,
+    pub(crate) incidents: Vec<IncidentSeen>,
     /// What `$count` says of alerts.
-    pub alert_count: Option<u64>,
+    pub(crate) alert_count: Option<u64>,
     /// What `$count` says of incidents.
-    pub incident_count: Option<u64>,
+    pub(crate) incident_count: Option<u64>,
 }
 
 /// An alert as the Graph face shows it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct AlertSeen {
+pub(crate) struct AlertSeen {
     /// Its id.
-    pub id: String,
+    pub(crate) id: String,
     /// The id its source gave it.
-    pub source_id: String,
+    pub(crate) source_id: String,
     /// Its incident.
-    pub incident: Option<String>,
+    pub(crate) incident: Option<String>,
     /// Its tenant.
-    pub tenant_id: String,
+    pub(crate) tenant_id: String,
 }
 
 /// An incident as the Graph face shows it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct IncidentSeen {
+pub(crate) struct IncidentSeen {
     /// Its id.
-    pub id: String,
+    pub(crate) id: String,
     /// Its tenant.
-    pub tenant_id: String,
+    pub(crate) tenant_id: String,
     /// The incident it was merged into.
-    pub redirect: Option<String>,
+    pub(crate) redirect: Option<String>,
     /// Its custom tags.
-    pub tags: BTreeSet<String>,
+    pub(crate) tags: BTreeSet<String>,
     /// Its description.
-    pub description: Option<String>,
+    pub(crate) description: Option<String>,
     /// The ids of its alerts by `$expand`.
-    pub alerts: Vec<String>,
+    pub(crate) alerts: Vec<String>,
     /// The texts of its comments.
-    pub comments: Vec<String>,
+    pub(crate) comments: Vec<String>,
     /// Each entry of its activity log as text; none when it was not asked for.
-    pub timeline: Option<Vec<String>>,
+    pub(crate) timeline: Option<Vec<String>>,
 }
 
 /// Something that must not be.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Violation {
+pub(crate) struct Violation {
     /// Which invariant it breaks, such as `I1`.
-    pub invariant: &'static str,
+    pub(crate) invariant: &'static str,
     /// What is wrong, with ids.
-    pub message: String,
+    pub(crate) message: String,
 }
 
 /// The two tags a PATCH with this mark sets.
-pub fn tags(mark: &str) -> [String; 2] {
+pub(crate) fn tags(mark: &str) -> [String; 2] {
     [format!("{mark}-a"), format!("{mark}-b")]
 }
 
 /// Everything that is wrong.
-pub fn check(calls: &[Call], seen: &Seen) -> Vec<Violation> {
+pub(crate) fn check(calls: &[Call], seen: &Seen) -> Vec<Violation> {
     let mut found = Found(Vec::new());
     for (number, tenant) in seen.tenants.iter().enumerate() {
         let calls: Vec<&Call> = calls.iter().filter(|call| call.tenant == number).collect();
@@ -184,16 +184,15 @@ fn replies_add_up(calls: &[&Call], found: &mut Found) {
         let sum =
             accepted.saturating_add(*duplicates).saturating_add(*ignored).saturating_add(*rejected);
         if *received != ids.len() as u64 || sum != *received {
-            found.add(
-                "I1",
-                format!("the reply to journal line {line} does not add up: {counts:?}"),
-            );
+            found
+                .add("I1", format!("the reply to journal line {line} does not add up: {counts:?}"));
         }
         // Calls come in the order of their beginning, so an id counts as known only when its
         // first acknowledgement was in the journal before this request left.
         let repeats = |id: &String| known.get(id.as_str()).is_some_and(|at| *at < line);
         if *accepted > 0 && ids.iter().all(repeats) {
-            found.add("I1", format!("journal line {line}: alerts known before were accepted again"));
+            found
+                .add("I1", format!("journal line {line}: alerts known before were accepted again"));
         }
         if counts.errors.is_empty() {
             for id in ids {
@@ -229,10 +228,8 @@ fn links_agree(tenant: &TenantSeen, found: &mut Found) {
         let theirs = linked.remove(id).unwrap_or_default();
         if own != theirs || own.len() != incident.alerts.len() {
             let (own, theirs) = (incident.alerts.len(), theirs.len());
-            found.add(
-                "I6",
-                format!("incident {id} shows {own} alerts and {theirs} alerts name it"),
-            );
+            found
+                .add("I6", format!("incident {id} shows {own} alerts and {theirs} alerts name it"));
         }
     }
     for (id, alerts) in linked {

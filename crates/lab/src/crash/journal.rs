@@ -17,7 +17,7 @@ use crate::http::{Failure, Reply};
 /// What a client asks for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "op", rename_all = "camelCase")]
-pub enum Op {
+pub(crate) enum Op {
     /// Alerts with these source ids, in this order.
     Alerts { ids: Vec<String> },
     /// A PATCH that writes this mark into two tags and the description.
@@ -30,25 +30,25 @@ pub enum Op {
 
 /// The counts of an intake reply.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Counts {
+pub(crate) struct Counts {
     /// Records read.
-    pub received: u64,
+    pub(crate) received: u64,
     /// Alerts that were new.
-    pub accepted: u64,
+    pub(crate) accepted: u64,
     /// Alerts that were there.
-    pub duplicates: u64,
+    pub(crate) duplicates: u64,
     /// Records that are no alerts.
-    pub ignored: u64,
+    pub(crate) ignored: u64,
     /// Records that cannot be read.
-    pub rejected: u64,
+    pub(crate) rejected: u64,
     /// The places of records that did not become alerts.
-    pub errors: Vec<u64>,
+    pub(crate) errors: Vec<u64>,
 }
 
 /// How a request ended.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "end", rename_all = "camelCase")]
-pub enum Outcome {
+pub(crate) enum Outcome {
     /// A 2xx; `echoed` says whether a PATCH reply carried the description back.
     Ok { counts: Option<Counts>, echoed: bool },
     /// Surely not done: never sent, or refused with a 4xx.
@@ -78,28 +78,28 @@ enum Line {
 
 /// One request with its end, in the order in which requests were made.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Call {
+pub(crate) struct Call {
     /// The line at which it was about to be sent.
-    pub invoked: u64,
+    pub(crate) invoked: u64,
     /// The line at which its end was known; none when the journal stops before.
-    pub ended: Option<u64>,
+    pub(crate) ended: Option<u64>,
     /// Whose token was used.
-    pub tenant: usize,
+    pub(crate) tenant: usize,
     /// What was asked.
-    pub op: Op,
+    pub(crate) op: Op,
     /// How it ended.
-    pub outcome: Outcome,
+    pub(crate) outcome: Outcome,
 }
 
 /// The journal being written.
 #[derive(Debug)]
-pub struct Journal {
+pub(crate) struct Journal {
     state: Mutex<(File, u64)>,
 }
 
 impl Journal {
     /// A new journal at `path`.
-    pub fn create(path: &Path) -> Result<Self, String> {
+    pub(crate) fn create(path: &Path) -> Result<Self, String> {
         let file = File::create(path).map_err(|error| format!("{}: {error}", path.display()))?;
         Ok(Self { state: Mutex::new((file, 0)) })
     }
@@ -118,23 +118,23 @@ impl Journal {
     }
 
     /// Writes down that a request is about to leave, and gives its number.
-    pub fn invoke(&self, tenant: usize, op: &Op) -> Result<u64, String> {
+    pub(crate) fn invoke(&self, tenant: usize, op: &Op) -> Result<u64, String> {
         self.write(|number| Line::Invoke { number, tenant, op: op.clone() })
     }
 
     /// Writes down how request `number` ended.
-    pub fn ended(&self, number: u64, outcome: Outcome) -> Result<(), String> {
+    pub(crate) fn ended(&self, number: u64, outcome: Outcome) -> Result<(), String> {
         self.write(|_| Line::Ended { number, outcome }).map(|_| ())
     }
 
     /// Writes down anything else, for whoever reads the journal.
-    pub fn note(&self, what: &str) -> Result<(), String> {
+    pub(crate) fn note(&self, what: &str) -> Result<(), String> {
         self.write(|_| Line::Note { what: what.to_owned() }).map(|_| ())
     }
 }
 
 /// Reads a journal back; a request without an end has an unknown one.
-pub fn read(path: &Path) -> Result<Vec<Call>, String> {
+pub(crate) fn read(path: &Path) -> Result<Vec<Call>, String> {
     let failed = |error: std::io::Error| format!("{}: {error}", path.display());
     let file = BufReader::new(File::open(path).map_err(failed)?);
     let mut calls: Vec<Call> = Vec::new();
@@ -142,7 +142,9 @@ pub fn read(path: &Path) -> Result<Vec<Call>, String> {
     for (index, text) in file.lines().enumerate() {
         let place = index as u64 + 1;
         let text = text.map_err(failed)?;
-        match serde_json::from_str(&text).map_err(|error| format!("journal line {place}: {error}"))? {
+        match serde_json::from_str(&text)
+            .map_err(|error| format!("journal line {place}: {error}"))?
+        {
             Line::Invoke { number, tenant, op } => {
                 places.insert(number, calls.len());
                 let outcome = Outcome::Info { why: "the journal ends here".to_owned() };
@@ -161,7 +163,7 @@ pub fn read(path: &Path) -> Result<Vec<Call>, String> {
 }
 
 /// What a reply or its absence says about whether the request was done.
-pub fn outcome(op: &Op, reply: &Result<Reply, Failure>) -> Outcome {
+pub(crate) fn outcome(op: &Op, reply: &Result<Reply, Failure>) -> Outcome {
     let reply = match reply {
         Ok(reply) => reply,
         Err(Failure::NotSent(why)) => return Outcome::Fail { why: why.clone() },

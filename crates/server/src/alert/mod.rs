@@ -13,6 +13,8 @@ pub mod format;
 pub mod intake;
 pub mod view;
 
+use std::cell::RefCell;
+
 use sea_orm::{QueryResult, Value as Sql};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
@@ -237,12 +239,38 @@ fn clip(text: &str, most: usize) -> String {
 /// Compresses what is stored with an alert. Level 1: the gain of more is small on short records
 /// and it would be paid on the way to every acknowledgement.
 pub(crate) fn pack(bytes: &[u8]) -> Result<Vec<u8>> {
-    zstd::bulk::compress(bytes, 1).map_err(Error::internal)
+    // Making a compressor costs several times what compressing one alert does.
+    thread_local! {
+        static PACKER: RefCell<Option<zstd::bulk::Compressor<'static>>> =
+            const { RefCell::new(None) };
+    }
+    PACKER.with_borrow_mut(|packer| {
+        if packer.is_none() {
+            *packer = Some(zstd::bulk::Compressor::new(1).map_err(Error::internal)?);
+        }
+        let Some(packer) = packer else { return Ok(Vec::new()) };
+        packer.compress(bytes).map_err(Error::internal)
+    })
 }
 
 /// The opposite of [`pack`].
 pub(crate) fn unpack(bytes: &[u8]) -> Result<Vec<u8>> {
-    zstd::stream::decode_all(bytes).map_err(Error::internal)
+    thread_local! {
+        static UNPACKER: RefCell<Option<zstd::bulk::Decompressor<'static>>> =
+            const { RefCell::new(None) };
+    }
+    let length = zstd::zstd_safe::get_frame_content_size(bytes)
+        .ok()
+        .flatten()
+        .and_then(|length| usize::try_from(length).ok())
+        .ok_or_else(|| Error::Internal("a stored alert is damaged".to_owned()))?;
+    UNPACKER.with_borrow_mut(|unpacker| {
+        if unpacker.is_none() {
+            *unpacker = Some(zstd::bulk::Decompressor::new().map_err(Error::internal)?);
+        }
+        let Some(unpacker) = unpacker else { return Ok(Vec::new()) };
+        unpacker.decompress(bytes, length).map_err(Error::internal)
+    })
 }
 
 /// The stored body of an alert.

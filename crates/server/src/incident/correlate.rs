@@ -31,7 +31,7 @@ use crate::worker::Lease;
 
 /// Alerts placed in one transaction: few enough that an intake of the same tenant waits for some
 /// milliseconds only.
-const BATCH: i64 = 192;
+pub const BATCH: i64 = 128;
 /// Incident ids reserved at a time.
 const ID_BLOCK: i64 = 2_048;
 /// Links shown with an alert; the strongest come first.
@@ -75,12 +75,15 @@ async fn attempt(app: &App, tenant: TenantNo, lease: Option<&Lease>) -> Result<u
     let started = std::time::Instant::now();
     let ids = app.incident_ids.take(app, "incident", BATCH + 64, ID_BLOCK).await?;
     let mut ids = IdPool { ids, dry: false };
+    // Read and understood before the transaction: an intake of this tenant then waits for the
+    // writing only. The lease keeps other replicas from the same alerts.
+    let read = read_waiting(app, tenant).await?;
     let mut tx = Tx::begin(app, tenant, Actor::system("Correlation")).await?;
     if let Some(lease) = lease {
         lease.fence(app, &tx).await?;
     }
     let refreshed = refresh(&mut tx).await?;
-    let read = read_waiting(&tx).await?;
+    let read = still_waiting(&tx, read).await?;
     let count = read.len() as u64;
     if !read.is_empty() {
         let mut work = Work::default();
@@ -114,13 +117,31 @@ impl IdPool {
     }
 }
 
-async fn read_waiting(tx: &Tx) -> Result<Vec<Read>> {
+async fn read_waiting(app: &App, tenant: TenantNo) -> Result<Vec<Read>> {
     let sql = format!(
         "select {}, alert_body.body from alert join alert_body on alert_body.alert_id = alert.id \
          where alert.tenant_no = $1 and alert.incident_id is null order by alert.id limit $2",
         alert::COLUMNS
     );
-    read_alerts(tx, &sql, vec![tx.tenant().0.into(), BATCH.into()]).await
+    read_rows(app.db.query(&sql, vec![tenant.0.into(), BATCH.into()]).await?)
+}
+
+/// Those of the alerts that wait and are still as they were read.
+async fn still_waiting(tx: &Tx, mut read: Vec<Read>) -> Result<Vec<Read>> {
+    let Some(last) = read.last().map(|read| read.alert.id) else { return Ok(read) };
+    let rows = tx
+        .query(
+            "select id, updated_at from alert \
+             where tenant_no = $1 and incident_id is null and id <= $2",
+            vec![tx.tenant().0.into(), last.0.into()],
+        )
+        .await?;
+    let mut waiting = HashMap::with_capacity(rows.len());
+    for row in rows {
+        waiting.insert(column::<i64>(&row, 0)?, column::<i64>(&row, 1)?);
+    }
+    read.retain(|read| waiting.get(&read.alert.id.0) == Some(&read.alert.updated.micros()));
+    Ok(read)
 }
 
 /// Alerts of one incident with their bodies, in pages so that the bodies are not all held at once.
@@ -133,7 +154,7 @@ async fn read_incident(tx: &Tx, incident: IncidentId) -> Result<Vec<Read>> {
     let mut all: Vec<Read> = Vec::new();
     loop {
         let after = all.last().map_or(0, |read| read.alert.id.0);
-        let page = read_alerts(tx, &sql, vec![incident.0.into(), after.into()]).await?;
+        let page = read_rows(tx.query(&sql, vec![incident.0.into(), after.into()]).await?)?;
         let done = page.len() < 1_000;
         all.extend(page);
         if done {
@@ -142,9 +163,9 @@ async fn read_incident(tx: &Tx, incident: IncidentId) -> Result<Vec<Read>> {
     }
 }
 
-async fn read_alerts(tx: &Tx, sql: &str, values: Vec<Sql>) -> Result<Vec<Read>> {
-    let mut read = Vec::new();
-    for row in tx.query(sql, values).await? {
+fn read_rows(rows: Vec<sea_orm::QueryResult>) -> Result<Vec<Read>> {
+    let mut read = Vec::with_capacity(rows.len());
+    for row in rows {
         let alert = Alert::from_row(&row)?;
         let body: Vec<u8> = column(&row, alert::WIDTH)?;
         read.push(understand(alert, &alert::body(&body)?));

@@ -5,5 +5,6 @@
 
 mod contract;
 mod correlation;
+mod data;
 mod intake;
 mod world;

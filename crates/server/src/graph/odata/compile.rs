@@ -5,18 +5,20 @@
 //! matched against the table's names and otherwise bound. What the store cannot do is refused by
 //! name rather than done in memory.
 
+mod comparison;
 mod operand;
 
-use sea_orm::sea_query::{Alias, BinOper, Expr as Sql, ExprTrait, Func, Query, SelectStatement};
+use sea_orm::sea_query::{Alias, BinOper, Expr as Sql, ExprTrait, Query, SelectStatement};
 
-use self::operand::{Listed, Operand, constants};
-use super::compare::{balanced, both, bound, constant, nothing, null, settled, step, truth};
-use super::fields::{Element, Field, Fixed, Kind, Rank, Table, find};
+use self::comparison::compare;
+use self::operand::{Listed, Operand};
+use super::compare::{balanced, settled, truth};
+use super::fields::{Element, Field, Fixed, Kind, Table, find};
 use super::filter::{CompareOp, Expr, Function, Path, Quantifier};
-use super::literal::{Bound, Literal};
+use super::literal::Literal;
 use super::search::Search;
 use super::text::{Text, case_of};
-use super::{BadQuery, calendar, shown};
+use super::{BadQuery, shown};
 use crate::clock::Timestamp;
 
 /// Each level is a subquery per row of the one above.
@@ -284,144 +286,135 @@ fn cannot(expr: &Expr, reason: &str) -> BadQuery {
     BadQuery::new(format!("'{}' {reason}", shown(&expr.to_string())))
 }
 
-/// Compares two operands, or says why that cannot be.
-fn compare(op: CompareOp, left: Operand, right: Operand, strict: bool) -> Result<Sql, String> {
-    if op == CompareOp::Has && !matches!(left, Operand::Word(..)) {
-        return Err("uses has on something other than an enumeration".to_owned());
+#[cfg(test)]
+mod tests {
+    use sea_orm::sea_query::{PostgresQueryBuilder, SqliteQueryBuilder};
+
+    use super::super::sample::TABLE;
+    use super::*;
+
+    fn compiled(text: &str) -> Result<SelectStatement, BadQuery> {
+        let tree = super::super::parse::filter(text)?;
+        let condition = filter(&tree, &TABLE, Timestamp::default())?;
+        Ok(Query::select().and_where(condition).to_owned())
     }
-    match (left.is_constant(), right.is_constant()) {
-        (true, true) => return constants(op, &left, &right),
-        (true, false) => return compare(op.flipped(), right, left, strict),
-        _ => {}
+
+    #[test]
+    fn the_sql_is_plain_and_has_one_spelling() {
+        let check = |text: &str, want: &str| {
+            let Ok(statement) = compiled(text) else { panic!("{text}") };
+            let (sql, _) = statement.build(SqliteQueryBuilder);
+            assert_eq!(sql.strip_prefix("SELECT  WHERE "), Some(want), "{text}");
+            // The stores differ only in how a parameter is numbered.
+            let (other, _) = statement.build(PostgresQueryBuilder);
+            let unnumbered: Vec<&str> = other
+                .split('$')
+                .map(|part| part.trim_start_matches(|c: char| c.is_ascii_digit()))
+                .collect();
+            assert_eq!(unnumbered.join("?"), sql, "{text}");
+        };
+        check("severity eq 'high'", r#""incident"."severity" = ?"#);
+        check("Severity in ('high','low')", r#""incident"."severity" IN (?, ?)"#);
+        check("displayName eq 'x'", r#"LOWER("incident"."title") = LOWER(?)"#);
+        check("assignedTo eq 'x'", r#""incident"."owner_folded" = ?"#);
+        check("code eq 'x'", r#""incident"."code" = ?"#);
+        check("code ne 'x'", r#"COALESCE("incident"."code" <> ?, TRUE)"#);
+        check("not (code eq 'x')", r#"NOT COALESCE("incident"."code" = ?, FALSE)"#);
+        check("code eq null", r#""incident"."code" IS NULL"#);
+        check("code gt null", "FALSE");
+        check("contains(assignedTo,'50%_!')", r#""incident"."owner_folded" LIKE ? ESCAPE '!'"#);
+        check(
+            "createdDateTime gt 2024-01-01 and falsePositive",
+            r#""incident"."created" > ? AND "incident"."flag""#,
+        );
+        check(
+            "customTags/any(t:t eq 'x')",
+            concat!(
+                r#"EXISTS(SELECT 1 FROM "case_tag" AS "member1" WHERE "member1"."case_id" = "#,
+                r#""incident"."id" AND "member1"."kind" = 'custom' AND "#,
+                r#"LOWER("member1"."word") = LOWER(?))"#
+            ),
+        );
     }
-    match (left, right) {
-        (Operand::Index(whole, part), Operand::Null) => Ok(null(op, Text::contains(&whole, &part))),
-        (Operand::Index(whole, part), value) => {
-            let place = value.number().ok_or("compares a place with something else")?;
-            index(op, &whole, &part, place, strict)
-        }
-        (Operand::Text(text), Operand::Null) => Ok(null(op, text.sql(case_of(&[&text])))),
-        (Operand::Text(text), value) => {
-            let other = value.text().ok_or("compares text with something else")?;
-            let case = case_of(&[&text, &other]);
-            let (left, right) = (text.sql(case), other.sql(case));
-            Ok(match other.constant() {
-                Some(_) => constant(op, left, right, strict),
-                None => both(op, left, right, strict),
-            })
-        }
-        (Operand::Word(column, words), Operand::Text(text)) => {
-            let word = text.constant().ok_or("compares an enumeration with other text")?;
-            match words.rank(word) {
-                Rank::Known(rank) => Ok(bound(op, column, Bound::whole(rank.into()), strict)),
-                Rank::Sentinel => Ok(nothing(op)),
-                Rank::Unknown => {
-                    Err(format!("has a word that {} lacks: '{}'", words.name, shown(word)))
-                }
-            }
-        }
-        (Operand::Test(test), Operand::Bool(value)) => {
-            Ok(constant(op, test, Sql::val(value), strict))
-        }
-        (Operand::Id(column), value @ Operand::Text(_)) => match value.number() {
-            Some(number) => Ok(bound(op, column, number, strict)),
-            None => Ok(nothing(op)),
-        },
-        (Operand::Id(column) | Operand::Whole { sql: column, .. }, value)
-            if value.number().is_some() =>
+
+    #[test]
+    fn what_a_client_sends_never_becomes_sql() {
+        let shape = |value: &str| {
+            let value = value.replace('\'', "''");
+            let text = format!(
+                "code eq '{value}' or contains(displayName,'{value}') or startswith(code,'{value}')
+                 or concat(code,'{value}') gt '{value}' or id eq '9{value}' or code in ('{value}')"
+            );
+            let Ok(statement) = compiled(&text) else { panic!("{text}") };
+            (statement.build(SqliteQueryBuilder).0, statement.build(PostgresQueryBuilder).0)
+        };
+        let plain = shape("x");
+        for value in
+            ["'", "''; DROP TABLE incident; --", "\\", "\\'", "$1", "?", "\"", "/*", "\u{ff07}"]
         {
-            let number = value.number().ok_or("compares a number with something else")?;
-            Ok(bound(op, column, number, strict))
-        }
-        (Operand::Instant { column, offset }, value) if value.moment().is_some() => {
-            let moment = value.moment().ok_or("compares a moment with something else")?;
-            let moment = Bound { floor: moment.floor - i128::from(offset), ..moment };
-            Ok(bound(op, column, moment, strict))
-        }
-        (Operand::Stepped { function, column, offset }, value) if value.is_constant() => {
-            stepped(op, function, column, offset, &value, strict)
-        }
-        (left, Operand::Null) => match left.column() {
-            Some(column) => Ok(null(op, column)),
-            None => Err("cannot be compared with null".to_owned()),
-        },
-        (left, right) => {
-            if left.family() != right.family() || right.is_constant() {
-                return Err("compares values of different types".to_owned());
-            }
-            match (left.column(), right.column()) {
-                (Some(left), Some(right)) => Ok(both(op, left, right, strict)),
-                _ => Err("cannot be compared".to_owned()),
-            }
+            assert_eq!(shape(value), plain, "{value}");
         }
     }
-}
 
-/// `year(x)` or `date(x)` against a constant, as a range of `x` where that is possible.
-fn stepped(
-    op: CompareOp,
-    function: Function,
-    column: Sql,
-    offset: i64,
-    value: &Operand,
-    strict: bool,
-) -> Result<Sql, String> {
-    let whole = Operand::Stepped { function, column: column.clone(), offset };
-    let whole = whole.column().ok_or("cannot be compared")?;
-    if matches!(value, Operand::Null) {
-        return Ok(null(op, whole));
+    #[test]
+    fn what_cannot_be_answered_is_refused_by_name() {
+        let check = |text: &str, want: &str| match compiled(text) {
+            Ok(_) => panic!("{text}"),
+            Err(bad) => assert_eq!(bad.message, want, "{text}"),
+        };
+        check("secret eq 1", "no property named 'secret' can be used here");
+        check("a/b/c eq 1", "no property named 'a/b/c' can be used here");
+        check("alerts/any(a:a/secret eq 1)", "no property named 'a/secret' can be used here");
+        check("alerts/any(a:a eq 1)", "no property named 'a' can be used here");
+        check("customTags/any(t:t/x eq 1)", "no property named 't/x' can be used here");
+        check("customTags/any(t:b eq 1)", "no property named 'b' can be used here");
+        check("customTags eq 'x'", "'customTags' is a collection: use any or all");
+        check("displayName/any(t:t eq 1)", "property 'displayName' is not a collection");
+        check(
+            "severity eq 'terrible'",
+            "'severity eq 'terrible'' has a word that alertSeverity lacks: 'terrible'",
+        );
+        check(
+            "severity in ('high','terrible')",
+            "'severity in ('high','terrible')' has a word that alertSeverity lacks: 'terrible'",
+        );
+        check("severity eq 3", "'severity eq 3' compares values of different types");
+        check("displayName", "'displayName' is not true or false");
+        check("'x'", "''x'' is not a condition");
+        check("1 add 1", "'1 add 1' is not a condition");
+        check("null", "'null' is not a condition");
+        check("tolower(code)", "'tolower(code)' is not a condition");
+        check("code add 1 eq 2", "'code add 1' calculates with something other than numbers");
+        check("-code eq 2", "'-code' negates something other than a number");
+        check("vm/score div 0 eq 2", "'vm/score div 0' divides by zero");
+        check("1 div 0 eq 2", "'1 div 0' is out of range");
+        check("9223372036854775807 add 1 eq 2", "'9223372036854775807 add 1' is out of range");
+        check("vm/score add 0.5 eq 2", "'vm/score add 0.5' calculates with a decimal");
+        check("1 div vm/score eq 2", "'1 div vm/score' divides by something other than a constant");
+        check("createdDateTime gt 5", "'createdDateTime gt 5' compares values of different types");
+        check(
+            "createdDateTime gt 'today'",
+            "'createdDateTime gt 'today'' compares values of different types",
+        );
+        check("vm/score eq 'x'", "'vm/score eq 'x'' compares values of different types");
+        check("falsePositive eq 'x'", "'falsePositive eq 'x'' compares values of different types");
+        check("code has 'x'", "'code has 'x'' uses has on something other than an enumeration");
+        check("1 eq 'x'", "'1 eq 'x'' compares constants of different types");
+        check("year(code) eq 1", "'year(code)' needs a stored date and time");
+        check("length(vm/score) eq 1", "'vm/score' is not text");
+        check(
+            "substring(code,-1) eq 'x'",
+            "'substring(code,-1)' needs whole numbers from zero for its places",
+        );
+        check(
+            "indexof(code,displayName) eq 1",
+            "'indexof(code,displayName) eq 1' looks for the place of something not constant",
+        );
+        let nested = |depth: usize| {
+            let open = (0..depth).map(|n| format!("customTags/any(t{n}:")).collect::<Vec<_>>();
+            format!("{}falsePositive{}", open.concat(), ")".repeat(depth))
+        };
+        assert!(compiled(&nested(4)).is_ok());
+        check(&nested(5), "more than 4 lambdas within one another");
     }
-    let day = i128::from(calendar::DAY);
-    let (value, ends) = if function == Function::Date {
-        let moment = value.moment().ok_or("compares a date with something else")?;
-        let floor = moment.floor.div_euclid(day);
-        let exact = moment.exact && moment.floor.rem_euclid(day) == 0;
-        let micros = |days: i128| i64::try_from(days * day).ok();
-        (Bound { floor, exact }, (micros(floor), micros(floor + 1)))
-    } else {
-        let year = value.number().ok_or("compares a year with something else")?;
-        let (floor, next) = (year.floor, year.floor.saturating_add(1));
-        (year, (calendar::year_start(floor), calendar::year_start(next)))
-    };
-    Ok(match ends {
-        (Some(start), Some(end)) if value.exact => {
-            let (start, end) = (start.saturating_sub(offset), end.saturating_sub(offset));
-            step(op, &column, start, end, strict)
-        }
-        _ => bound(op, whole, value, strict),
-    })
-}
-
-/// `indexof` against a number. The stores have no function for it in common, but whether it is
-/// at most so much is whether the text that far contains the part.
-fn index(
-    op: CompareOp,
-    whole: &Text,
-    part: &Text,
-    place: Bound,
-    strict: bool,
-) -> Result<Sql, String> {
-    let length = part.constant().ok_or("looks for the place of something not constant")?;
-    let length = i32::try_from(length.chars().count()).unwrap_or(i32::MAX);
-    let found = Text::contains(whole, part);
-    let at_most = |limit: i128| match i32::try_from(limit.clamp(-2, i32::MAX.into())) {
-        Ok(limit @ 0..) => {
-            let head = whole.clone().part(0, Some(limit.saturating_add(length)));
-            found.clone().not().or(Text::contains(&head, part))
-        }
-        Ok(-1) => found.clone().not(),
-        // False, but null for null.
-        _ => found.clone().and(found.clone().not()),
-    };
-    let below = at_most(if place.exact { place.floor - 1 } else { place.floor });
-    let at = at_most(place.floor);
-    let equal = |below: Sql, at: Sql| if place.exact { at.and(below.not()) } else { truth(false) };
-    Ok(match op {
-        CompareOp::Eq | CompareOp::Has => settled(equal(below, at), strict),
-        CompareOp::Ne => Func::coalesce([equal(below, at).not(), truth(true)]).into(),
-        CompareOp::Lt => settled(below, strict),
-        CompareOp::Le => settled(at, strict),
-        CompareOp::Gt => settled(at.not(), strict),
-        CompareOp::Ge => settled(below.not(), strict),
-    })
 }

@@ -83,7 +83,8 @@ pub enum Kind {
 pub enum Fold {
     /// Case counts.
     Exact,
-    /// Both sides go through the store's `lower`, which on SQLite knows only ASCII letters.
+    /// Both sides go through the store's `lower`, which on SQLite knows only ASCII letters. On
+    /// PostgreSQL the column must keep the database's own collation, or the sides fold differently.
     Lower,
     /// This column holds the text as `str::to_lowercase` makes it; alike on both stores.
     Column(&'static str),

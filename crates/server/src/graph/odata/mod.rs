@@ -52,11 +52,32 @@ impl std::error::Error for BadQuery {}
 
 /// Foreign text for a message: at most 64 characters, control and direction marks escaped.
 fn shown(text: &str) -> String {
-    let mut out: String = text.chars().take(64).flat_map(char::escape_debug).collect();
+    let mut out = String::new();
+    for character in text.chars().take(64) {
+        match character {
+            '\'' | '"' => out.push(character),
+            other => out.extend(other.escape_debug()),
+        }
+    }
     if text.chars().nth(64).is_some() {
         out.push('…');
     }
-    // escape_debug leaves direction overrides alone, which could reorder a log line.
-    out.retain(|c| !matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}'));
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn foreign_text_in_a_message_is_short_and_harmless() {
+        let check = |text: &str, want: &str| assert_eq!(shown(text), want);
+        check("O'Brien", "O'Brien");
+        check("a\r\n\0\u{1b}[1m", r"a\r\n\0\u{1b}[1m");
+        check(
+            "\u{200e}\u{200f}\u{202a}\u{202e}\u{2066}\u{2069}\u{200b}",
+            r"\u{200e}\u{200f}\u{202a}\u{202e}\u{2066}\u{2069}\u{200b}",
+        );
+        check(&"é".repeat(65), &format!("{}…", "é".repeat(64)));
+    }
 }

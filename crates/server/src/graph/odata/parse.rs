@@ -403,3 +403,209 @@ fn word_literal(word: &str) -> Option<Literal> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::sample::Dice;
+    use super::*;
+
+    /// The tree with every operator in brackets, before its operands.
+    fn shape(expr: &Expr) -> String {
+        let all = |parts: &[Expr]| parts.iter().map(shape).collect::<Vec<_>>().join(" ");
+        match expr {
+            Expr::Or(parts) => format!("(or {})", all(parts)),
+            Expr::And(parts) => format!("(and {})", all(parts)),
+            Expr::Not(inner) => format!("(not {})", shape(inner)),
+            Expr::Negate(inner) => format!("(- {})", shape(inner)),
+            Expr::Compare { op, left, right } => {
+                format!("({op:?} {} {})", shape(left), shape(right)).to_lowercase()
+            }
+            Expr::Arithmetic { op, left, right } => {
+                format!("({op:?} {} {})", shape(left), shape(right)).to_lowercase()
+            }
+            Expr::In { item, list } => {
+                let list: Vec<String> = list.iter().map(ToString::to_string).collect();
+                format!("(in {} {})", shape(item), list.join(" "))
+            }
+            Expr::Call { function, args } => format!("({} {})", function.word(), all(args)),
+            Expr::Lambda { quantifier, collection, predicate } => match predicate {
+                Some((variable, inner)) => {
+                    format!("({quantifier:?} {collection} {variable} {})", shape(inner))
+                }
+                None => format!("({quantifier:?} {collection})"),
+            },
+            Expr::Path(path) => path.to_string(),
+            Expr::Literal(literal) => literal.to_string(),
+        }
+    }
+
+    #[test]
+    fn precedence_and_quirks_of_the_grammar() {
+        let check = |text: &str, want: &str| {
+            let got = match filter(text) {
+                Ok(tree) => {
+                    assert_eq!(
+                        filter(&tree.to_string()),
+                        Ok(tree.clone()),
+                        "spelled again: {tree}"
+                    );
+                    shape(&tree)
+                }
+                Err(bad) => bad.message,
+            };
+            assert_eq!(got, want, "{}", shown(text));
+        };
+        check("a and b or c", "(or (and a b) c)");
+        check("a or b and c", "(or a (and b c))");
+        check("a and (b or c)", "(and a (or b c))");
+        check("a and (b and c)", "(and a (and b c))");
+        check("a or b or c or d", "(or a b c d)");
+        check("not a and b", "(and (not a) b)");
+        check("not a eq 1 and b", "(and (not (eq a 1)) b)");
+        check("not(a) or not not b", "(or (not a) (not (not b)))");
+        check("a eq 1 add 2 mul 3", "(eq a (add 1 (mul 2 3)))");
+        check("a sub b sub c eq 0", "(eq (sub (sub a b) c) 0)");
+        check("a gt 1 eq true", "(eq (gt a 1) true)");
+        check("-a add -1 lt - 2", "(lt (add (- a) -1) -2)");
+        check("-(1) eq --1", "(eq (- 1) (- -1))");
+        check("A EQ 1 AND Not B", "(and (eq a 1) (not B))");
+        check("falsePositive eq false", "(eq falsepositive false)");
+        check("nullable and trueish and not1", "(and nullable trueish not1)");
+        check("a eq b", "(eq a b)");
+        check("eq eq in", "(eq eq in)");
+        check("and and or", "(and and or)");
+        check("contains", "contains");
+        check("name eq'O''Brien'and b", "(and (eq name 'o''brien') b)");
+        check("(a)and(b)", "(and a b)");
+        check("assignedTo/name ne null", "(ne assignedto/name null)");
+        check("x in ('a', -1,null,true ,2024-01-01)", "(in x 'a' -1 null true 2024-01-01)");
+        check("x in ()", "(in x )");
+        check("'a' in tags", "(Any tags item (eq item 'a'))");
+        check("tags/any()", "(Any tags)");
+        check("tags/any(t:t eq 'x' or t eq 'y')", "(Any tags t (or (eq t 'x') (eq t 'y')))");
+        check("a/b/All(e: e/c/d eq 1) and z", "(and (All a/b e (eq e/c/d 1)) z)");
+        check("any eq all", "(eq any all)");
+        check("a/any/b eq 1", "(eq a/any/b 1)");
+        check("tags/$count gt 0", "(gt tags/$count 0)");
+        check("contains(tolower(a),'X')", "(contains (tolower a) 'X')");
+        check("CONTAINS (a , 'x')", "(contains a 'x')");
+        check("substringof('x',a)", "(contains a 'x')");
+        check("a lt now() sub duration'P1D'", "(lt a (sub (now ) duration'pt86400.000000s'))");
+        check(
+            "status eq microsoft.graph.security.incidentStatus'active'",
+            "(eq status microsoft.graph.security.incidentstatus'active')",
+        );
+        check(
+            "id eq 01234567-89AB-cdef-0123-456789abcdef",
+            "(eq id 01234567-89ab-cdef-0123-456789abcdef)",
+        );
+        check("id eq abcdef01-89AB-cdef-0123-456789abcdef or b", {
+            "(or (eq id abcdef01-89ab-cdef-0123-456789abcdef) b)"
+        });
+        check("a\tge\n2024-01-01T00:00:00 00:00", "(ge a 2024-01-01t00:00:00.000000000000z)");
+        check("a eq '\u{202e}ñ\u{1f600}'", "(eq a '\u{202e}ñ\u{1f600}')");
+        check("a eq '''; DROP TABLE x; --'", "(eq a '''; drop table x; --')");
+
+        check("", "expected a property, a value or '(' at position 1");
+        check("a eq", "expected a property, a value or '(' at position 5");
+        check("a eq 1)", "expected an operator or the end at position 7");
+        check("(a eq 1", "expected ')' at position 8");
+        check("a b", "expected an operator or the end at position 3");
+        check("a eq 'x", "string without a closing quote at position 6");
+        check("'", "string without a closing quote at position 1");
+        check("a eq 'x\0'", "null character in a string at position 8");
+        check("é eq ?", "unexpected character '?' at position 6");
+        check("a\0b", "unexpected character '\\0' at position 2");
+        check("a \u{202e} b", "unexpected character '\\u{202e}' at position 3");
+        check("a = 1; --", "unexpected character '=' at position 3");
+        check("a eq 1x", "malformed number or date at position 6");
+        check("a eq 1.2.3", "malformed number or date at position 6");
+        check("a eq 1.", "malformed number at position 6");
+        check("a eq 2024-02-30", "no such date at position 6");
+        check("a eq 2024-01-01T99:00Z", "no such date or time of day at position 6");
+        check("a eq duration'x'", "malformed duration at position 6");
+        check("launch(a)", "function 'launch' is not supported at position 1");
+        check("contains(a)", "wrong number of arguments for 'contains' at position 12");
+        check("tags/any(t eq 'x')", "expected ':' after the range variable at position 12");
+        check("tags/all()", "expected a range variable at position 10");
+        check("tags/any(:a)", "expected a range variable at position 10");
+        check("a/ eq 1", "expected an operator or the end at position 7");
+        check("x in 'a'", "expected a list in brackets after 'in' at position 6");
+        check("x in ('a' 'b')", "expected ',' or ')' in a list at position 11");
+        check("x in (y)", "expected a value in a list at position 7");
+        check("x in (-'a')", "expected a value in a list at position 8");
+        check(&"(".repeat(10_000), "filter is nested too deeply at position 130");
+        check(&"not ".repeat(4_000), "filter is nested too deeply at position 517");
+        check(&"-".repeat(4_000), "filter is nested too deeply at position 130");
+        check(&"trim(".repeat(3_000), "filter is nested too deeply at position 646");
+        check(&"a add ".repeat(80), "filter is nested too deeply at position 387");
+        check(&"a or ".repeat(2_500), "filter has too many parts at position 10003");
+        check(&"a".repeat(1_000_000), "filter is longer than 16384 bytes");
+        let list = format!("x in ({})", vec!["1"; 1_001].join(","));
+        check(&list, "list of more than 1000 values at position 2007");
+    }
+
+    #[test]
+    fn no_soup_of_tokens_brings_the_parser_down() {
+        let words = [
+            "a",
+            "b/c",
+            "eq",
+            "ne",
+            "and",
+            "or",
+            "not",
+            "in",
+            "has",
+            "add",
+            "div",
+            "-",
+            "(",
+            ")",
+            ",",
+            ":",
+            "/",
+            "'x'",
+            "'",
+            "1",
+            "2.5e3",
+            "null",
+            "true",
+            "any(",
+            "all(",
+            "t/any(t:t",
+            "$it",
+            "contains(",
+            "now()",
+            "2024-01-01",
+            "2024-01-01T00:00:00.1",
+            "x.y'z'",
+            "duration'P1D'",
+            " ",
+            "é",
+            "\u{202e}",
+            "%",
+            "\\",
+            "😀",
+            "0-",
+            "e",
+            ".",
+        ];
+        let mut dice = Dice(1);
+        let mut good = 0;
+        for round in 0..20_000 {
+            let mut text = String::new();
+            for _ in 0..=dice.below(12) {
+                text.push_str(words[dice.below(words.len())]);
+                if round % 2 == 0 {
+                    text.push(' ');
+                }
+            }
+            if let Ok(tree) = filter(&text) {
+                assert_eq!(filter(&tree.to_string()), Ok(tree), "{text}");
+                good += 1;
+            }
+        }
+        assert!(good > 100, "{good}");
+    }
+}

@@ -3,7 +3,7 @@
 
 use super::fields::{Collection, Element, Field, Fixed, Fold, Kind, Rank, Table, Words};
 use super::filter::{ArithmeticOp, CompareOp, Expr, Function, Quantifier};
-use super::literal::{Bound, Literal};
+use super::literal::{Bound, Literal, whole_moment};
 use crate::clock::Timestamp;
 
 pub(super) static SEVERITY: Words = Words {
@@ -178,19 +178,17 @@ pub(super) fn selects(filter: &Expr, case: &Case, now: Timestamp) -> bool {
 
 fn test(expr: &Expr, scopes: &mut Scopes<'_>, now: Timestamp) -> Option<bool> {
     match expr {
-        Expr::And(parts) => {
-            parts.iter().fold(Some(true), |sum, part| match (sum, test(part, scopes, now)) {
-                (Some(false), _) | (_, Some(false)) => Some(false),
-                (Some(true), Some(true)) => Some(true),
-                _ => None,
-            })
-        }
-        Expr::Or(parts) => {
-            parts.iter().fold(Some(false), |sum, part| match (sum, test(part, scopes, now)) {
-                (Some(true), _) | (_, Some(true)) => Some(true),
-                (Some(false), Some(false)) => Some(false),
-                _ => None,
-            })
+        Expr::And(parts) | Expr::Or(parts) => {
+            // What settles the chain, wherever it stands; else one unknown makes it unknown.
+            let decisive = matches!(expr, Expr::Or(_));
+            let tests: Vec<_> = parts.iter().map(|part| test(part, scopes, now)).collect();
+            if tests.contains(&Some(decisive)) {
+                Some(decisive)
+            } else if tests.contains(&None) {
+                None
+            } else {
+                Some(!decisive)
+            }
         }
         Expr::Not(inner) => test(inner, scopes, now).map(|value| !value),
         Expr::Compare { op, left, right } => {
@@ -324,16 +322,14 @@ fn value(expr: &Expr, scopes: &mut Scopes<'_>, now: Timestamp) -> Value {
                 }
                 (op, Value::Number(left), Value::Number(right)) => {
                     let (left, right) = (left / 1_000_000, right / 1_000_000);
-                    Value::Number(
-                        1_000_000
-                            * match op {
-                                ArithmeticOp::Add => left + right,
-                                ArithmeticOp::Sub => left - right,
-                                ArithmeticOp::Mul => left * right,
-                                ArithmeticOp::Div => left / right,
-                                ArithmeticOp::Mod => left % right,
-                            },
-                    )
+                    let result = match op {
+                        ArithmeticOp::Add => left + right,
+                        ArithmeticOp::Sub => left - right,
+                        ArithmeticOp::Mul => left * right,
+                        ArithmeticOp::Div => left / right,
+                        ArithmeticOp::Mod => left % right,
+                    };
+                    Value::Number(result.saturating_mul(1_000_000))
                 }
                 _ => Value::Null,
             }
@@ -377,6 +373,10 @@ fn call(function: Function, args: &[Value], now: Timestamp) -> Value {
             Function::Date => Value::Day(at.div_euclid(86_400_000_000_000_000)),
             other => panic!("{other:?}"),
         };
+    }
+    if let [Value::Word(rank), part] = args {
+        let known = SEVERITY.words.iter().find(|(_, known)| known == rank).unwrap();
+        return call(function, &[Value::Text(known.0.to_owned(), Fold::Lower), part.clone()], now);
     }
     match (function, args) {
         (Function::Now, _) => Value::Moment(i128::from(now.micros()) * 1_000_000),
@@ -428,6 +428,9 @@ fn compare(op: CompareOp, left: &Value, right: &Value) -> bool {
             Rank::Known(rank) => left.cmp(&rank),
             _ => return op == CompareOp::Ne,
         },
+        (Value::Moment(_), Value::Text(text, _)) => {
+            return compare(op, left, &literal(&whole_moment(text).unwrap()));
+        }
         (Value::Day(day), Value::Moment(at)) => (day * 86_400_000_000_000_000).cmp(at),
         (Value::Text(left, a), Value::Text(right, b)) => {
             let (left, right) = folded((left, *a), (right, *b));
@@ -437,7 +440,7 @@ fn compare(op: CompareOp, left: &Value, right: &Value) -> bool {
             Ok(other) => number.cmp(&(other * 1_000_000)),
             Err(_) => return op == CompareOp::Ne,
         },
-        (Value::Text(..) | Value::Moment(_), Value::Word(_) | Value::Day(_) | Value::Number(_)) => {
+        (Value::Text(..) | Value::Moment(_), _) => {
             return compare(op.flipped(), right, left);
         }
         other => panic!("{other:?}"),

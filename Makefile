@@ -1,0 +1,79 @@
+# `make run` tries Riposte out; `make test` is what must pass before a change lands.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := build
+
+TARGET := $(or $(CARGO_TARGET_DIR),target)
+CACHE := $(or $(RIPOSTE_CACHE),$(HOME)/.cache/riposte)
+RIPOSTE := $(TARGET)/release/riposte
+LAB := $(TARGET)/release/riposte-lab
+
+KILLS ?= 20
+SEED ?= 1
+BENCH ?=
+
+.PHONY: run build test check unit sdk bench crash hostile fmt lint deny clean
+
+## Install what is missing, build, and start the demo on http://127.0.0.1:8470.
+run: build
+	exec $(RIPOSTE) demo --data-dir riposte-data
+
+## Release binaries only.
+build:
+	scripts/need build
+	cargo build --release --locked --workspace
+
+## Everything that must pass before a change lands, on both stores.
+test:
+	scripts/need build postgres python
+	$(MAKE) --no-print-directory lint
+	$(MAKE) --no-print-directory build
+	$(MAKE) --no-print-directory unit
+	$(MAKE) --no-print-directory crash
+	$(MAKE) --no-print-directory sdk
+
+## Unit and integration tests; those of the store run on SQLite and on PostgreSQL.
+unit: build
+	if command -v cargo-nextest >/dev/null; then \
+	    $(LAB) postgres run -- cargo nextest run --workspace --locked --no-fail-fast; \
+	else \
+	    $(LAB) postgres run -- cargo test --workspace --locked --no-fail-fast; \
+	fi
+
+## Kill the release binary under load and check that nothing acknowledged was lost.
+crash: build
+	$(LAB) crash --riposte $(RIPOSTE) --kills $(KILLS) --store both --seed $(SEED)
+
+## Inputs that mean harm, against the release binary.
+hostile: build
+	$(LAB) hostile --riposte $(RIPOSTE) --store both
+
+## The performance table: one JSON object a line.
+bench: build
+	$(LAB) bench --riposte $(RIPOSTE) $(BENCH)
+
+## An unmodified Microsoft Graph SDK against the release binary.
+sdk: build
+	scripts/need python
+	mkdir -p $(CACHE)
+	test -x $(CACHE)/sdk/bin/python || python3 -m venv $(CACHE)/sdk
+	cmp -s tests/sdk/requirements.txt $(CACHE)/sdk/installed.txt || { \
+	    $(CACHE)/sdk/bin/pip install --quiet --disable-pip-version-check -r tests/sdk/requirements.txt; \
+	    cp tests/sdk/requirements.txt $(CACHE)/sdk/installed.txt; }
+	$(CACHE)/sdk/bin/python tests/sdk/graph_sdk_test.py $(RIPOSTE)
+
+fmt:
+	cargo fmt --all
+
+lint:
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --locked -- -D warnings
+
+## Licences, sources and banned crates; needs cargo-deny.
+deny:
+	cargo deny check bans licenses sources
+
+clean:
+	cargo clean

@@ -1,0 +1,168 @@
+//! `Idempotency-Key`: the same request sent again gets the first answer, and is carried out once.
+//!
+//! The key belongs to the application that sent it, and to the request it first came with; it is
+//! remembered for seven days (see `worker`). While the first request is under way a second one is
+//! told so. Once begun a request is carried out even when its client goes away.
+
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use http_body_util::BodyExt;
+use sha2::{Digest, Sha256};
+
+use crate::app::App;
+use crate::db::column;
+use crate::error::{Error, Result};
+use crate::http::{Answer, EXCHANGE, Failure, json_bytes};
+use crate::tenant::caller::Caller;
+
+/// After this many seconds a request without an answer is taken to have died with its process.
+const DEAD_S: i64 = 60;
+
+/// Carries `work` out, once per key. `request` is everything that makes it this request.
+pub async fn once<F>(
+    app: &App,
+    caller: &Caller,
+    headers: &HeaderMap,
+    request: &[&[u8]],
+    work: F,
+) -> Answer
+where
+    F: Future<Output = Answer> + Send + 'static,
+{
+    let Some(key) = headers.get("idempotency-key") else { return work.await };
+    if key.is_empty() || key.len() > 255 {
+        return Err(Failure::bad("an Idempotency-Key has 1 to 255 characters"));
+    }
+    let slot = Slot {
+        app: app.clone(),
+        caller: caller.client_id.clone(),
+        key: hash(&[key.as_bytes()]),
+        request: hash(request),
+    };
+    if let Some(answer) = slot.claim().await? {
+        return Ok(answer);
+    }
+    let task = async move {
+        let answer = work.await;
+        let response = match answer {
+            Ok(response) => response,
+            Err(failure) => failure.into_response(),
+        };
+        slot.keep(response).await
+    };
+    let task = match EXCHANGE.try_with(Clone::clone) {
+        Ok(exchange) => tokio::spawn(EXCHANGE.scope(exchange, task)),
+        Err(_) => tokio::spawn(task),
+    };
+    Ok(task.await.map_err(Error::internal)??)
+}
+
+struct Slot {
+    app: App,
+    caller: String,
+    key: String,
+    request: String,
+}
+
+impl Slot {
+    /// Takes the key for this request, or gives the answer to send instead.
+    async fn claim(&self) -> std::result::Result<Option<Response>, Failure> {
+        let now = self.app.clock.now();
+        let tx = self.app.db.begin().await?;
+        let fresh = tx
+            .execute(
+                "insert into idempotency (caller, key_hash, request_hash, at) \
+                 values ($1, $2, $3, $4) on conflict do nothing",
+                vec![
+                    self.caller.clone().into(),
+                    self.key.clone().into(),
+                    self.request.clone().into(),
+                    now.micros().into(),
+                ],
+            )
+            .await?;
+        if fresh == 1 {
+            tx.commit().await?;
+            return Ok(None);
+        }
+        let row = tx
+            .query_one(
+                "select request_hash, status, reply from idempotency \
+                 where caller = $1 and key_hash = $2",
+                vec![self.caller.clone().into(), self.key.clone().into()],
+            )
+            .await?;
+        let row = row.ok_or_else(Failure::internal)?;
+        if column::<String>(&row, 0)? != self.request {
+            return Err(Failure::new(
+                StatusCode::CONFLICT,
+                "this Idempotency-Key came with another request before",
+            ));
+        }
+        if let Some(status) = column::<Option<i64>>(&row, 1)? {
+            let reply: Option<String> = column(&row, 2)?;
+            let status = u16::try_from(status).ok().and_then(|code| StatusCode::from_u16(code).ok());
+            let mut response =
+                json_bytes(status.unwrap_or(StatusCode::OK), reply.unwrap_or_default());
+            let replayed = HeaderValue::from_static("true");
+            response.headers_mut().insert("idempotent-replayed", replayed);
+            return Ok(Some(response));
+        }
+        let taken = tx
+            .execute(
+                "update idempotency set at = $3 \
+                 where caller = $1 and key_hash = $2 and status is null and at < $4",
+                vec![
+                    self.caller.clone().into(),
+                    self.key.clone().into(),
+                    now.micros().into(),
+                    now.plus_seconds(-DEAD_S).micros().into(),
+                ],
+            )
+            .await?;
+        tx.commit().await?;
+        if taken == 1 {
+            return Ok(None);
+        }
+        let under_way =
+            Failure::new(StatusCode::CONFLICT, "the first request with this key is under way");
+        Err(Failure { retry_after_s: Some(1), ..under_way })
+    }
+
+    /// Keeps the answer for whoever asks again. What failed for reasons of ours is not kept.
+    async fn keep(&self, response: Response) -> Result<Response> {
+        let (parts, body) = response.into_parts();
+        let bytes = body.collect().await.map_err(Error::internal)?.to_bytes();
+        let kept = !parts.status.is_server_error() && parts.status != StatusCode::TOO_MANY_REQUESTS;
+        let tx = self.app.db.begin().await?;
+        if kept {
+            tx.execute(
+                "update idempotency set status = $3, reply = $4 where caller = $1 and key_hash = $2",
+                vec![
+                    self.caller.clone().into(),
+                    self.key.clone().into(),
+                    i64::from(parts.status.as_u16()).into(),
+                    String::from_utf8_lossy(&bytes).into_owned().into(),
+                ],
+            )
+            .await?;
+        } else {
+            tx.execute(
+                "delete from idempotency where caller = $1 and key_hash = $2",
+                vec![self.caller.clone().into(), self.key.clone().into()],
+            )
+            .await?;
+        }
+        tx.commit().await?;
+        Ok(Response::from_parts(parts, bytes.into()))
+    }
+}
+
+fn hash(parts: &[&[u8]]) -> String {
+    let mut hash = Sha256::new();
+    for part in parts {
+        hash.update((part.len() as u64).to_be_bytes());
+        hash.update(part);
+    }
+    hex::encode(hash.finalize())
+}

@@ -1,0 +1,104 @@
+//! The demo command: a filled store, who can sign in, and the same listening as `serve`.
+//!
+//! The secrets of the demo are kept in `demo-access.json`, because the store has only their hashes
+//! and a demo is started more than once.
+
+use std::fmt::Write as _;
+
+use serde_json::{Value, json};
+
+use super::{print, serve_options, settings};
+use crate::app::App;
+use crate::config::Config;
+use crate::error::{Error, Result};
+use crate::{demo, router, serve};
+
+/// Fills an empty store, says who can sign in, and serves.
+pub(super) async fn run(app: App, json: bool) -> Result<()> {
+    // First the address: a demo that cannot be reached need not be filled.
+    let listening = serve::listen(serve_options(&app)?).await?;
+    let file = app.config.data_dir.join("demo-access.json");
+    if let Some(access) = demo::fill(&app).await? {
+        let text = serde_json::to_string_pretty(&access).map_err(Error::internal)?;
+        settings::make_dir(&app.config.data_dir)?;
+        settings::write_private(&file, &text)?;
+    }
+    let access: Option<Value> =
+        std::fs::read_to_string(&file).ok().and_then(|text| serde_json::from_str(&text).ok());
+    let router = router::router(&app).await?;
+    let url = listening.url();
+    if json {
+        print(&json!({ "url": url, "access": access }).to_string()).map_err(Error::Invalid)?;
+    } else {
+        print(&demo_text(&url, access.as_ref(), &app.config)).map_err(Error::Invalid)?;
+    }
+    serve::run(app, router, listening).await
+}
+
+fn demo_text(url: &str, access: Option<&Value>, config: &Config) -> String {
+    let Some(access) = access else {
+        return format!(
+            "Riposte demo at {url}\nThis store was filled elsewhere; add an application with \
+             riposte app add to sign in.\n"
+        );
+    };
+    let ca = if url.starts_with("https") {
+        format!("--cacert {} ", config.data_dir.join("tls/ca.pem").display())
+    } else {
+        String::new()
+    };
+    let word = |of: &Value, name: &str| {
+        of.get(name).and_then(Value::as_str).unwrap_or_default().to_owned()
+    };
+    let mut text = format!("Riposte demo at {url}\n\nWho can sign in (client credentials):\n");
+    let mut people = Vec::new();
+    if let Some(experts) = access.get("experts") {
+        people.push(("the provider's experts".to_owned(), experts));
+    }
+    for customer in access.get("customers").and_then(Value::as_array).into_iter().flatten() {
+        if let Some([Value::String(name), credentials]) = customer.as_array().map(Vec::as_slice) {
+            people.push((name.clone(), credentials));
+        }
+    }
+    for (name, credentials) in &people {
+        let _ = write!(
+            text,
+            "\n  {name}\n    tenant id      {}\n    client id      {}\n    client secret  {}\n",
+            word(credentials, "tenantId"),
+            word(credentials, "clientId"),
+            word(credentials, "clientSecret"),
+        );
+    }
+    if let Some((name, credentials)) = people.last() {
+        let _ = write!(
+            text,
+            "\nThe newest incidents of {name}:\n\n  \
+             TOKEN=$(curl -s {ca}{url}/{}/oauth2/v2.0/token -d grant_type=client_credentials \\\n    \
+             -d client_id={} -d client_secret={} \\\n    \
+             -d scope=https://graph.microsoft.com/.default | sed 's/.*\"access_token\":\"\\([^\"]*\\)\".*/\\1/')\n  \
+             curl -s {ca}-H \"Authorization: Bearer $TOKEN\" \\\n    \
+             '{url}/v1.0/security/incidents?$top=5&$expand=alerts'\n",
+            word(credentials, "tenantId"),
+            word(credentials, "clientId"),
+            word(credentials, "clientSecret"),
+        );
+    }
+    text.push_str("\nStop with Ctrl-C.\n");
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_demo_says_who_can_sign_in() {
+        let one = |name: &str| json!({ "clientId": name, "clientSecret": "s", "tenantId": "t" });
+        let access = json!({
+            "experts": one("e"), "customers": [["Alder Freight", one("c")]], "setupUrl": "u",
+        });
+        let text = demo_text("http://127.0.0.1:1", Some(&access), &Config::default());
+        assert!(text.contains("Alder Freight") && text.contains("http://127.0.0.1:1/t/oauth2"));
+        assert!(!text.contains("--cacert"));
+    }
+}

@@ -1,0 +1,479 @@
+//! Pages of a list: filter, order, count, and a place to go on from.
+//!
+//! However a client pages, it comes upon every row that existed when it began, although rows change
+//! meanwhile. By default rows come in an order that never changes (creation). In an order that does
+//! change, rows that changed since the first page leave it and come at the end, by time of change.
+//! A token holds the last row's sort values and the bound `began`: the newest
+//! `lastUpdateDateTime` when the crawl began. In an unchanging order no row claims to be newer than
+//! that, so that a client which remembers the greatest value and asks for more next time comes upon
+//! every change since. Not here: what a row looks like (see `write`).
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
+use sea_orm::QueryResult;
+use sea_orm::sea_query::{
+    Expr as Sql, ExprTrait, IntoIden, NullOrdering, Order, Query, SelectStatement,
+};
+use serde::{Deserialize, Serialize};
+
+use crate::app::App;
+use crate::clock::Timestamp;
+use crate::db::column;
+use crate::error::{Error, Result};
+use crate::graph::fields::{ALERTS, INCIDENTS};
+use crate::graph::odata::fields::{Kind, Table};
+use crate::graph::odata::query::{Direction, Options};
+use crate::graph::odata::{BadQuery, compile, order};
+use crate::graph::search;
+use crate::http::Failure;
+use crate::id::IncidentId;
+use crate::tenant::caller::Reach;
+
+/// What is listed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Resource {
+    /// Incidents.
+    Incident,
+    /// Alerts, with their bodies.
+    Alert,
+}
+
+impl Resource {
+    fn table(self) -> &'static Table {
+        match self {
+            Self::Incident => &INCIDENTS,
+            Self::Alert => &ALERTS,
+        }
+    }
+
+    fn columns(self) -> &'static str {
+        match self {
+            Self::Incident => crate::incident::COLUMNS,
+            Self::Alert => crate::alert::view::COLUMNS,
+        }
+    }
+
+    fn width(self) -> usize {
+        match self {
+            Self::Incident => crate::incident::WIDTH,
+            Self::Alert => crate::alert::view::WIDTH,
+        }
+    }
+
+    /// When a row came into being: the column of the default order that never changes.
+    fn born(self) -> &'static str {
+        match self {
+            Self::Incident => "created_at",
+            Self::Alert => "received_at",
+        }
+    }
+}
+
+/// A sort value of the last row of a page.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+enum Value {
+    None,
+    Number(i64),
+    Text(String),
+}
+
+/// Which part of a crawl a row is from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Phase {
+    /// In an order that never changes.
+    #[serde(rename = "s")]
+    Still,
+    /// In the order asked for, rows that have not changed since the crawl began.
+    #[serde(rename = "o")]
+    Ordered,
+    /// By time of change, rows that have.
+    #[serde(rename = "c")]
+    Changed,
+}
+
+/// Where to go on.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Cursor {
+    #[serde(rename = "o")]
+    order: String,
+    #[serde(rename = "p")]
+    phase: Phase,
+    /// The newest `lastUpdateDateTime` when the crawl began, in microseconds.
+    #[serde(rename = "b")]
+    began: i64,
+    #[serde(rename = "k", skip_serializing_if = "Vec::is_empty", default)]
+    after: Vec<Value>,
+}
+
+impl Cursor {
+    /// The text of a `$skiptoken`.
+    pub fn token(&self) -> Result<String> {
+        Ok(BASE64.encode(serde_json::to_vec(self).map_err(Error::internal)?))
+    }
+
+    fn read(token: &str) -> Option<Self> {
+        serde_json::from_slice(&BASE64.decode(token).ok()?).ok()
+    }
+}
+
+struct Sort {
+    expr: Sql,
+    descending: bool,
+    nullable: bool,
+    text: bool,
+}
+
+/// A list request, ready to be answered page by page.
+pub struct Plan {
+    resource: Resource,
+    conditions: Vec<Sql>,
+    sorts: Vec<Sort>,
+    order: String,
+    with_tenant: bool,
+    start: Cursor,
+    offset: u64,
+}
+
+/// A row with the part of the crawl it is from.
+pub struct Row {
+    /// The columns of the resource, then the sort values.
+    pub row: QueryResult,
+    /// From which part.
+    pub phase: Phase,
+}
+
+impl Plan {
+    /// Plans the answer to `options` over what `reach` includes; `within` limits alerts to one
+    /// incident. `token` stands for the request's own `$skiptoken` or a remembered place.
+    pub async fn new(
+        app: &App,
+        resource: Resource,
+        options: &Options,
+        reach: &Reach,
+        within: Option<IncidentId>,
+        token: Option<&str>,
+    ) -> std::result::Result<Self, Failure> {
+        let table = resource.table();
+        let mut plan = Self {
+            resource,
+            conditions: vec![within_reach(table, reach)],
+            sorts: Vec::new(),
+            order: String::new(),
+            with_tenant: false,
+            start: Cursor {
+                order: String::new(),
+                phase: Phase::Still,
+                began: 0,
+                after: Vec::new(),
+            },
+            offset: 0,
+        };
+        if let Some(incident) = within {
+            plan.conditions.push(Sql::col((table.alias, "incident_id")).eq(incident.0));
+        }
+        if let Some(filter) = &options.filter {
+            plan.with_tenant = filter.to_string().to_ascii_lowercase().contains("tenantid");
+            let filter = search::ids_as_numbers(filter.clone());
+            plan.conditions.push(compile::filter(&filter, table, app.clock.now())?);
+        }
+        if let Some(search) = &options.search {
+            plan.conditions.push(search::condition(resource, search));
+        }
+        plan.order_by(&options.orderby)?;
+        match token {
+            Some(token) => {
+                let cursor = Cursor::read(token)
+                    .filter(|cursor| cursor.order == plan.order)
+                    .filter(|cursor| {
+                        let wanted = plan.sorts_of(cursor.phase).len();
+                        cursor.after.is_empty() || cursor.after.len() == wanted
+                    })
+                    .ok_or_else(|| {
+                        BadQuery::new("the $skiptoken does not belong to this query")
+                    })?;
+                plan.start = cursor;
+            }
+            None => {
+                plan.start.order.clone_from(&plan.order);
+                plan.start.began = newest(app, table, reach).await?;
+                plan.offset = options.skip.unwrap_or(0);
+            }
+        }
+        Ok(plan)
+    }
+
+    fn order_by(&mut self, orderby: &[(String, Direction)]) -> std::result::Result<(), Failure> {
+        let table = self.resource.table();
+        let col = |name: &'static str| Sql::col((table.alias, name));
+        let mut still = true;
+        for key in order::keys(orderby, table)? {
+            let name = key.field.column;
+            still &= matches!(
+                (self.resource, name),
+                (_, "id" | "tenant_id") | (Resource::Incident, "created_at")
+            );
+            self.with_tenant |= name == "tenant_id";
+            let descending = key.direction == Direction::Descending;
+            self.order.push_str(name);
+            self.order.push(if descending { '-' } else { '+' });
+            self.sorts.push(Sort {
+                expr: key.expr,
+                descending,
+                nullable: key.field.nullable,
+                text: matches!(key.field.kind, Kind::Text(_)),
+            });
+            if name == "id" {
+                break;
+            }
+        }
+        if self.sorts.is_empty() && self.resource == Resource::Incident {
+            // Incidents of several replicas get their ids from different blocks; the moment of
+            // creation follows the order of commits.
+            self.sorts.push(plain(col("created_at"), false));
+        }
+        if !self.order.contains("id+") && !self.order.contains("id-") {
+            let descending = self.sorts.last().is_some_and(|sort| sort.descending);
+            self.sorts.push(plain(col("id"), descending));
+        }
+        self.start.phase = if still {
+            Phase::Still
+        } else if self.order.starts_with("updated_at+") {
+            Phase::Changed
+        } else {
+            Phase::Ordered
+        };
+        Ok(())
+    }
+
+    fn sorts_of(&self, phase: Phase) -> std::borrow::Cow<'_, [Sort]> {
+        match phase {
+            Phase::Still | Phase::Ordered => std::borrow::Cow::Borrowed(&self.sorts),
+            Phase::Changed => {
+                let alias = self.resource.table().alias;
+                std::borrow::Cow::Owned(vec![
+                    plain(Sql::col((alias, "updated_at")), false),
+                    plain(Sql::col((alias, "id")), false),
+                ])
+            }
+        }
+    }
+
+    /// Where the first page begins.
+    #[must_use]
+    pub fn start(&self) -> Cursor {
+        self.start.clone()
+    }
+
+    /// No row of this phase claims to have changed later than this.
+    #[must_use]
+    pub fn not_after(&self, phase: Phase) -> Option<Timestamp> {
+        (phase == Phase::Still).then(|| Timestamp::from_micros(self.start.began))
+    }
+
+    /// The place behind a row.
+    pub fn behind(&self, row: &Row) -> Result<Cursor> {
+        let mut after = Vec::new();
+        for (index, sort) in self.sorts_of(row.phase).iter().enumerate() {
+            let index = self.resource.width() + index;
+            after.push(if sort.text {
+                column::<Option<String>>(&row.row, index)?.map_or(Value::None, Value::Text)
+            } else {
+                column::<Option<i64>>(&row.row, index)?.map_or(Value::None, Value::Number)
+            });
+        }
+        Ok(Cursor {
+            order: self.order.clone(),
+            phase: row.phase,
+            began: self.start.began,
+            after,
+        })
+    }
+
+    /// Up to `limit` rows from `cursor` on.
+    pub async fn rows(&self, app: &App, cursor: &Cursor, limit: u64) -> Result<Vec<Row>> {
+        let mut rows = self.rows_of(app, cursor, limit, cursor.phase).await?;
+        let left = limit.saturating_sub(rows.len() as u64);
+        if cursor.phase == Phase::Ordered && left > 0 {
+            // What an offset did not use up there it cannot use up here: these rows changed while
+            // the crawl was under way, so it began with a first page.
+            if self.offset == 0 || !cursor.after.is_empty() {
+                let rest = Cursor {
+                    phase: Phase::Changed,
+                    after: vec![Value::Number(cursor.began), Value::Number(i64::MAX)],
+                    ..cursor.clone()
+                };
+                rows.extend(self.rows_of(app, &rest, left, Phase::Changed).await?);
+            }
+        }
+        Ok(rows)
+    }
+
+    async fn rows_of(
+        &self,
+        app: &App,
+        cursor: &Cursor,
+        limit: u64,
+        phase: Phase,
+    ) -> Result<Vec<Row>> {
+        let table = self.resource.table();
+        let mut select = self.select();
+        select.expr(Sql::cust(self.resource.columns()));
+        let sorts = self.sorts_of(phase);
+        for sort in sorts.iter() {
+            select.expr(sort.expr.clone());
+            let order = if sort.descending { Order::Desc } else { Order::Asc };
+            if sort.nullable {
+                let nulls =
+                    if sort.descending { NullOrdering::Last } else { NullOrdering::First };
+                select.order_by_expr_with_nulls(sort.expr.clone(), order, nulls);
+            } else {
+                select.order_by_expr(sort.expr.clone(), order);
+            }
+        }
+        match phase {
+            // What came into being since is for the next crawl.
+            Phase::Still => {
+                select.and_where(Sql::col((table.alias, self.resource.born())).lte(cursor.began));
+            }
+            Phase::Ordered => {
+                select.and_where(Sql::col((table.alias, "updated_at")).lte(cursor.began));
+            }
+            Phase::Changed => {}
+        }
+        if cursor.after.is_empty() {
+            select.offset(self.offset);
+        } else if let Some(behind) = behind(&sorts, &cursor.after) {
+            select.and_where(behind);
+        }
+        select.limit(limit);
+        let rows = app.db.query_built(&select).await?;
+        Ok(rows.into_iter().map(|row| Row { row, phase }).collect())
+    }
+
+    /// How many rows the filter lets through, over all pages.
+    pub async fn count(&self, app: &App) -> Result<i64> {
+        let mut select = self.select();
+        select.expr(Sql::cust("count(*)"));
+        let rows = app.db.query_built(&select).await?;
+        rows.first().map_or(Ok(0), |row| column(row, 0))
+    }
+
+    fn select(&self) -> SelectStatement {
+        let alias = self.resource.table().alias;
+        let mut select = Query::select();
+        if self.with_tenant {
+            let mut all = Query::select();
+            all.expr(Sql::cust(format!("{alias}.*")))
+                .expr_as(Sql::col(("whose", "id")), "tenant_id")
+                .from(alias)
+                .join_as(
+                    sea_orm::sea_query::JoinType::InnerJoin,
+                    "tenant",
+                    "whose",
+                    Sql::col(("whose", "no")).equals((alias, "tenant_no")),
+                );
+            select.from_subquery(all, alias.into_iden());
+        } else {
+            select.from(alias);
+        }
+        match self.resource {
+            Resource::Incident => select.inner_join(
+                "tenant",
+                Sql::col(("tenant", "no")).equals(("incident", "tenant_no")),
+            ),
+            Resource::Alert => select.inner_join(
+                "alert_body",
+                Sql::col(("alert_body", "alert_id")).equals(("alert", "id")),
+            ),
+        };
+        for condition in &self.conditions {
+            select.and_where(condition.clone());
+        }
+        select
+    }
+}
+
+fn plain(expr: Sql, descending: bool) -> Sort {
+    Sort { expr, descending, nullable: false, text: false }
+}
+
+impl Clone for Sort {
+    fn clone(&self) -> Self {
+        Self { expr: self.expr.clone(), ..*self }
+    }
+}
+
+fn within_reach(table: &Table, reach: &Reach) -> Sql {
+    let tenant = Sql::col((table.alias, "tenant_no"));
+    match reach.tenants() {
+        [one] => tenant.eq(one.0),
+        all => tenant.is_in(all.iter().map(|tenant| tenant.0)),
+    }
+}
+
+/// The newest `lastUpdateDateTime` within reach, in microseconds.
+async fn newest(app: &App, table: &Table, reach: &Reach) -> Result<i64> {
+    let mut newest = 0;
+    for chunk in reach.tenants().chunks(256) {
+        let keys = chunk.iter().map(|tenant| tenant.0.into()).collect();
+        let (list, keys) = crate::db::in_list(1, keys);
+        let sql = format!("select max(last_update) from ledger where tenant_no in {list}");
+        if let Some(row) = app.db.query_one(&sql, keys).await? {
+            newest = newest.max(column::<Option<i64>>(&row, 0)?.unwrap_or(0));
+        }
+    }
+    let _ = table;
+    Ok(newest)
+}
+
+/// The condition that a row comes behind these values. Null comes first when ascending and last
+/// when descending, as if it were the smallest value.
+fn behind(sorts: &[Sort], after: &[Value]) -> Option<Sql> {
+    let mut tests: Option<Sql> = None;
+    let mut bound: Option<Sql> = None;
+    for (index, (sort, value)) in sorts.iter().zip(after).enumerate().rev() {
+        let expr = || sort.expr.clone();
+        let is = |value: &Value| match value {
+            Value::None => expr().is_null(),
+            Value::Number(number) => expr().eq(*number),
+            Value::Text(text) => expr().eq(text.as_str()),
+        };
+        let beyond = match (value, sort.descending) {
+            (Value::None, false) => Some(expr().is_not_null()),
+            (Value::None, true) => None,
+            (Value::Number(number), false) => Some(expr().gt(*number)),
+            (Value::Text(text), false) => Some(expr().gt(text.as_str())),
+            (Value::Number(number), true) => Some(expr().lt(*number)),
+            (Value::Text(text), true) => Some(expr().lt(text.as_str())),
+        };
+        let beyond = match beyond {
+            Some(test) if sort.descending && sort.nullable => Some(test.or(expr().is_null())),
+            other => other,
+        };
+        tests = match (beyond, tests) {
+            (Some(beyond), Some(rest)) => Some(beyond.or(is(value).and(rest))),
+            (None, Some(rest)) => Some(is(value).and(rest)),
+            (beyond, None) => beyond,
+        };
+        // Says nothing new, but an index can begin there.
+        if index == 0 && !sort.nullable {
+            bound = match (value, sort.descending) {
+                (Value::Number(number), false) => Some(expr().gte(*number)),
+                (Value::Number(number), true) => Some(expr().lte(*number)),
+                _ => None,
+            };
+        }
+    }
+    let tests = tests.unwrap_or_else(|| Sql::cust("1 = 0"));
+    Some(match bound {
+        Some(bound) => bound.and(tests),
+        None => tests,
+    })
+}
+
+impl From<BadQuery> for Failure {
+    fn from(bad: BadQuery) -> Self {
+        Self::bad(format!("Invalid ODATA query filter: {bad}"))
+    }
+}

@@ -1,0 +1,559 @@
+//! Writes the rows of a page: as one piece when the page is small, as a stream when it may be long.
+//!
+//! An incident may have ten thousand alerts; they are read some hundred at a time while the client
+//! takes what was written before, so memory stays bounded whatever is asked (graph-api rule 13).
+
+use std::collections::HashMap;
+
+use axum::body::Body;
+use axum::http::StatusCode;
+use axum::response::Response;
+use bytes::Bytes;
+use sea_orm::QueryResult;
+use serde_json::{Map, Value};
+use tokio::sync::mpsc;
+
+use crate::alert::view::{self as alert_view, Comment, Full, Spelling};
+use crate::db::in_list;
+use crate::error::{Error, Result};
+use crate::graph::legacy;
+use crate::graph::odata::query::Options;
+use crate::graph::page::{Phase, Plan, Resource};
+use crate::http::{Failure, Prefer, Site, json_bytes};
+use crate::id::{IncidentId, TenantNo};
+use crate::incident::Incident;
+use crate::incident::view as incident_view;
+use crate::tenant::caller::Reach;
+
+/// Rows read at a time.
+const ROWS: u64 = 100;
+/// Alerts read at a time.
+const ALERTS: u64 = 500;
+/// Rows of a page up to which it is answered in one piece.
+const WHOLE: u64 = 500;
+/// Bytes gathered before they are handed to the connection.
+const PIECE: usize = 64 * 1024;
+/// Comments shown with a row of a list; the thing by itself has all.
+const COMMENTS: i64 = 50;
+/// Bytes of an unexpanded page of 50 rows; some clients refuse more.
+const PAGE_BYTES: usize = 1_000_000;
+
+/// In which shape rows are shown.
+#[derive(Clone, Debug)]
+pub enum Shape {
+    /// `incident`, with its alerts when asked.
+    Incident(Option<Box<Options>>),
+    /// `alert`.
+    Alert,
+    /// The older `/api/incidents`.
+    OldIncident,
+    /// The first version of `alert`.
+    OldAlert,
+}
+
+impl Shape {
+    /// What is listed.
+    #[must_use]
+    pub fn resource(&self) -> Resource {
+        match self {
+            Self::Incident(_) | Self::OldIncident => Resource::Incident,
+            Self::Alert | Self::OldAlert => Resource::Alert,
+        }
+    }
+}
+
+/// How the rows of one answer are written.
+#[derive(Clone, Debug)]
+pub struct Writer {
+    /// In which shape.
+    pub shape: Shape,
+    /// Members wanted; all when empty.
+    pub select: Vec<String>,
+    /// Whether the client wants members after the sentinel by name.
+    pub named: bool,
+    /// Whether members of the beta version are shown.
+    pub beta: bool,
+    /// The address of web pages.
+    pub web: String,
+    /// What the caller may see.
+    pub reach: Reach,
+    /// Bytes a row may take; none when nothing is cut.
+    pub budget: Option<usize>,
+    /// `@odata.context` of an answer that is one incident.
+    pub context: Option<String>,
+}
+
+/// Everything before and after the rows of a page.
+pub struct Envelope {
+    /// `@odata.context`.
+    pub context: String,
+    /// `@odata.count`, when asked for.
+    pub count: Option<i64>,
+    /// Rows of the page.
+    pub top: u64,
+    /// The address of the next page, up to the token that is put in for `{token}`.
+    pub next: Box<dyn Fn(&str) -> String + Send + Sync>,
+    /// Called with the place behind a full page.
+    pub note: Box<dyn Fn(&str) + Send + Sync>,
+}
+
+/// Where bytes go.
+struct Sink {
+    piece: Vec<u8>,
+    stream: Option<mpsc::Sender<std::io::Result<Bytes>>>,
+}
+
+impl Sink {
+    fn json(&mut self, value: &impl serde::Serialize) -> Result<()> {
+        serde_json::to_writer(&mut self.piece, value).map_err(Error::internal)
+    }
+
+    /// Hands over what has gathered and waits until there is room for more.
+    async fn breathe(&mut self) -> Result<()> {
+        let Some(stream) = &self.stream else { return Ok(()) };
+        if self.piece.len() < PIECE {
+            return Ok(());
+        }
+        let piece = Bytes::from(std::mem::take(&mut self.piece));
+        stream.send(Ok(piece)).await.map_err(|_| gone())
+    }
+}
+
+fn gone() -> Error {
+    Error::Invalid("the client is gone".to_owned())
+}
+
+/// The per-tenant part of a spelling, looked up once an answer.
+struct Tenants<'a> {
+    site: &'a Site,
+    known: HashMap<TenantNo, (std::sync::Arc<str>, bool)>,
+}
+
+impl Tenants<'_> {
+    async fn get(&mut self, tenant: TenantNo) -> Result<(std::sync::Arc<str>, bool)> {
+        if let Some(known) = self.known.get(&tenant) {
+            return Ok(known.clone());
+        }
+        let id = self.site.app.tenant_id(tenant).await?;
+        let spells = self.site.always_spells(tenant).await?;
+        self.known.insert(tenant, (id.clone(), spells));
+        Ok((id, spells))
+    }
+}
+
+/// Answers with a page.
+pub async fn page(
+    site: &Site,
+    plan: Plan,
+    writer: Writer,
+    envelope: Envelope,
+    prefer: Prefer,
+) -> std::result::Result<Response, Failure> {
+    let expanded = matches!(writer.shape, Shape::Incident(Some(_)) | Shape::OldIncident);
+    let start = plan.start();
+    // The first rows are read before the answer begins, so that what fails, fails with a status.
+    let first = plan.rows(&site.app, &start, ROWS.min(envelope.top + 1)).await?;
+    let mut head = Map::new();
+    head.insert("@odata.context".to_owned(), Value::from(envelope.context.clone()));
+    if let Some(count) = envelope.count {
+        head.insert("@odata.count".to_owned(), Value::from(count));
+    }
+    let mut text = Value::Object(head).to_string();
+    text.pop();
+    text.push_str(",\"value\":[");
+    let mut sink = Sink { piece: text.into_bytes(), stream: None };
+    if !expanded && envelope.top <= WHOLE {
+        fill(site, &plan, &writer, &envelope, first, &mut sink).await?;
+        return Ok(prefer.applied(json_bytes(StatusCode::OK, sink.piece)));
+    }
+    let (stream, pieces) = mpsc::channel(2);
+    sink.stream = Some(stream.clone());
+    let site = site.clone();
+    tokio::spawn(async move {
+        let written = fill(&site, &plan, &writer, &envelope, first, &mut sink).await;
+        finish(written, sink, &stream).await;
+    });
+    Ok(prefer.applied(json_bytes(StatusCode::OK, streamed(pieces))))
+}
+
+/// Sends what is left, or breaks the answer off so that a client sees that it is not whole.
+async fn finish(written: Result<()>, sink: Sink, stream: &mpsc::Sender<std::io::Result<Bytes>>) {
+    match written {
+        Ok(()) => {
+            let _ = stream.send(Ok(Bytes::from(sink.piece))).await;
+        }
+        Err(error) if !stream.is_closed() => {
+            tracing::error!("an answer was cut off: {error}");
+            let _ = stream.send(Err(std::io::Error::other("cut off"))).await;
+        }
+        Err(_) => {}
+    }
+}
+
+fn streamed(pieces: mpsc::Receiver<std::io::Result<Bytes>>) -> Body {
+    Body::from_stream(futures_util::stream::unfold(pieces, |mut pieces| async move {
+        pieces.recv().await.map(|piece| (piece, pieces))
+    }))
+}
+
+async fn fill(
+    site: &Site,
+    plan: &Plan,
+    writer: &Writer,
+    envelope: &Envelope,
+    first: Vec<crate::graph::page::Row>,
+    sink: &mut Sink,
+) -> Result<()> {
+    let mut tenants = Tenants { site, known: HashMap::new() };
+    let mut rows = first;
+    let mut asked = ROWS.min(envelope.top + 1);
+    let mut written = 0;
+    let mut last = None;
+    let mut more = false;
+    loop {
+        let got = rows.len() as u64;
+        let room = usize::try_from(envelope.top - written).unwrap_or(usize::MAX);
+        if rows.len() > room {
+            rows.truncate(room);
+            more = envelope.top > 0;
+        }
+        if let Some(row) = rows.last() {
+            last = Some(plan.behind(row)?);
+        }
+        let mut rest = rows.as_slice();
+        while let Some(row) = rest.first() {
+            let phase = row.phase;
+            let end = rest.iter().position(|row| row.phase != phase).unwrap_or(rest.len());
+            let (part, others) = rest.split_at(end);
+            rest = others;
+            let part: Vec<&QueryResult> = part.iter().map(|row| &row.row).collect();
+            writer.rows(site, &mut tenants, sink, &part, written > 0, plan, phase).await?;
+            written += part.len() as u64;
+        }
+        if more || got < asked {
+            break;
+        }
+        let Some(cursor) = &last else { break };
+        asked = ROWS.min(envelope.top - written + 1);
+        rows = plan.rows(&site.app, cursor, asked).await?;
+    }
+    sink.piece.push(b']');
+    if let Some(cursor) = last {
+        let token = cursor.token()?;
+        if written == envelope.top {
+            (envelope.note)(&token);
+        }
+        if more {
+            sink.piece.extend_from_slice(b",\"@odata.nextLink\":");
+            sink.json(&(envelope.next)(&token))?;
+        }
+    }
+    sink.piece.push(b'}');
+    Ok(())
+}
+
+impl Writer {
+    /// Bytes a row of a page of `top` rows may take.
+    #[must_use]
+    pub fn share(top: u64) -> usize {
+        PAGE_BYTES / usize::try_from(top.clamp(1, 50)).unwrap_or(50)
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "one step of `fill`")]
+    async fn rows(
+        &self,
+        site: &Site,
+        tenants: &mut Tenants<'_>,
+        sink: &mut Sink,
+        rows: &[&QueryResult],
+        mut after_first: bool,
+        plan: &Plan,
+        phase: Phase,
+    ) -> Result<()> {
+        let not_after = plan.not_after(phase);
+        match self.shape.resource() {
+            Resource::Incident => {
+                let incidents: Result<Vec<Incident>> =
+                    rows.iter().map(|row| Incident::from_row(row)).collect();
+                self.incidents(site, tenants, sink, &incidents?, &mut after_first, not_after).await
+            }
+            Resource::Alert => {
+                let alerts: Result<Vec<Full>> =
+                    rows.iter().map(|row| Full::from_row(row)).collect();
+                self.alerts(site, tenants, sink, alerts?, &self.select, &mut after_first, not_after)
+                    .await
+            }
+        }
+    }
+
+    async fn incidents(
+        &self,
+        site: &Site,
+        tenants: &mut Tenants<'_>,
+        sink: &mut Sink,
+        incidents: &[Incident],
+        after_first: &mut bool,
+        not_after: Option<crate::clock::Timestamp>,
+    ) -> Result<()> {
+        let ids: Vec<i64> = incidents.iter().map(|incident| incident.id.0).collect();
+        let most = if self.budget.is_some() { COMMENTS } else { i64::MAX };
+        let comments = alert_view::comments(&site.app, "incident_id", &ids, most).await?;
+        let few = self.few_alerts(site, incidents).await?;
+        for incident in incidents {
+            let (tenant_id, spells) = tenants.get(incident.tenant).await?;
+            let spelling = Spelling {
+                named: self.named || spells,
+                web: &self.web,
+                tenant_id: &tenant_id,
+                beta: self.beta,
+                not_after,
+            };
+            let comments = comments.get(&incident.id.0).map_or(&[][..], Vec::as_slice);
+            if std::mem::replace(after_first, true) {
+                sink.piece.push(b',');
+            }
+            let expand = match &self.shape {
+                Shape::Incident(None) => {
+                    let mut row = incident_view::json(incident, comments, spelling);
+                    keep(&mut row, &self.select);
+                    self.mark(&mut row);
+                    if let Some(budget) = self.budget {
+                        incident_view::shorten(&mut row, budget);
+                    }
+                    sink.json(&row)?;
+                    sink.breathe().await?;
+                    continue;
+                }
+                Shape::Incident(Some(options)) => Some(options),
+                _ => None,
+            };
+            let mut row = match expand {
+                Some(_) => {
+                    let mut row = incident_view::json(incident, comments, spelling);
+                    keep(&mut row, &self.select);
+                    row
+                }
+                None => legacy::incident(incident, comments, spelling),
+            };
+            self.mark(&mut row);
+            row.remove("alerts");
+            let mut text = Value::Object(row).to_string();
+            text.pop();
+            sink.piece.extend_from_slice(text.as_bytes());
+            sink.piece.extend_from_slice(b",\"alerts\":[");
+            let alerts = few.as_ref().map(|few| few.get(&incident.id).cloned().unwrap_or_default());
+            self.alerts_of(site, tenants, sink, incident, expand.map(Box::as_ref), alerts).await?;
+            sink.piece.extend_from_slice(b"]}");
+            sink.breathe().await?;
+        }
+        Ok(())
+    }
+
+    fn mark(&self, row: &mut Map<String, Value>) {
+        if let Some(context) = &self.context {
+            row.insert("@odata.context".to_owned(), Value::from(context.as_str()));
+        }
+    }
+
+    /// The alerts of all these incidents in one look, when they are few and wanted as they are.
+    async fn few_alerts(
+        &self,
+        site: &Site,
+        incidents: &[Incident],
+    ) -> Result<Option<HashMap<IncidentId, Vec<i64>>>> {
+        let plain = match &self.shape {
+            Shape::Incident(Some(options)) => plain(options),
+            Shape::OldIncident => true,
+            _ => false,
+        };
+        let total: i64 = incidents.iter().map(|incident| incident.alert_count).sum();
+        if !plain || incidents.is_empty() || total > ALERTS as i64 {
+            return Ok(None);
+        }
+        let keys = incidents.iter().map(|incident| incident.id.0.into()).collect();
+        let (list, keys) = in_list(1, keys);
+        let sql = format!(
+            "select id, incident_id from alert where incident_id in {list} order by id limit {}",
+            ALERTS + 1
+        );
+        let rows = site.app.db.query(&sql, keys).await?;
+        if rows.len() as u64 > ALERTS {
+            return Ok(None);
+        }
+        let mut few: HashMap<IncidentId, Vec<i64>> = HashMap::new();
+        for row in rows {
+            few.entry(IncidentId(crate::db::column(&row, 1)?))
+                .or_default()
+                .push(crate::db::column(&row, 0)?);
+        }
+        Ok(Some(few))
+    }
+
+    async fn alerts_of(
+        &self,
+        site: &Site,
+        tenants: &mut Tenants<'_>,
+        sink: &mut Sink,
+        incident: &Incident,
+        options: Option<&Options>,
+        few: Option<Vec<i64>>,
+    ) -> Result<()> {
+        let none = Vec::new();
+        let select = options.map_or(&none, |options| &options.select);
+        let mut after_first = false;
+        if let Some(ids) = few {
+            if ids.is_empty() {
+                return Ok(());
+            }
+            let (list, keys) = in_list(1, ids.iter().map(|id| (*id).into()).collect());
+            let sql = format!(
+                "select {} from alert join alert_body on alert_body.alert_id = alert.id \
+                 where alert.id in {list} order by alert.id",
+                alert_view::COLUMNS
+            );
+            let rows = site.app.db.query(&sql, keys).await?;
+            let alerts: Result<Vec<Full>> = rows.iter().map(Full::from_row).collect();
+            return self.alerts(site, tenants, sink, alerts?, select, &mut after_first, None).await;
+        }
+        let default = Options::default();
+        let options = options.unwrap_or(&default);
+        let reach = Reach::Tenant(incident.tenant);
+        let plan =
+            Plan::new(&site.app, Resource::Alert, options, &reach, Some(incident.id), None)
+                .await
+                .map_err(|failure| Error::Invalid(failure.message))?;
+        let mut cursor = plan.start();
+        let mut left = options.top.unwrap_or(u64::MAX);
+        while left > 0 {
+            let asked = left.min(ALERTS);
+            let rows = plan.rows(&site.app, &cursor, asked).await?;
+            let got = rows.len() as u64;
+            let Some(last) = rows.last() else { break };
+            cursor = plan.behind(last)?;
+            left -= got;
+            let alerts: Result<Vec<Full>> =
+                rows.iter().map(|row| Full::from_row(&row.row)).collect();
+            self.alerts(site, tenants, sink, alerts?, select, &mut after_first, None).await?;
+            if got < asked {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "one step of `fill`")]
+    async fn alerts(
+        &self,
+        site: &Site,
+        tenants: &mut Tenants<'_>,
+        sink: &mut Sink,
+        alerts: Vec<Full>,
+        select: &[String],
+        after_first: &mut bool,
+        not_after: Option<crate::clock::Timestamp>,
+    ) -> Result<()> {
+        let ids: Vec<i64> = alerts.iter().map(|full| full.alert.id.0).collect();
+        let comments = alert_view::comments(&site.app, "alert_id", &ids, COMMENTS).await?;
+        for full in alerts {
+            let id = full.alert.id.0;
+            let (tenant_id, spells) = tenants.get(full.alert.tenant).await?;
+            let spelling = Spelling {
+                named: self.named || spells,
+                web: &self.web,
+                tenant_id: &tenant_id,
+                beta: self.beta,
+                not_after,
+            };
+            let comments: &[Comment] = comments.get(&id).map_or(&[], Vec::as_slice);
+            let mut row = match self.shape {
+                Shape::OldIncident => legacy::alert(full, comments, spelling),
+                Shape::OldAlert => legacy::first_alert(full, comments, spelling),
+                _ => alert_view::json(full, comments, spelling),
+            };
+            keep(&mut row, select);
+            if std::mem::replace(after_first, true) {
+                sink.piece.push(b',');
+            }
+            sink.json(&row)?;
+            sink.breathe().await?;
+        }
+        Ok(())
+    }
+
+    /// Answers with one incident, all of it.
+    pub async fn incident(
+        self,
+        site: &Site,
+        incident: Incident,
+        prefer: Prefer,
+    ) -> std::result::Result<Response, Failure> {
+        if let Shape::Incident(Some(options)) = &self.shape {
+            // What is wrong with nested options is found before the answer begins.
+            let reach = Reach::Tenant(incident.tenant);
+            Plan::new(&site.app, Resource::Alert, options, &reach, Some(incident.id), None).await?;
+        }
+        let mut sink = Sink { piece: Vec::new(), stream: None };
+        if matches!(self.shape, Shape::Incident(None)) {
+            let mut tenants = Tenants { site, known: HashMap::new() };
+            self.incidents(site, &mut tenants, &mut sink, &[incident], &mut false, None).await?;
+            return Ok(prefer.applied(json_bytes(StatusCode::OK, sink.piece)));
+        }
+        let (stream, pieces) = mpsc::channel(2);
+        sink.stream = Some(stream.clone());
+        let site = site.clone();
+        tokio::spawn(async move {
+            let mut tenants = Tenants { site: &site, known: HashMap::new() };
+            let written = self
+                .incidents(&site, &mut tenants, &mut sink, &[incident], &mut false, None)
+                .await;
+            finish(written, sink, &stream).await;
+        });
+        Ok(prefer.applied(json_bytes(StatusCode::OK, streamed(pieces))))
+    }
+
+    /// One alert as JSON.
+    pub async fn alert(&self, site: &Site, full: Full) -> Result<Map<String, Value>> {
+        let mut tenants = Tenants { site, known: HashMap::new() };
+        let (tenant_id, spells) = tenants.get(full.alert.tenant).await?;
+        let ids = [full.alert.id.0];
+        let comments = alert_view::comments(&site.app, "alert_id", &ids, i64::MAX).await?;
+        let comments: &[Comment] = comments.get(&ids[0]).map_or(&[], Vec::as_slice);
+        let spelling = Spelling {
+            named: self.named || spells,
+            web: &self.web,
+            tenant_id: &tenant_id,
+            beta: self.beta,
+            not_after: None,
+        };
+        let mut row = match self.shape {
+            Shape::OldAlert => legacy::first_alert(full, comments, spelling),
+            _ => alert_view::json(full, comments, spelling),
+        };
+        keep(&mut row, &self.select);
+        Ok(row)
+    }
+}
+
+/// Whether nested options ask for all alerts in their usual order.
+fn plain(options: &Options) -> bool {
+    options.filter.is_none()
+        && options.orderby.is_empty()
+        && options.top.is_none()
+        && options.skip.is_none()
+        && options.search.is_none()
+}
+
+/// Keeps the members a `$select` names, and the id.
+fn keep(row: &mut Map<String, Value>, select: &[String]) {
+    if select.is_empty() || select.iter().any(|name| name == "*") {
+        return;
+    }
+    row.retain(|name, _| {
+        name == "id"
+            || name.starts_with('@')
+            || select.iter().any(|wanted| {
+                let wanted = wanted.split('/').next().unwrap_or_default();
+                wanted.eq_ignore_ascii_case(name)
+            })
+    });
+}
