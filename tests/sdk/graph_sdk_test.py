@@ -18,6 +18,7 @@ from pathlib import Path
 import httpx
 from azure.identity import ClientSecretCredential
 from kiota_abstractions.api_error import APIError
+from kiota_abstractions.base_request_configuration import RequestConfiguration
 from kiota_authentication_azure.azure_identity_authentication_provider import (
     AzureIdentityAuthenticationProvider,
 )
@@ -75,17 +76,7 @@ class Checks:
 
 def query(**parameters):
     kind = IncidentsRequestBuilder.IncidentsRequestBuilderGetQueryParameters
-    return IncidentsRequestBuilder.IncidentsRequestBuilderGetRequestConfiguration(
-        query_parameters=kind(**parameters)
-    ) if hasattr(
-        IncidentsRequestBuilder, "IncidentsRequestBuilderGetRequestConfiguration"
-    ) else _configuration(kind(**parameters))
-
-
-def _configuration(parameters):
-    from kiota_abstractions.base_request_configuration import RequestConfiguration
-
-    return RequestConfiguration(query_parameters=parameters)
+    return RequestConfiguration(query_parameters=kind(**parameters))
 
 
 async def filters_and_orders(checks, graph):
@@ -140,15 +131,9 @@ async def comments_on_an_alert(checks, graph):
     one = graph.security.alerts_v2.by_alert_id(page.value[0].id)
     comment = AlertComment(comment="seen by the SDK")
     comment.odata_type = "microsoft.graph.security.alertComment"
-    await one.comments.post([comment]) if _takes_list(one) else await one.comments.post(comment)
+    await one.comments.post([comment])
     texts = [found.comment for found in (await one.get()).comments]
     checks.that("seen by the SDK" in texts, f"comments {texts}")
-
-
-def _takes_list(one):
-    import inspect
-
-    return not hasattr(one, "comments") or "list" in str(inspect.signature(one.comments.post)).lower()
 
 
 async def says_what_is_not_there(checks, graph):

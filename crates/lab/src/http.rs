@@ -99,7 +99,22 @@ pub(crate) struct Request<'a> {
     pub(crate) body: &'a [u8],
 }
 
-impl Request<'_> {
+impl<'a> Request<'a> {
+    /// A GET.
+    pub(crate) fn get(path: &'a str, token: &'a str) -> Self {
+        Self { method: "GET", path, token, content_type: "", headers: "", body: b"" }
+    }
+
+    /// A request with a JSON body.
+    pub(crate) fn json(method: &'a str, path: &'a str, token: &'a str, body: &'a [u8]) -> Self {
+        Self { method, path, token, content_type: "application/json", headers: "", body }
+    }
+
+    /// A POST of one JSON record a line.
+    pub(crate) fn lines(path: &'a str, token: &'a str, body: &'a [u8]) -> Self {
+        Self { content_type: "application/x-ndjson", ..Self::json("POST", path, token, body) }
+    }
+
     fn bytes(&self, address: SocketAddr) -> Vec<u8> {
         use std::io::Write as _;
         let Self { method, path, token, content_type, headers, body } = self;
@@ -154,8 +169,7 @@ impl Client {
     /// A GET, which is safe to send again once when a kept connection turns out to be closed.
     pub(crate) async fn get(&mut self, path: &str, token: &str) -> Result<Reply, Failure> {
         let kept = self.stream.is_some();
-        let request =
-            Request { method: "GET", path, token, content_type: "", headers: "", body: b"" };
+        let request = Request::get(path, token);
         match self.send(&request).await {
             Err(Failure::Unknown(_)) if kept => self.send(&request).await,
             other => other,
@@ -169,8 +183,7 @@ impl Client {
         token: &str,
         body: &[u8],
     ) -> Result<Reply, Failure> {
-        let content_type = "application/json";
-        self.send(&Request { method: "POST", path, token, content_type, headers: "", body }).await
+        self.send(&Request::json("POST", path, token, body)).await
     }
 
     /// A POST of one JSON record a line.
@@ -180,8 +193,7 @@ impl Client {
         token: &str,
         body: &[u8],
     ) -> Result<Reply, Failure> {
-        let content_type = "application/x-ndjson";
-        self.send(&Request { method: "POST", path, token, content_type, headers: "", body }).await
+        self.send(&Request::lines(path, token, body)).await
     }
 
     /// A PATCH of JSON.
@@ -191,8 +203,7 @@ impl Client {
         token: &str,
         body: &[u8],
     ) -> Result<Reply, Failure> {
-        let content_type = "application/json";
-        self.send(&Request { method: "PATCH", path, token, content_type, headers: "", body }).await
+        self.send(&Request::json("PATCH", path, token, body)).await
     }
 
     async fn exchange(&mut self, bytes: &[u8]) -> Result<Reply, Failure> {

@@ -15,6 +15,8 @@ pub struct Config {
     pub store: Option<String>,
     /// The address to listen at.
     pub listen: SocketAddr,
+    /// How connections are protected.
+    pub tls: Tls,
     /// The address people and clients reach this installation by, for links; without it links
     /// follow the request's host.
     pub public_url: Option<String>,
@@ -31,6 +33,19 @@ pub struct Config {
     pub limits: Limits,
     /// Choices of the Graph-compatible face.
     pub graph: Graph,
+}
+
+/// How connections are protected: nothing, on a loopback address only; an operator's certificate;
+/// or one of our own making.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Tls {
+    /// The certificate chain, PEM.
+    pub cert: Option<PathBuf>,
+    /// Its private key, PEM.
+    pub key: Option<PathBuf>,
+    /// Whether to make a certificate authority and a certificate in the data directory.
+    pub self_signed: bool,
 }
 
 /// Intake limits: what may wait in memory before requests are refused with 503.
@@ -75,6 +90,7 @@ impl Default for Config {
             data_dir: "riposte-data".into(),
             store: None,
             listen: SocketAddr::from(([127, 0, 0, 1], 8470)),
+            tls: Tls::default(),
             public_url: None,
             log_json: false,
             log_filter: "info".to_owned(),

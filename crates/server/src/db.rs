@@ -134,6 +134,24 @@ impl Db {
         Ok(Transaction { engine: self.engine, inner, _gate: gate })
     }
 
+    /// Begins a transaction that only reads and sees the store as it is at its first reading, while
+    /// others write on.
+    pub async fn snapshot(&self) -> Result<Transaction> {
+        let options = match self.engine {
+            Engine::Sqlite => TransactionOptions {
+                sqlite_transaction_mode: Some(sea_orm::SqliteTransactionMode::Deferred),
+                ..TransactionOptions::default()
+            },
+            Engine::Postgres => TransactionOptions {
+                isolation_level: Some(sea_orm::IsolationLevel::RepeatableRead),
+                access_mode: Some(sea_orm::AccessMode::ReadOnly),
+                ..TransactionOptions::default()
+            },
+        };
+        let inner = self.read.begin_with_options(options).await?;
+        Ok(Transaction { engine: self.engine, inner, _gate: None })
+    }
+
     /// Reads rows outside any transaction.
     pub async fn query(&self, sql: &str, values: Vec<Value>) -> Result<Vec<QueryResult>> {
         query(&self.read, self.engine, sql, values).await

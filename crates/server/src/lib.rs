@@ -10,6 +10,7 @@ pub mod config;
 pub mod error;
 pub mod failpoint;
 pub mod id;
+pub mod log;
 pub mod merkle;
 pub mod metrics;
 pub mod permission;
@@ -29,12 +30,13 @@ pub mod tenant;
 pub mod triage;
 
 // Roof.
+pub mod api;
+pub mod backup;
+pub mod cli;
 pub mod demo;
-pub mod log;
+pub mod graph;
+pub mod http;
+pub mod router;
+pub mod serve;
 pub mod tls;
 pub mod worker;
-/// temporary
-pub mod cli {
-    /// temporary
-    pub fn main() -> std::process::ExitCode { std::process::ExitCode::SUCCESS }
-}

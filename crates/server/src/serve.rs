@@ -96,22 +96,20 @@ pub async fn listen(options: Options) -> Result<Listening> {
     Ok(Listening { listener, tls: tls.map(TlsAcceptor::from), address })
 }
 
-/// Listens and serves until a signal; see the module.
-pub async fn serve(app: App, router: axum::Router, options: Options) -> Result<()> {
-    let listening = listen(options).await?;
-    run(app, router, listening).await
-}
-
-/// Serves until a signal; see the module.
-pub async fn run(app: App, router: axum::Router, listening: Listening) -> Result<()> {
-    let stop = CancellationToken::new();
+/// Serves until a signal, which also cancels `stop`; see the module.
+pub async fn serve(
+    app: App,
+    router: axum::Router,
+    listening: Listening,
+    stop: CancellationToken,
+) -> Result<()> {
     let signals = Signals::new()?;
     tokio::spawn(signals.wait(stop.clone()));
-    run_until(app, router, listening, stop).await
+    serve_until(app, router, listening, stop).await
 }
 
 /// Serves until `stop`; see the module.
-pub async fn run_until(
+pub async fn serve_until(
     app: App,
     router: axum::Router,
     listening: Listening,
@@ -199,11 +197,11 @@ async fn connection(
 ) {
     let stream = Lingering::new(stream);
     match tls {
-        None => requests(stream, false, router, stop).await,
+        None => requests(stream, None, router, stop).await,
         Some(tls) => match tokio::time::timeout(HANDSHAKE, tls.accept(stream)).await {
             Ok(Ok(stream)) => {
                 let h2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
-                requests(stream, h2, router, stop).await;
+                requests(stream, Some(Secured { h2 }), router, stop).await;
             }
             Ok(Err(error)) => tracing::debug!("TLS handshake failed: {error}"),
             Err(_) => tracing::debug!("TLS handshake took too long"),
@@ -212,7 +210,14 @@ async fn connection(
     drop(place);
 }
 
-async fn requests<I>(io: I, h2: bool, router: axum::Router, stop: CancellationToken)
+/// What is known of a connection under TLS.
+#[derive(Clone, Copy)]
+struct Secured {
+    /// Whether both ends agreed on HTTP/2.
+    h2: bool,
+}
+
+async fn requests<I>(io: I, secured: Option<Secured>, router: axum::Router, stop: CancellationToken)
 where
     I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -232,10 +237,17 @@ where
         .keep_alive_timeout(Duration::from_secs(20));
     // Which of the two is settled here: guessing from the first bytes would wait for them without
     // a limit.
+    let h2 = secured.is_some_and(|secured| secured.h2);
     let builder = if h2 { builder.http2_only() } else { builder.http1_only() };
     let ended = stop.clone();
     let service = router
-        .map_request(|request: Request<hyper::body::Incoming>| request.map(Body::new))
+        .map_request(move |request: Request<hyper::body::Incoming>| {
+            let mut request = request.map(Body::new);
+            if secured.is_some() {
+                request.extensions_mut().insert(crate::http::Tls);
+            }
+            request
+        })
         .map_response(move |response| end_streams(response, &ended));
     let connection = builder.serve_connection(TokioIo::new(io), TowerToHyperService::new(service));
     tokio::pin!(connection);
@@ -420,7 +432,7 @@ mod tests {
         });
         let listening = listen(Options { listen: any, tls }).await.unwrap();
         let (address, stop) = (listening.address, CancellationToken::new());
-        let ended = tokio::spawn(run_until(app, router, listening, stop.clone()));
+        let ended = tokio::spawn(serve_until(app, router, listening, stop.clone()));
         Running { address, stop, ended, dir }
     }
 
@@ -455,7 +467,8 @@ mod tests {
         assert!(answer.starts_with("HTTP/1.1 431 "), "{answer}");
         let many: String = (0..10_000).map(|number| format!("x{number}: y\r\n")).collect();
         let answer =
-            raw(server.address, format!("GET / HTTP/1.1\r\nhost: a\r\n{many}\r\n").as_bytes()).await;
+            raw(server.address, format!("GET / HTTP/1.1\r\nhost: a\r\n{many}\r\n").as_bytes())
+                .await;
         assert!(answer.starts_with("HTTP/1.1 431 "), "{answer}");
         let answer = raw(server.address, b"GET / HTTP/1.1\r\nno colon\r\n\r\n").await;
         assert!(answer.starts_with("HTTP/1.1 400 "), "{answer}");

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
+use tokio::task::JoinSet;
 
 use super::{Goal, Plan, World, backlog, drained, rounded};
 use crate::alerts::Alerts;
@@ -76,12 +77,13 @@ pub(super) async fn load(
 ) -> Result<Load, String> {
     let begin = Instant::now() + WARM_UP;
     let end = begin + duration;
-    let mut tasks = Vec::new();
+    // Dropping the set ends the connections, should the caller give up early.
+    let mut tasks = JoinSet::new();
     for connection in 0..connections {
         let tenant = connection % tokens.len().max(1);
         let token = tokens.get(tenant).cloned().ok_or("no tenants")?;
         let (sources, address) = (Arc::clone(sources), server.address);
-        tasks.push(tokio::spawn(async move {
+        tasks.spawn(async move {
             let mut client = Client::new(address);
             let mut load = Load::default();
             loop {
@@ -115,7 +117,7 @@ pub(super) async fn load(
                     }
                 }
             }
-        }));
+        });
     }
     tokio::time::sleep_until(begin.into()).await;
     let before = server.usage().cpu_ms;
@@ -125,8 +127,8 @@ pub(super) async fn load(
         cpu_ms: server.usage().cpu_ms.saturating_sub(before),
         ..Load::default()
     };
-    for task in tasks {
-        let load = task.await.map_err(|error| error.to_string())?;
+    while let Some(load) = tasks.join_next().await {
+        let load = load.map_err(|error| error.to_string())?;
         total.alerts += load.alerts;
         total.failures += load.failures;
         total.first_failure = total.first_failure.or(load.first_failure);
@@ -161,8 +163,7 @@ async fn described(server: &Server, load: &Load) -> Value {
 
 /// P1: one alert a request over 32 connections.
 pub(super) async fn singles(plan: &Plan, store: Store, world: &World) -> Result<Value, String> {
-    let goal =
-        Goal { id: "P1", unit: "alerts/s", floor: 4e3, target: 12e3, more_is_better: true };
+    let goal = Goal { id: "P1", unit: "alerts/s", floor: 4e3, target: 12e3, more_is_better: true };
     let sources = Sources::new(1, world.tokens.len());
     let load = load(&world.server, &world.tokens, &sources, 32, 1, plan.duration()).await?;
     let quick = load.latency.percentile(99.0) <= 25.0 && load.failures == 0;
@@ -172,8 +173,7 @@ pub(super) async fn singles(plan: &Plan, store: Store, world: &World) -> Result<
 
 /// P2: batches of 500 as NDJSON over four connections.
 pub(super) async fn batches(plan: &Plan, store: Store, world: &World) -> Result<Value, String> {
-    let goal =
-        Goal { id: "P2", unit: "alerts/s", floor: 12e3, target: 40e3, more_is_better: true };
+    let goal = Goal { id: "P2", unit: "alerts/s", floor: 12e3, target: 40e3, more_is_better: true };
     let sources = Sources::new(2, world.tokens.len());
     let load = load(&world.server, &world.tokens, &sources, 4, 500, plan.duration()).await?;
     let rate = load.alerts as f64 / load.seconds;
@@ -183,7 +183,8 @@ pub(super) async fn batches(plan: &Plan, store: Store, world: &World) -> Result<
 /// P3: at 1,000 alerts a second, from the moment an alert should leave until an event says that
 /// it is part of an incident.
 pub(super) async fn visible(plan: &Plan, store: Store, world: &World) -> Result<Value, String> {
-    let goal = Goal { id: "P3", unit: "ms p99", floor: 250.0, target: 100.0, more_is_better: false };
+    let goal =
+        Goal { id: "P3", unit: "ms p99", floor: 250.0, target: 100.0, more_is_better: false };
     let token = world.tokens.first().ok_or("no tenants")?;
     let address = world.server.address;
     let mut stream = Stream::open(address, "/api/v1/events", token).await?;
@@ -283,8 +284,7 @@ mod tests {
     async fn a_paced_load_keeps_its_rate() {
         let server = Responder::start(|_| trivial::json(200, "{}")).await.unwrap();
         let started = Instant::now();
-        let sent =
-            paced(server.address, "t", 200, 4, Duration::from_secs(1)).await.unwrap();
+        let sent = paced(server.address, "t", 200, 4, Duration::from_secs(1)).await.unwrap();
         assert_eq!(sent.len(), 200);
         assert!(sent.iter().all(|(_, _, ok)| *ok));
         assert!(started.elapsed() >= Duration::from_millis(900));

@@ -15,7 +15,8 @@ fn megabytes(kib: u64) -> f64 {
 
 /// P8, first part: an empty server five seconds after its start.
 pub(super) async fn idle(store: Store, world: &World) -> Result<Value, String> {
-    let goal = Goal { id: "P8", unit: "MB idle", floor: 100.0, target: 50.0, more_is_better: false };
+    let goal =
+        Goal { id: "P8", unit: "MB idle", floor: 100.0, target: 50.0, more_is_better: false };
     tokio::time::sleep(Duration::from_secs(5)).await;
     let usage = world.server.usage();
     let details = json!({
@@ -32,8 +33,7 @@ pub(super) async fn loaded(plan: &Plan, store: Store, world: &World) -> Result<V
         Goal { id: "P8", unit: "MB peak", floor: 512.0, target: 256.0, more_is_better: false };
     let sources = Sources::new(4, world.tokens.len());
     world.server.reset_peak();
-    let load =
-        intake::load(&world.server, &world.tokens, &sources, 32, 1, plan.duration()).await?;
+    let load = intake::load(&world.server, &world.tokens, &sources, 32, 1, plan.duration()).await?;
     let usage = world.server.usage();
     let details = json!({
         "part": "load",
@@ -72,8 +72,7 @@ pub(super) async fn restart(store: Store, world: &mut World) -> Result<Value, St
     for turn in 0..3 {
         let sources = Sources::new(50 + turn, world.tokens.len());
         let tokens = world.tokens.clone();
-        let load =
-            intake::load(&world.server, &tokens, &sources, 8, 100, Duration::from_secs(5));
+        let load = intake::load(&world.server, &tokens, &sources, 8, 100, Duration::from_secs(5));
         // The load's futures go on while the server dies under them.
         let soon = tokio::time::timeout(Duration::from_secs(4), load).await;
         if let Ok(Err(error)) = soon {

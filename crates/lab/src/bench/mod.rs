@@ -62,7 +62,8 @@ struct Goal {
 impl Goal {
     /// The line for this goal; `also` is a further condition of the floor.
     fn row(&self, store: Store, value: f64, also: bool, details: Value) -> Value {
-        let reached = |bound: f64| if self.more_is_better { value >= bound } else { value <= bound };
+        let reached =
+            |bound: f64| if self.more_is_better { value >= bound } else { value <= bound };
         let mut row = Map::new();
         row.insert("id".to_owned(), Value::from(self.id));
         row.insert("store".to_owned(), Value::from(store.name()));
@@ -315,11 +316,10 @@ mod tests {
         let goal =
             Goal { id: "P1", unit: "alerts/s", floor: 10.0, target: 20.0, more_is_better: true };
         let row = goal.row(Store::Sqlite, 12.0, true, json!({"p99": 3}));
-        assert_eq!((&row["ok"], &row["targetReached"], &row["p99"]), (
-            &json!(true),
-            &json!(false),
-            &json!(3)
-        ));
+        assert_eq!(
+            (&row["ok"], &row["targetReached"], &row["p99"]),
+            (&json!(true), &json!(false), &json!(3))
+        );
         assert_eq!(goal.row(Store::Sqlite, 12.0, false, json!({}))["ok"], json!(false));
         let goal = Goal { more_is_better: false, ..goal };
         assert_eq!(goal.row(Store::Sqlite, 12.0, true, json!({}))["ok"], json!(false));

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use super::{Plan, drained};
 use crate::alerts::Alerts;
 use crate::args::Store;
-use crate::http::{Client, Reply, escape};
+use crate::http::{Client, Reply, Request, escape};
 use crate::server::{App, Server};
 use crate::{clock, out};
 
@@ -132,10 +132,8 @@ async fn fill(plan: &Plan, server: &Server, tokens: &[String]) -> Result<u64, St
                 let first = batch * BATCH;
                 let last = (first + BATCH).min(each);
                 let lines = Alerts::new(9_000 + tenant, 30).lines(first..last);
-                patiently(async |client: &mut Client| {
-                    client.post_lines("/api/v1/alerts", token, lines.as_bytes()).await
-                }, &mut client)
-                .await?;
+                patiently(&mut client, &Request::lines("/api/v1/alerts", token, lines.as_bytes()))
+                    .await?;
                 if turn % 200 == 199 {
                     out::note(&format!("seeding: {} alerts", (turn + 1) * BATCH));
                 }
@@ -149,12 +147,9 @@ async fn fill(plan: &Plan, server: &Server, tokens: &[String]) -> Result<u64, St
 }
 
 /// Sends until it is done, waiting as long as a refusal asks for.
-async fn patiently(
-    send: impl AsyncFn(&mut Client) -> Result<Reply, crate::http::Failure>,
-    client: &mut Client,
-) -> Result<Reply, String> {
+async fn patiently(client: &mut Client, request: &Request<'_>) -> Result<Reply, String> {
     for _ in 0..600 {
-        let reply = send(client).await.map_err(|error| format!("seeding: {error}"))?;
+        let reply = client.send(request).await.map_err(|error| format!("seeding: {error}"))?;
         if reply.status != 429 && reply.status != 503 {
             if reply.ok() {
                 return Ok(reply);
@@ -177,15 +172,12 @@ async fn large(plan: &Plan, server: &Server, token: &str) -> Result<String, Stri
             lines.push_str(&alerts.grouped(number, LARGE_GROUP));
             lines.push('\n');
         }
-        let send = async |client: &mut Client| {
-            client.post_lines("/api/v1/alerts", token, lines.as_bytes()).await
-        };
-        patiently(send, &mut client).await?;
+        let request = Request::lines("/api/v1/alerts", token, lines.as_bytes());
+        patiently(&mut client, &request).await?;
         drained(server, Duration::from_secs(60)).await;
     }
     let path = "/v1.0/security/incidents?$top=1&$orderby=lastUpdateDateTime%20desc";
-    let page =
-        patiently(async |client: &mut Client| client.get(path, token).await, &mut client).await?;
+    let page = patiently(&mut client, &Request::get(path, token)).await?;
     let id = page.json()["value"][0]["id"].as_str().map(str::to_owned);
     let id = id.ok_or("no incident after seeding")?;
     let next = Arc::new(AtomicU64::new(0));
@@ -202,10 +194,8 @@ async fn large(plan: &Plan, server: &Server, token: &str) -> Result<String, Stri
                     return Ok::<_, String>(());
                 }
                 let body = json!({ "customTags": [format!("step {turn}")] }).to_string();
-                let send = async |client: &mut Client| {
-                    client.patch(&path, &token, body.as_bytes()).await
-                };
-                patiently(send, &mut client).await?;
+                let request = Request::json("PATCH", &path, &token, body.as_bytes());
+                patiently(&mut client, &request).await?;
             }
         }));
     }
@@ -226,18 +216,14 @@ async fn vary(server: &Server, tokens: &[String], except: &str) -> Result<(), St
     let mut client = Client::new(server.address);
     for token in tokens {
         let path = "/v1.0/security/incidents?$top=40";
-        let page = patiently(async |client: &mut Client| client.get(path, token).await, &mut client)
-            .await?
-            .json();
+        let page = patiently(&mut client, &Request::get(path, token)).await?.json();
         let rows = page["value"].as_array().map(Vec::as_slice).unwrap_or_default();
         let ids = rows.iter().filter_map(|row| row["id"].as_str()).filter(|id| *id != except);
         for (change, id) in changes.iter().cycle().zip(ids) {
             let path = format!("/v1.0/security/incidents/{}", escape(id));
             let body = Value::to_string(change);
-            let send = async |client: &mut Client| {
-                client.patch(&path, token, body.as_bytes()).await
-            };
-            patiently(send, &mut client).await?;
+            let request = Request::json("PATCH", &path, token, body.as_bytes());
+            patiently(&mut client, &request).await?;
         }
     }
     Ok(())

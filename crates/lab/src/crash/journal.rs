@@ -203,17 +203,17 @@ mod tests {
     #[test]
     fn what_is_written_is_read_back() {
         let scratch = Scratch::new(&std::env::temp_dir(), "journal", false).unwrap();
-        let path = scratch.path.join("journal");
-        let journal = Journal::create(&path).unwrap();
+        let file = scratch.path.join("journal");
+        let journal = Journal::create(&file).unwrap();
         let alerts = Op::Alerts { ids: vec!["a".to_owned()] };
-        let patch = Op::Patch { incident: "7".to_owned(), mark: "m".to_owned() };
+        let change = Op::Patch { incident: "7".to_owned(), mark: "m".to_owned() };
         let first = journal.invoke(1, &alerts).unwrap();
-        let second = journal.invoke(2, &patch).unwrap();
+        let second = journal.invoke(2, &change).unwrap();
         journal.note("kill").unwrap();
         journal.ended(first, Outcome::Fail { why: "429".to_owned() }).unwrap();
         journal.invoke(0, &alerts).unwrap();
         journal.ended(second, Outcome::Ok { counts: None, echoed: true }).unwrap();
-        let calls = read(&path).unwrap();
+        let calls = read(&file).unwrap();
         assert_eq!(calls.len(), 3);
         assert_eq!((calls[0].invoked, calls[0].ended, calls[0].tenant), (1, Some(4), 1));
         assert_eq!(calls[1].outcome, Outcome::Ok { counts: None, echoed: true });
@@ -226,9 +226,9 @@ mod tests {
         let reply = |status: u16, body: &str| {
             Ok(Reply { status, head: String::new(), body: body.as_bytes().to_vec() })
         };
-        let done = r#"{"received":2,"accepted":1,"duplicates":0,"ignored":0,"rejected":1,
+        let body = r#"{"received":2,"accepted":1,"duplicates":0,"ignored":0,"rejected":1,
             "errors":[{"index":1,"message":"x"}]}"#;
-        let Outcome::Ok { counts: Some(counts), .. } = outcome(&op, &reply(200, done)) else {
+        let Outcome::Ok { counts: Some(counts), .. } = outcome(&op, &reply(200, body)) else {
             panic!("not ok");
         };
         assert_eq!((counts.accepted, counts.rejected, counts.errors), (1, 1, vec![1]));

@@ -198,7 +198,7 @@ async fn first_since(app: &App, tenant: TenantNo, from: Option<Timestamp>) -> Re
     Ok(low)
 }
 
-fn moment(name: &str, text: &str) -> Result<Timestamp, Failure> {
+fn moment(name: &str, text: &str) -> std::result::Result<Timestamp, Failure> {
     let found = match whole_moment(text.trim()) {
         Some(Literal::Date(at)) => Some(at),
         Some(Literal::Instant(instant)) => {

@@ -7,11 +7,11 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
-use super::{print, serve_options, settings};
+use super::{print, routes, serve_options, settings};
 use crate::app::App;
 use crate::config::Config;
 use crate::error::{Error, Result};
-use crate::{demo, router, serve};
+use crate::{demo, serve};
 
 /// Fills an empty store, says who can sign in, and serves.
 pub(super) async fn run(app: App, json: bool) -> Result<()> {
@@ -25,14 +25,14 @@ pub(super) async fn run(app: App, json: bool) -> Result<()> {
     }
     let access: Option<Value> =
         std::fs::read_to_string(&file).ok().and_then(|text| serde_json::from_str(&text).ok());
-    let router = router::router(&app).await?;
+    let (router, stop) = routes(&app).await?;
     let url = listening.url();
     if json {
         print(&json!({ "url": url, "access": access }).to_string()).map_err(Error::Invalid)?;
     } else {
         print(&demo_text(&url, access.as_ref(), &app.config)).map_err(Error::Invalid)?;
     }
-    serve::run(app, router, listening).await
+    serve::serve(app, router, listening, stop).await
 }
 
 fn demo_text(url: &str, access: Option<&Value>, config: &Config) -> String {

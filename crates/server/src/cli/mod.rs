@@ -13,18 +13,24 @@ use std::io::Write as _;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::{Args, Parser, Subcommand};
 use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
 
 use crate::alert::format::Format;
+use crate::alert::intake::Intake;
 use crate::app::App;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::db::{Db, column};
 use crate::error::{Error, Result};
+use crate::http::Site;
 use crate::id::Random;
 use crate::permission::Permission;
+use crate::tenant::caller::Callers;
+use crate::tenant::token::Keys;
 use crate::tenant::{self, ExpertAccess, Side};
 use crate::{backup, log, router, serve, tls, worker};
 
@@ -287,7 +293,7 @@ fn start(cli: Cli) -> std::result::Result<Option<Said>, Failure> {
     let Cli { global, command } = cli;
     let json = global.json;
     if matches!(command, Command::Openapi) {
-        let document = router::openapi()?;
+        let document = serde_json::to_value(router::document()).map_err(Error::internal)?;
         let text = serde_json::to_string_pretty(&document).map_err(Error::internal)?;
         return Ok(Some(Said::new(document, text)));
     }
@@ -329,8 +335,8 @@ async fn run(command: Command, config: Config, clock: Clock, json: bool) -> Resu
         Command::Serve(_) => {
             let listening = serve::listen(serve_options(&app)?).await?;
             // The listener closes the store when it has drained.
-            let router = router::router(&app).await?;
-            serve::run(app, router, listening).await?;
+            let (router, stop) = routes(&app).await?;
+            serve::serve(app, router, listening, stop).await?;
             Ok(None)
         }
         Command::Demo(_) => demo::run(app, json).await.map(|()| None),
@@ -457,6 +463,14 @@ async fn open(config: Config, clock: Clock, makes_store: bool) -> Result<App> {
     };
     db.migrate().await?;
     App::new(db, clock, Random::system(), config)
+}
+
+/// Everything this process answers, and what ends its streams.
+async fn routes(app: &App) -> Result<(axum::Router, CancellationToken)> {
+    let callers = Arc::new(Callers::new(Keys::load(app).await?));
+    let site = Site::new(app.clone(), callers, Intake::start(app));
+    let stop = site.stop.clone();
+    Ok((router::router(site), stop))
 }
 
 fn serve_options(app: &App) -> Result<serve::Options> {

@@ -420,7 +420,7 @@ async fn newest(app: &App, table: &Table, reach: &Reach) -> Result<i64> {
         let (list, keys) = crate::db::in_list(1, keys);
         let sql = format!("select max(last_update) from ledger where tenant_no in {list}");
         if let Some(row) = app.db.query_one(&sql, keys).await? {
-            newest = newest.max(column::<Option<i64>>(&row, 0)?.unwrap_or(0));
+            newest = Ord::max(newest, column::<Option<i64>>(&row, 0)?.unwrap_or(0));
         }
     }
     let _ = table;

@@ -1,0 +1,216 @@
+//! The cases that break the protocol itself, spoken over a plain socket.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+use super::corpus::{Case, Expect, Send};
+use crate::http;
+
+/// How long an answer on a socket is waited for.
+const LISTEN: Duration = Duration::from_secs(3);
+
+/// What is said on a socket.
+#[derive(Debug, Default)]
+pub(super) struct Talk {
+    /// Bytes, and the pause after them.
+    pub(super) parts: Vec<(Vec<u8>, Duration)>,
+    /// Whether the sending side is closed afterwards.
+    pub(super) half_close: bool,
+}
+
+/// What was heard on a socket.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Answer {
+    /// The status of every reply, in order.
+    pub(super) statuses: Vec<u16>,
+    /// Whether the server closed the connection.
+    pub(super) closed: bool,
+}
+
+/// Says it, and listens until the server closes or for three seconds.
+pub(super) async fn talk(address: SocketAddr, talk: &Talk) -> Answer {
+    let Ok(mut stream) = http::connect(address).await else {
+        return Answer { statuses: Vec::new(), closed: true };
+    };
+    for (bytes, pause) in &talk.parts {
+        // A refusal may come before everything is said; then only listening is left.
+        if stream.write_all(bytes).await.is_err() {
+            break;
+        }
+        if !pause.is_zero() {
+            tokio::time::sleep(*pause).await;
+        }
+    }
+    if talk.half_close {
+        let _ = stream.shutdown().await;
+    }
+    let mut heard = Vec::new();
+    let listening = tokio::time::timeout(LISTEN, async {
+        let mut buffer = [0; 16 * 1024];
+        while let Ok(count) = stream.read(&mut buffer).await {
+            if count == 0 {
+                break;
+            }
+            heard.extend(buffer.iter().take(count));
+        }
+    });
+    let closed = listening.await.is_ok();
+    Answer { statuses: statuses(&heard), closed }
+}
+
+fn statuses(heard: &[u8]) -> Vec<u16> {
+    let text = String::from_utf8_lossy(heard);
+    text.match_indices("HTTP/1.")
+        .filter_map(|(at, _)| text.get(at + 9..at + 12)?.parse().ok())
+        .filter(|status| *status >= 200)
+        .collect()
+}
+
+/// Whether the answer is the one a case must get.
+pub(super) fn judge(expect: Expect, answer: &Answer) -> Result<(), String> {
+    let wrong = || Err(format!("expected {expect:?}, heard {answer:?}"));
+    if answer.statuses.iter().any(|status| *status >= 500) {
+        return wrong();
+    }
+    let refused = answer.statuses.iter().all(|status| (400..500).contains(status));
+    let held = match expect {
+        Expect::Cut => refused && (answer.closed || !answer.statuses.is_empty()),
+        Expect::Answered => !answer.statuses.is_empty(),
+        _ => answer.closed || !answer.statuses.is_empty(),
+    };
+    if held { Ok(()) } else { wrong() }
+}
+
+/// All cases on a socket.
+pub(super) fn cases(token: &str) -> Vec<Case> {
+    use Expect::{Answered, Cut};
+    let head = |line: &str, more: &str| {
+        format!(
+            "{line}\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {token}\r\n\
+             Content-Type: application/json\r\n{more}\r\n"
+        )
+    };
+    let post =
+        |more: &str, body: &str| format!("{}{body}", head("POST /api/v1/alerts HTTP/1.1", more));
+    let get = |more: &str| format!("GET /readyz HTTP/1.1\r\nHost: 127.0.0.1\r\n{more}\r\n");
+    let smuggled = "0\r\n\r\nGET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n";
+    let length = smuggled.len();
+    let once = |name: &str, expect, text: String| case(name, expect, vec![text.into_bytes()]);
+    let mut cases = vec![
+        once(
+            "length and chunks",
+            Cut,
+            post(&format!("Content-Length: {length}\r\nTransfer-Encoding: chunked\r\n"), smuggled),
+        ),
+        once(
+            "chunks and length",
+            Cut,
+            post("Transfer-Encoding: chunked\r\nContent-Length: 4\r\n", "0\r\n\r\n"),
+        ),
+        once("two lengths", Cut, post("Content-Length: 2\r\nContent-Length: 5\r\n", "{}   ")),
+        once("two lengths in one", Cut, post("Content-Length: 2, 5\r\n", "{}   ")),
+        once("negative length", Cut, post("Content-Length: -1\r\n", "{}")),
+        once("length with a sign", Cut, post("Content-Length: +2\r\n", "{}")),
+        once("length in hex", Cut, post("Content-Length: 0x2\r\n", "{}")),
+        once(
+            "length beyond all bounds",
+            Cut,
+            post("Content-Length: 99999999999999999999999\r\n", "{}"),
+        ),
+        once("unknown transfer coding", Cut, post("Transfer-Encoding: xchunked\r\n", "0\r\n\r\n")),
+        once("chunks not last", Cut, post("Transfer-Encoding: chunked, identity\r\n", "0\r\n\r\n")),
+        once(
+            "chunk size that is none",
+            Cut,
+            post("Transfer-Encoding: chunked\r\n", "zz\r\n{}\r\n0\r\n\r\n"),
+        ),
+        once(
+            "chunk size too large",
+            Cut,
+            post("Transfer-Encoding: chunked\r\n", "fffffffffffffffff\r\n{}\r\n0\r\n\r\n"),
+        ),
+        once(
+            "chunk without its end",
+            Cut,
+            post("Transfer-Encoding: chunked\r\n", "2\r\n{}XX0\r\n\r\n"),
+        ),
+        once(
+            "chunk extension of 100 KB",
+            Cut,
+            post(
+                "Transfer-Encoding: chunked\r\n",
+                &format!("2;{}\r\n{{}}\r\n0\r\n\r\n", "x".repeat(100_000)),
+            ),
+        ),
+        once("blank before the colon", Cut, get("X-A : 1\r\n")),
+        once("folded header", Cut, get("X-A: 1\r\n folded: 2\r\n")),
+        once("header without a name", Cut, get(": 1\r\n")),
+        once("NUL in a header", Cut, get("X-A: a\0b\r\n")),
+        once("lone carriage return", Cut, get("X-A: a\rX-B: c\r\n")),
+        once("header of 100 KB", Answered, get(&format!("X-A: {}\r\n", "x".repeat(100_000)))),
+        once("header of 10 MB", Cut, get(&format!("X-A: {}\r\n", "x".repeat(10 << 20)))),
+        once("10,000 headers", Cut, get(&"X-A: 1\r\n".repeat(10_000))),
+        once(
+            "request line of 100 KB",
+            Cut,
+            format!("GET /{} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", "x".repeat(100_000)),
+        ),
+        once("no method", Cut, "/readyz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".to_owned()),
+        once(
+            "unknown method",
+            Answered,
+            "BREW /readyz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".to_owned(),
+        ),
+        once("unknown version", Cut, "GET /readyz HTTP/9.9\r\nHost: 127.0.0.1\r\n\r\n".to_owned()),
+        once("no version", Cut, "GET /readyz\r\n\r\n".to_owned()),
+        once("half closed after a whole request", Answered, post("Content-Length: 2\r\n", "{}")),
+        once("half closed within the body", Cut, post("Content-Length: 200\r\n", "{\"title\":")),
+        once("half closed within the head", Cut, "GET /readyz HTTP/1.1\r\nHost".to_owned()),
+        case("a TLS greeting", Cut, vec![b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03".to_vec()]),
+        case("noise", Cut, vec![(0..2_048_u32).map(|byte| (byte * 7 % 256) as u8).collect()]),
+    ];
+    // A body that never ends must hold up nobody else; the connection itself may stay open.
+    let slow = post("Content-Length: 100000\r\n", "{\"title\":\"");
+    let parts = std::iter::once(slow.into_bytes()).chain((0..10).map(|_| b"x".to_vec()));
+    let parts = parts.map(|bytes| (bytes, Duration::from_millis(100))).collect();
+    let send = Send::Raw(Talk { parts, half_close: true });
+    let limit = Duration::from_secs(6);
+    cases.push(Case { name: "socket: slow body".to_owned(), send, expect: Cut, limit });
+    cases
+}
+
+fn case(name: &str, expect: Expect, parts: Vec<Vec<u8>>) -> Case {
+    let parts = parts.into_iter().map(|bytes| (bytes, Duration::ZERO)).collect();
+    // The end of what is said shows a server that waits for more that nothing will come.
+    let send = Send::Raw(Talk { parts, half_close: true });
+    Case { name: format!("socket: {name}"), send, expect, limit: Duration::from_secs(6) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::trivial::{self, Responder};
+
+    #[tokio::test]
+    async fn every_reply_on_a_socket_is_heard() {
+        let server = Responder::start(|_| trivial::json(404, "{}")).await.unwrap();
+        let twice = b"GET / HTTP/1.1\r\n\r\nGET / HTTP/1.1\r\n\r\n".to_vec();
+        let said = Talk { parts: vec![(twice, Duration::ZERO)], half_close: true };
+        let answer = talk(server.address, &said).await;
+        assert_eq!(answer, Answer { statuses: vec![404, 404], closed: true });
+        assert!(judge(Expect::Cut, &answer).is_ok());
+    }
+
+    #[test]
+    fn a_smuggled_reply_is_wrong() {
+        let answer = |statuses: &[u16], closed| Answer { statuses: statuses.to_vec(), closed };
+        assert!(judge(Expect::Cut, &answer(&[400, 200], true)).is_err());
+        assert!(judge(Expect::Cut, &answer(&[], false)).is_err());
+        assert!(judge(Expect::Cut, &answer(&[], true)).is_ok());
+        assert!(judge(Expect::Answered, &answer(&[], true)).is_err());
+        assert!(judge(Expect::Answered, &answer(&[503], true)).is_err());
+        assert!(cases("t").len() > 25);
+    }
+}
