@@ -15,7 +15,7 @@ use tokio::net::TcpStream;
 /// The largest reply that is read, in bytes.
 const LARGEST_REPLY: usize = 512 * 1024 * 1024;
 /// How long a reply may take unless told otherwise.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Why there is no reply.
 #[derive(Clone, Debug, PartialEq, Eq)]

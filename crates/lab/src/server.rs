@@ -13,7 +13,7 @@ use tokio::process::{Child, Command};
 use crate::http::{Client, escape};
 
 /// How long a command of the binary may take.
-const COMMAND_PATIENCE: Duration = Duration::from_secs(120);
+const COMMAND_PATIENCE: Duration = Duration::from_mins(2);
 
 /// One installation: a binary and where its data is.
 #[derive(Clone, Debug)]
@@ -123,15 +123,12 @@ impl Install {
     /// Adds an application of a customer, or of the provider when `tenant` is `None`.
     pub(crate) async fn app_add(&self, tenant: Option<&str>, name: &str) -> Result<App, String> {
         let mut words = vec!["app", "add", "--name", name];
-        let permissions: &[&str] = match tenant {
-            Some(id) => {
-                words.extend(["--tenant", id]);
-                &CUSTOMER_PERMISSIONS
-            }
-            None => {
-                words.push("--provider");
-                &PROVIDER_PERMISSIONS
-            }
+        let permissions: &[&str] = if let Some(id) = tenant {
+            words.extend(["--tenant", id]);
+            &CUSTOMER_PERMISSIONS
+        } else {
+            words.push("--provider");
+            &PROVIDER_PERMISSIONS
         };
         for permission in permissions {
             words.extend(["--permission", permission]);
@@ -182,7 +179,7 @@ impl Install {
     /// Starts `serve` on a free port and waits until it is ready.
     pub(crate) async fn serve_ready(&self, log: &Path) -> Result<Server, String> {
         let mut server = self.serve(free_address()?, log, None)?;
-        server.ready(Duration::from_secs(60)).await?;
+        server.ready(Duration::from_mins(1)).await?;
         Ok(server)
     }
 }

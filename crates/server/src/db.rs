@@ -94,16 +94,13 @@ impl Db {
             .sqlx_logging(false)
             .acquire_timeout(Duration::from_secs(15))
             .map_sqlx_postgres_opts(|options| {
-                options
-                    .statement_cache_capacity(256)
-                    .application_name("riposte")
-                    .options([
-                        // A replica that stops in the middle of a transaction (a paused machine)
-                        // must not hold its locks: another takes its work over within 30 s.
-                        ("idle_in_transaction_session_timeout", "15s"),
-                        ("lock_timeout", "20s"),
-                        ("synchronous_commit", "on"),
-                    ])
+                options.statement_cache_capacity(256).application_name("riposte").options([
+                    // A replica that stops in the middle of a transaction (a paused machine)
+                    // must not hold its locks: another takes its work over within 30 s.
+                    ("idle_in_transaction_session_timeout", "15s"),
+                    ("lock_timeout", "20s"),
+                    ("synchronous_commit", "on"),
+                ])
             });
         if let Some(schema) = schema {
             options.set_schema_search_path(schema);
@@ -221,8 +218,7 @@ impl Db {
 }
 
 /// The schema's history, oldest first. A migration that has landed is never edited.
-const MIGRATIONS: &[(&str, &str)] =
-    &[("0001_core", include_str!("../migrations/0001_core.sql"))];
+const MIGRATIONS: &[(&str, &str)] = &[("0001_core", include_str!("../migrations/0001_core.sql"))];
 
 /// An open write transaction; dropped without [`Transaction::commit`] it never happened.
 pub struct Transaction {
@@ -425,7 +421,10 @@ mod tests {
 
     #[test]
     fn only_markers_in_order_lose_their_names() {
-        assert_eq!(without_names("a = $1 and b in ($2, $3)", 3).as_deref(), Some("a = ? and b in (?, ?)"));
+        assert_eq!(
+            without_names("a = $1 and b in ($2, $3)", 3).as_deref(),
+            Some("a = ? and b in (?, ?)")
+        );
         assert_eq!(without_names("a = $2 and b = $1", 2), None);
         assert_eq!(without_names("a = $1 or b = $1", 1), None);
         assert_eq!(without_names("a = $1", 2), None);

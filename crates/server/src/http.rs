@@ -309,7 +309,8 @@ impl Base {
 fn authority(headers: &HeaderMap, uri: &Uri) -> Option<String> {
     let named = headers.get(HOST).and_then(|host| host.to_str().ok());
     let host = named.or_else(|| uri.authority().map(axum::http::uri::Authority::as_str))?;
-    let sound = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | ':' | '[' | ']' | '_');
+    let sound =
+        |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | ':' | '[' | ']' | '_');
     (!host.is_empty() && host.len() <= 255 && host.chars().all(sound)).then(|| host.to_owned())
 }
 

@@ -1,7 +1,8 @@
 //! Riposte: open, self-hosted managed detection and response.
 //!
 //! The modules are in reading order, which is also the order of dependency: a module uses only
-//! those above it, and tells those below what happened through [`event`].
+//! those in the groups above it and, in its own group, those that do not use it. What those below
+//! must know is told through [`event`].
 
 // Floor: names of things, the store, and one change at a time.
 pub mod actor;
@@ -16,27 +17,37 @@ pub mod metrics;
 pub mod permission;
 pub mod word;
 
-pub mod app;
 pub mod db;
+
+pub mod app;
 pub mod event;
+
 pub mod ledger;
+
+pub mod lease;
 pub mod tx;
 
 // Domains.
+pub mod tenant;
+
 pub mod alert;
 pub mod audit;
-pub mod incident;
-pub mod tenant;
 pub mod triage;
 
+pub mod incident;
+
 // Roof.
-pub mod api;
 pub mod backup;
-pub mod cli;
-pub mod demo;
-pub mod graph;
-pub mod http;
-pub mod router;
-pub mod serve;
 pub mod tls;
 pub mod worker;
+
+pub mod demo;
+pub mod http;
+pub mod serve;
+
+pub mod api;
+pub mod graph;
+
+pub mod router;
+
+pub mod cli;

@@ -1,6 +1,5 @@
 //! Counters and histograms, served at `/metrics` in Prometheus text.
 
-
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -44,13 +43,29 @@ impl Default for Metrics {
             correlate_seconds: seconds(),
         };
         let registry = &mut metrics.registry;
-        registry.register("requests", "Requests by part and status class", metrics.requests.clone());
+        registry.register(
+            "requests",
+            "Requests by part and status class",
+            metrics.requests.clone(),
+        );
         registry.register("request_seconds", "Time to answer", metrics.request_seconds.clone());
         registry.register("alerts", "Alerts by outcome", metrics.alerts.clone());
-        registry.register("commit_seconds", "Time of a group commit", metrics.commit_seconds.clone());
-        registry.register("commit_requests", "Requests a group commit", metrics.commit_requests.clone());
+        registry.register(
+            "commit_seconds",
+            "Time of a group commit",
+            metrics.commit_seconds.clone(),
+        );
+        registry.register(
+            "commit_requests",
+            "Requests a group commit",
+            metrics.commit_requests.clone(),
+        );
         registry.register("backlog_alerts", "Alerts not yet correlated", metrics.backlog.clone());
-        registry.register("overloaded", "Requests refused for overload", metrics.overloaded.clone());
+        registry.register(
+            "overloaded",
+            "Requests refused for overload",
+            metrics.overloaded.clone(),
+        );
         registry.register(
             "correlate_seconds",
             "Time of a correlation batch",

@@ -71,8 +71,8 @@ fn documented() -> (Router<Site>, OpenApi) {
 #[must_use]
 pub fn document() -> OpenApi {
     use utoipa::openapi::path::{HttpMethod, OperationBuilder};
-    use utoipa::openapi::{Components, ResponseBuilder};
     use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
+    use utoipa::openapi::{Components, ResponseBuilder};
     let (_, mut document) = documented();
     env!("CARGO_PKG_VERSION").clone_into(&mut document.info.version);
     let scheme = SecurityScheme::Http(
@@ -89,10 +89,7 @@ pub fn document() -> OpenApi {
                 _ => HttpMethod::Delete,
             };
             let response = ResponseBuilder::new().description("as Microsoft Graph answers").build();
-            let operation = OperationBuilder::new()
-                .tag("graph")
-                .response("200", response)
-                .build();
+            let operation = OperationBuilder::new().tag("graph").response("200", response).build();
             let versions: &[&str] =
                 if path.starts_with("/security") { &["/v1.0", "/beta"] } else { &[""] };
             for version in versions {
@@ -116,7 +113,8 @@ async fn ready(State(site): State<Site>) -> Response {
 }
 
 async fn metrics(State(site): State<Site>) -> Response {
-    let kind = HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
+    let kind =
+        HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
     ([(CONTENT_TYPE, kind)], site.app.metrics.text()).into_response()
 }
 

@@ -10,7 +10,7 @@ use crate::clock::Timestamp;
 use crate::db::Transaction;
 use crate::error::Result;
 use crate::event::{Event, Fact};
-use crate::id::TenantNo;
+use crate::id::{AlertId, IncidentId, TenantNo};
 use crate::ledger::Ledger;
 
 /// See the module.
@@ -74,6 +74,31 @@ impl Tx {
     /// The next id of a kind.
     pub async fn next_id(&self, kind: &str) -> Result<i64> {
         Ok(next_ids(&self.inner, kind, 1).await?.start)
+    }
+
+    /// Writes a comment of this transaction's actor on an incident or an alert; gives its id.
+    pub async fn comment(
+        &self,
+        incident: Option<IncidentId>,
+        alert: Option<AlertId>,
+        text: &str,
+    ) -> Result<i64> {
+        let id = self.next_id("comment").await?;
+        self.execute(
+            "insert into comment (id, tenant_no, incident_id, alert_id, text, created_by, \
+             created_at) values ($1, $2, $3, $4, $5, $6, $7)",
+            vec![
+                id.into(),
+                self.tenant.0.into(),
+                incident.map(|id| id.0).into(),
+                alert.map(|id| id.0).into(),
+                text.into(),
+                self.actor.name.clone().into(),
+                self.now.micros().into(),
+            ],
+        )
+        .await?;
+        Ok(id)
     }
 
     /// Notes what happened, by this transaction's actor.

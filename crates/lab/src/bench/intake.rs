@@ -20,7 +20,7 @@ use crate::stream::{self, Stream};
 /// Time before anything is counted.
 const WARM_UP: Duration = Duration::from_secs(3);
 /// How long correlation may take to catch up.
-const DRAIN_PATIENCE: Duration = Duration::from_secs(300);
+const DRAIN_PATIENCE: Duration = Duration::from_mins(5);
 
 /// What a load came to.
 #[derive(Debug, Default)]
@@ -201,7 +201,7 @@ pub(super) async fn visible(plan: &Plan, store: Store, world: &World) -> Result<
         seen
     });
     let sent = paced(address, token, 1_000, 16, plan.duration()).await?;
-    drained(&world.server, Duration::from_secs(60)).await;
+    drained(&world.server, Duration::from_mins(1)).await;
     tokio::time::sleep(Duration::from_millis(500)).await;
     // The reader ends with its connection, and that with the server.
     let mut observed = crate::crash::Observer::new(address, token, &[]);

@@ -51,7 +51,7 @@ pub(super) async fn hostile(store: Store, world: &World) -> Result<Value, String
     let goal =
         Goal { id: "P8", unit: "MB peak", floor: 1_024.0, target: 512.0, more_is_better: false };
     let app = world.apps.first().ok_or("no tenants")?;
-    let report = hostile::against(&world.server, app).await?;
+    let report = Box::pin(hostile::against(&world.server, app)).await?;
     for failure in &report.failures {
         out::note(&format!("hostile: {failure}"));
     }
@@ -81,7 +81,7 @@ pub(super) async fn restart(store: Store, world: &mut World) -> Result<Value, St
         world.server.kill().await?;
         let address = world.server.address;
         world.server = world.install.serve(address, &world.log, None)?;
-        times.push(world.server.ready(Duration::from_secs(120)).await?.as_secs_f64());
+        times.push(world.server.ready(Duration::from_mins(2)).await?.as_secs_f64());
     }
     let worst = times.iter().copied().fold(0.0, f64::max);
     Ok(goal.row(store, worst, true, json!({ "times": times })))

@@ -96,13 +96,13 @@ pub(super) async fn make(plan: &Plan, store: Store, dir: &Path) -> Result<Seeded
     }
     let (began, started) = (clock::now_seconds(), Instant::now());
     let alerts = fill(plan, &server, &tokens).await?;
-    drained(&server, Duration::from_secs(3_600)).await.ok_or("correlation does not catch up")?;
+    drained(&server, Duration::from_hours(1)).await.ok_or("correlation does not catch up")?;
     let took = started.elapsed().as_secs_f64();
     out::note(&format!("seeded {alerts} alerts in {took:.0} s"));
     let first = tokens.first().ok_or("no tenants")?;
     let large_incident = large(plan, &server, first).await?;
     vary(&server, &tokens, &large_incident).await?;
-    drained(&server, Duration::from_secs(60)).await;
+    drained(&server, Duration::from_mins(1)).await;
     let ended = clock::now_seconds();
     server.stop().await?;
     let seeded = Seeded { apps, readers, alerts, large_incident, began, ended, took };
@@ -174,7 +174,7 @@ async fn large(plan: &Plan, server: &Server, token: &str) -> Result<String, Stri
         }
         let request = Request::lines("/api/v1/alerts", token, lines.as_bytes());
         patiently(&mut client, &request).await?;
-        drained(server, Duration::from_secs(60)).await;
+        drained(server, Duration::from_mins(1)).await;
     }
     let path = "/v1.0/security/incidents?$top=1&$orderby=lastUpdateDateTime%20desc";
     let page = patiently(&mut client, &Request::get(path, token)).await?;

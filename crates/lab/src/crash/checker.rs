@@ -153,11 +153,10 @@ fn alerts_once(calls: &[&Call], tenant: &TenantSeen, found: &mut Found) {
             [] if promise.acknowledged => {
                 found.add("I1", format!("alert {id} was acknowledged and is lost"));
             }
-            [] => {}
             [one] if !promise.acknowledged && !promise.unknown => {
                 found.add("I1", format!("alert {id} was refused and is there as {one}"));
             }
-            [_] => {}
+            [] | [_] => {}
             many => found.add("I1", format!("alert {id} is there {} times: {many:?}", many.len())),
         }
     }

@@ -104,7 +104,7 @@ impl Worker {
         match choice {
             0..55 => {
                 let number = self.fresh();
-                self.send_alerts(client, token, vec![number], choice % 2 == 0).await
+                self.send_alerts(client, token, vec![number], choice.is_multiple_of(2)).await
             }
             55..63 if self.next > 0 => {
                 let number = self.random.below(self.next);
@@ -195,7 +195,7 @@ impl Worker {
         if !self.end(line, &op, &reply).await? {
             return Ok(());
         }
-        let page = reply.map(|reply| reply.json()).unwrap_or(Value::Null);
+        let page = reply.map_or(Value::Null, |reply| reply.json());
         let (place, of) = self.who.share;
         for row in page["value"].as_array().map(Vec::as_slice).unwrap_or_default() {
             let Some(id) = row["id"].as_str() else { continue };

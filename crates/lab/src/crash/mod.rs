@@ -37,9 +37,9 @@ const TENANTS: usize = 3;
 /// Clients of each tenant.
 const CLIENTS: usize = 2;
 /// How long a start may take before the run is given up.
-const READY_PATIENCE: Duration = Duration::from_secs(60);
+const READY_PATIENCE: Duration = Duration::from_mins(1);
 /// How long correlation may take to catch up at the end.
-const SETTLE_PATIENCE: Duration = Duration::from_secs(120);
+const SETTLE_PATIENCE: Duration = Duration::from_mins(2);
 /// Violations listed one by one.
 const LISTED: usize = 50;
 /// Where the binary can be asked to stop dead.

@@ -606,7 +606,7 @@ fn change_cases(incident: &str) -> Vec<Case> {
         change("unknown status", ClientError, json!({ "status": "apocalyptic" })),
         change("status of the experts", ClientError, json!({ "status": "awaitingAction" })),
         change("status of a merge", ClientError, json!({ "status": "redirected" })),
-        patch(
+        change(
             "a pair that is not allowed",
             ClientError,
             json!({
@@ -617,7 +617,7 @@ fn change_cases(incident: &str) -> Vec<Case> {
         change("owner of a megabyte", ClientError, json!({ "assignedTo": "x".repeat(1 << 20) })),
         change("10,000 tags", ClientError, json!({ "customTags": vec!["x"; 10_000] })),
         change("tags of scalars", ClientError, json!({ "customTags": [1, null] })),
-        patch(
+        change(
             "members nobody may set",
             Tolerated,
             json!({

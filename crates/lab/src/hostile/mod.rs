@@ -24,7 +24,7 @@ use corpus::{Case, Expect, Send};
 /// How far memory may rise above idle, in KiB.
 const RISE_KIB: u64 = 256 * 1_024;
 /// How long any answer is waited for, beyond a case's own limit.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// How the corpus went.
 #[derive(Debug, Default)]
@@ -59,7 +59,7 @@ pub(crate) async fn run(mut args: Args) -> Result<bool, String> {
         let app = install.app_add(Some(&tenant), "lab").await?;
         let mut server = install.serve_ready(&scratch.path.join("server.log")).await?;
         tokio::time::sleep(Duration::from_secs(2)).await;
-        let report = against(&server, &app).await?;
+        let report = Box::pin(against(&server, &app)).await?;
         server.stop().await?;
         for failure in &report.failures {
             out::note(&format!("FAILED {failure}"));
@@ -89,7 +89,7 @@ pub(crate) async fn against(server: &Server, app: &App) -> Result<Report, String
     for case in corpus::cases(&incident).into_iter().chain(raw::cases(&token)) {
         server.reset_peak();
         let started = Instant::now();
-        let verdict = try_case(server, &token, app, &case).await;
+        let verdict = Box::pin(try_case(server, &token, app, &case)).await;
         let (took, usage) = (started.elapsed(), server.usage());
         report.cases += 1;
         report.peak_kib = report.peak_kib.max(usage.peak_kib);
@@ -227,7 +227,7 @@ async fn no_world_incident(server: &Server, token: &str) -> Result<(), String> {
                 Err(format!("a hundred devices became {} incidents", incidents.len()))
             };
         }
-        if started.elapsed() > Duration::from_secs(60) {
+        if started.elapsed() > Duration::from_mins(1) {
             return Err("not correlated within 60 s".to_owned());
         }
         tokio::time::sleep(Duration::from_millis(200)).await;
@@ -258,24 +258,24 @@ async fn still_serves(server: &Server, token: &str) -> Result<(), String> {
 mod tests {
     use super::*;
 
-    fn reply(status: u16, body: &str) -> Result<Reply, Failure> {
-        Ok(Reply { status, head: String::new(), body: body.as_bytes().to_vec() })
+    fn reply(status: u16, body: &str) -> Reply {
+        Reply { status, head: String::new(), body: body.as_bytes().to_vec() }
     }
 
     #[test]
     fn answers_are_judged() {
         let error = r#"{"error":{"code":"BadRequest"}}"#;
-        assert!(judge(Expect::ClientError, &reply(400, error)).is_ok());
-        assert!(judge(Expect::ClientError, &reply(400, "bad")).is_err());
-        assert!(judge(Expect::Tolerated, &reply(500, error)).is_err());
-        assert!(judge(Expect::Unauthorised, &reply(403, error)).is_err());
+        assert!(judge(Expect::ClientError, &Ok(reply(400, error))).is_ok());
+        assert!(judge(Expect::ClientError, &Ok(reply(400, "bad"))).is_err());
+        assert!(judge(Expect::Tolerated, &Ok(reply(500, error))).is_err());
+        assert!(judge(Expect::Unauthorised, &Ok(reply(403, error))).is_err());
         let none = r#"{"accepted":0,"duplicates":0,"rejected":1,"errors":[{}]}"#;
-        assert!(judge(Expect::Refused, &reply(200, none)).is_ok());
-        assert!(judge(Expect::ClientError, &reply(200, none)).is_err());
+        assert!(judge(Expect::Refused, &Ok(reply(200, none))).is_ok());
+        assert!(judge(Expect::ClientError, &Ok(reply(200, none))).is_err());
         let some = r#"{"accepted":2,"duplicates":0,"rejected":1,"errors":[{}]}"#;
-        assert!(judge(Expect::Refused, &reply(200, some)).is_err());
+        assert!(judge(Expect::Refused, &Ok(reply(200, some))).is_err());
         let stored = Expect::Stored { accepted: 2, rejected: 1 };
-        assert!(judge(stored, &reply(200, some)).is_ok());
+        assert!(judge(stored, &Ok(reply(200, some))).is_ok());
         let closed = Err(Failure::Unknown("reset".to_owned()));
         assert!(judge(Expect::RefusedOrClosed, &closed).is_ok());
         assert!(judge(Expect::Refused, &closed).is_err());

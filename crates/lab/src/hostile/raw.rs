@@ -48,7 +48,7 @@ pub(super) async fn talk(address: SocketAddr, talk: &Talk) -> Answer {
     }
     let mut heard = Vec::new();
     let listening = tokio::time::timeout(LISTEN, async {
-        let mut buffer = [0; 16 * 1024];
+        let mut buffer = vec![0; 16 * 1024];
         while let Ok(count) = stream.read(&mut buffer).await {
             if count == 0 {
                 break;

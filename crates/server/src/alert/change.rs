@@ -57,8 +57,7 @@ pub async fn change(app: &App, caller: &Caller, id: AlertId, patch: AlertPatch) 
     after.determination = verdict.determination();
     if let Some(owner) = patch.assigned_to {
         let owner = owner.map(|owner| owner.trim().to_owned()).filter(|owner| !owner.is_empty());
-        if owner.as_ref().is_some_and(|owner| owner.chars().count() > 256 || owner.contains('\0'))
-        {
+        if owner.as_ref().is_some_and(|owner| owner.chars().count() > 256 || owner.contains('\0')) {
             return Err(Error::Invalid(format!(
                 "alert {id}: assignedTo is longer than 256 characters or contains a null character"
             )));
@@ -116,7 +115,7 @@ pub async fn comment(app: &App, caller: &Caller, id: AlertId, texts: Vec<String>
                 "alert {id}: a comment has 1 to {LONGEST_COMMENT} characters, none of them null"
             )));
         }
-        let comment = crate::incident::add_comment(&tx, None, Some(id), text).await?;
+        let comment = tx.comment(None, Some(id), text).await?;
         let updated = tx.next_update();
         tx.execute(
             "update alert set updated_at = $2 where id = $1",
@@ -129,14 +128,11 @@ pub async fn comment(app: &App, caller: &Caller, id: AlertId, texts: Vec<String>
 }
 
 async fn begin(app: &App, caller: &Caller, id: AlertId) -> Result<Tx> {
-    let row = app
-        .db
-        .query_one("select tenant_no from alert where id = $1", vec![id.0.into()])
-        .await?;
+    let row =
+        app.db.query_one("select tenant_no from alert where id = $1", vec![id.0.into()]).await?;
     let tenant = row.map(|row| column(&row, 0)).transpose()?.map(TenantNo);
-    let tenant = tenant
-        .filter(|tenant| caller.reach.includes(*tenant))
-        .ok_or_else(|| unknown(id))?;
+    let tenant =
+        tenant.filter(|tenant| caller.reach.includes(*tenant)).ok_or_else(|| unknown(id))?;
     Tx::begin(app, tenant, caller.actor()).await
 }
 

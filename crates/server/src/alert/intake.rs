@@ -137,8 +137,7 @@ impl Intake {
     pub fn start(app: &App) -> Self {
         let limits = &app.config.intake;
         let (queue, waiting) = mpsc::channel(limits.waiting_requests.max(1));
-        let intake =
-            Self { queue, bytes: Arc::default(), most_bytes: limits.waiting_bytes.max(1) };
+        let intake = Self { queue, bytes: Arc::default(), most_bytes: limits.waiting_bytes.max(1) };
         tokio::spawn(commit_groups(app.clone(), waiting, intake.bytes.clone()));
         intake
     }
@@ -214,11 +213,7 @@ impl Intake {
     }
 }
 
-async fn commit_groups(
-    app: App,
-    mut queue: mpsc::Receiver<Waiting>,
-    bytes: Arc<AtomicUsize>,
-) {
+async fn commit_groups(app: App, mut queue: mpsc::Receiver<Waiting>, bytes: Arc<AtomicUsize>) {
     let mut ids = 0..0;
     while let Some(first) = queue.recv().await {
         let mut alerts = first.alerts.len();
@@ -272,9 +267,11 @@ async fn commit_group(
     let mut tenants: BTreeMap<TenantNo, Vec<Placed<'_>>> = BTreeMap::new();
     for (request, waiting) in group.iter().enumerate() {
         let place = tenants.entry(waiting.tenant).or_default();
-        place.extend(
-            waiting.alerts.iter().map(|alert| Placed { request, alert, actor: &waiting.actor }),
-        );
+        place.extend(waiting.alerts.iter().map(|alert| Placed {
+            request,
+            alert,
+            actor: &waiting.actor,
+        }));
     }
     let needed: i64 = group.iter().map(|waiting| waiting.alerts.len() as i64).sum();
     if ids.end - ids.start < needed {
@@ -410,11 +407,7 @@ async fn update_known(
                  (select count(*) from alert_version where alert_id = alert.id), \
                  (select count(*) from alert_version where alert_id = alert.id and content = $3) \
                  from alert where tenant_no = $1 and dedupe = $2",
-                vec![
-                    tenant.0.into(),
-                    alert.dedupe.to_vec().into(),
-                    alert.content.to_vec().into(),
-                ],
+                vec![tenant.0.into(), alert.dedupe.to_vec().into(), alert.content.to_vec().into()],
             )
             .await?
             .ok_or_else(|| Error::Internal("a known alert is gone".to_owned()))?;

@@ -133,9 +133,8 @@ impl Head {
         };
         let word = |name: &str| body.get(name).and_then(Value::as_str).unwrap_or_default();
         let time = |name: &str| body.get(name).and_then(when::from_value);
-        let first = time("firstActivityDateTime")
-            .or_else(|| time("createdDateTime"))
-            .unwrap_or(now);
+        let first =
+            time("firstActivityDateTime").or_else(|| time("createdDateTime")).unwrap_or(now);
         let last = time("lastActivityDateTime").unwrap_or(first);
         Self {
             title: text("title").unwrap_or_else(|| "Untitled alert".to_owned()),

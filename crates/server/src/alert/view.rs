@@ -183,10 +183,13 @@ pub fn json(full: Full, comments: &[Comment], spelling: Spelling<'_>) -> Map<Str
     let web = spelling.web;
     let tenant = spelling.tenant_id;
     let alert_url = format!("{web}/alerts/{id}?tid={tenant}");
-    let incident_url = alert.incident.map(|incident| format!("{web}/incidents/{incident}?tid={tenant}"));
+    let incident_url =
+        alert.incident.map(|incident| format!("{web}/incidents/{incident}?tid={tenant}"));
     let source = evolving(&head.service_source, SERVICE_SOURCE, spelling.named);
-    let detection =
-        head.detection_source.as_deref().map(|word| evolving(word, DETECTION_SOURCE, spelling.named));
+    let detection = head
+        .detection_source
+        .as_deref()
+        .map(|word| evolving(word, DETECTION_SOURCE, spelling.named));
     for (name, value) in [
         ("@odata.type", json!("#microsoft.graph.security.alert")),
         ("id", json!(id)),

@@ -10,13 +10,14 @@ use serde_json::{Value, json};
 use crate::alert::format::Format;
 use crate::alert::intake::Outcome;
 use crate::alert::view::{self, Comment, Full, Spelling};
-use crate::api::{Params, idempotency, read, tenant_within_reach};
+use crate::api::{Params, idempotency, read};
 use crate::db::column;
 use crate::http::{Answer, Base, Failure, Site, Unmetered, body, json_response};
 use crate::id::{AlertId, IncidentId};
 use crate::incident;
 use crate::permission::Permission;
 use crate::tenant::caller::Caller;
+use crate::tenant::caller::tenant_within_reach;
 
 /// Where alerts go and how they are spelt.
 #[derive(Deserialize, utoipa::IntoParams)]
@@ -85,16 +86,17 @@ pub(super) async fn get(
     base: Base,
 ) -> Answer {
     caller.require(&[Permission::AlertRead])?;
-    let id: AlertId = id.parse().map_err(|()| {
-        Failure::new(StatusCode::NOT_FOUND, "the alert does not exist")
-    })?;
+    let id: AlertId =
+        id.parse().map_err(|()| Failure::new(StatusCode::NOT_FOUND, "the alert does not exist"))?;
     let sql = format!(
         "select {}, (select count(*) from alert_version where alert_id = alert.id) from alert \
          join alert_body on alert_body.alert_id = alert.id where alert.id = $1",
         view::COLUMNS
     );
     let row = site.app.db.query_one(&sql, vec![id.0.into()]).await?;
-    let found = row.as_ref().map(|row| Ok::<_, Failure>((Full::from_row(row)?, column::<i64>(row, view::WIDTH)?)));
+    let found = row
+        .as_ref()
+        .map(|row| Ok::<_, Failure>((Full::from_row(row)?, column::<i64>(row, view::WIDTH)?)));
     let (full, versions) = found
         .transpose()?
         .filter(|(full, _)| caller.reach.includes(full.alert.tenant))

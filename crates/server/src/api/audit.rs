@@ -8,8 +8,8 @@ use sea_orm::Value as Sql;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use crate::api::Params;
 use crate::api::timeline::{COLUMNS, shown};
-use crate::api::{Params, tenant_within_reach};
 use crate::app::App;
 use crate::audit::Checkpoint;
 use crate::clock::Timestamp;
@@ -20,6 +20,7 @@ use crate::http::{Answer, Failure, Site, json_response};
 use crate::id::TenantNo;
 use crate::permission::Permission;
 use crate::tenant::caller::Caller;
+use crate::tenant::caller::tenant_within_reach;
 
 /// The largest page.
 const LARGEST: u64 = 1_000;
@@ -81,10 +82,9 @@ pub(super) async fn search(
     };
     let cursor = match &search.cursor {
         None => None,
-        Some(text) => Some(
-            read_cursor(text)
-                .ok_or_else(|| Failure::bad("the cursor is not one of ours"))?,
-        ),
+        Some(text) => {
+            Some(read_cursor(text).ok_or_else(|| Failure::bad("the cursor is not one of ours"))?)
+        }
     };
     let mut records = Vec::new();
     let mut next = None;

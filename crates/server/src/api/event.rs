@@ -64,11 +64,7 @@ pub(super) async fn stream(
     Params(begin): Params<Begin>,
     headers: HeaderMap,
 ) -> Answer {
-    caller.require(&[
-        Permission::IncidentRead,
-        Permission::AlertRead,
-        Permission::AuditRead,
-    ])?;
+    caller.require(&[Permission::IncidentRead, Permission::AlertRead, Permission::AuditRead])?;
     let last = headers.get("last-event-id").and_then(|id| id.to_str().ok()).map(str::to_owned);
     let last = last.or(begin.last_event_id).filter(|id| !id.is_empty());
     let places = match last {
@@ -233,8 +229,8 @@ impl Feed {
                 if !visible(&self.caller, &kind) {
                     continue;
                 }
-                let data = serde_json::to_string(&shown(row, &tenant_id)?)
-                    .map_err(Error::internal)?;
+                let data =
+                    serde_json::to_string(&shown(row, &tenant_id)?).map_err(Error::internal)?;
                 let id = write_id(&self.places);
                 self.text.push_str(&format!("id: {id}\nevent: {kind}\ndata: {data}\n\n"));
                 any = true;

@@ -101,7 +101,8 @@ impl Slot {
         }
         if let Some(status) = column::<Option<i64>>(&row, 1)? {
             let reply: Option<String> = column(&row, 2)?;
-            let status = u16::try_from(status).ok().and_then(|code| StatusCode::from_u16(code).ok());
+            let status =
+                u16::try_from(status).ok().and_then(|code| StatusCode::from_u16(code).ok());
             let mut response =
                 json_bytes(status.unwrap_or(StatusCode::OK), reply.unwrap_or_default());
             let replayed = HeaderValue::from_static("true");

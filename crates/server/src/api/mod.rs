@@ -12,17 +12,13 @@ mod timeline;
 
 use axum::body::Body;
 use axum::extract::{FromRequestParts, Query};
+use axum::http::HeaderMap;
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, StatusCode};
 use serde::de::DeserializeOwned;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::app::App;
 use crate::http::{Failure, Site, body};
-use crate::id::TenantNo;
-use crate::tenant;
-use crate::tenant::caller::Caller;
 
 /// The routes with their documentation.
 pub fn routes() -> OpenApiRouter<Site> {
@@ -40,20 +36,6 @@ pub fn routes() -> OpenApiRouter<Site> {
         .routes(routes!(audit::search))
         .routes(routes!(audit::checkpoint))
         .routes(routes!(event::stream))
-}
-
-/// The tenant of a public id, when the caller may reach it; unknown and foreign answer alike.
-pub async fn tenant_within_reach(
-    app: &App,
-    caller: &Caller,
-    id: &str,
-) -> Result<TenantNo, Failure> {
-    let found = match tenant::find(app, &id.to_ascii_lowercase()).await {
-        Ok(tenant) => Some(tenant.no).filter(|no| caller.reach.includes(*no)),
-        Err(crate::error::Error::NotFound(_)) => None,
-        Err(error) => return Err(error.into()),
-    };
-    found.ok_or_else(|| Failure::new(StatusCode::NOT_FOUND, "the tenant does not exist"))
 }
 
 /// The parameters of a query; an unknown or unreadable one is refused.

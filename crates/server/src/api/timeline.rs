@@ -73,7 +73,10 @@ pub(super) async fn timeline(
             None => ("event.kind = $n", kind.clone()),
         };
         values.push(wanted.into());
-        more.push_str(&format!(" and {}", test.replace("$n", &format!("cast(${} as text)", values.len()))));
+        more.push_str(&format!(
+            " and {}",
+            test.replace("$n", &format!("cast(${} as text)", values.len()))
+        ));
     }
     let sql = format!(
         "with recursive merged (id) as (select cast($1 as bigint) union select incident.id \
@@ -114,10 +117,7 @@ pub(super) fn shown(row: &QueryResult, tenant_id: &str) -> Result<Map<String, Va
         ("position", json!(column::<i64>(row, 1)?)),
         ("at", json!(Timestamp::from_micros(column(row, 2)?))),
         ("kind", json!(column::<String>(row, 3)?)),
-        (
-            "actor",
-            json!({"kind": column::<String>(row, 4)?, "name": column::<String>(row, 5)?}),
-        ),
+        ("actor", json!({"kind": column::<String>(row, 4)?, "name": column::<String>(row, 5)?})),
         ("incidentId", json!(column::<Option<i64>>(row, 6)?.map(IncidentId))),
         ("alertId", json!(column::<Option<i64>>(row, 7)?.map(AlertId))),
     ] {

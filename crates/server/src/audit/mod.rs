@@ -96,10 +96,7 @@ pub async fn checkpoint(app: &App) -> Result<u64> {
                         group by tenant_no) last on last.tenant_no = ledger.tenant_no \
              where ledger.size > coalesce(last.size, 0) \
              and (ledger.size >= coalesce(last.size, 0) + $1 or coalesce(last.at, 0) <= $2)",
-            vec![
-                CHECKPOINT_LEAVES.into(),
-                now.plus_seconds(-CHECKPOINT_S).micros().into(),
-            ],
+            vec![CHECKPOINT_LEAVES.into(), now.plus_seconds(-CHECKPOINT_S).micros().into()],
         )
         .await?;
     if due.is_empty() {
@@ -112,10 +109,7 @@ pub async fn checkpoint(app: &App) -> Result<u64> {
         let tenant_id: String = column(&row, 1)?;
         let tx = app.db.begin().await?;
         let Some(head) = tx
-            .query_one(
-                "select size, peaks from ledger where tenant_no = $1",
-                vec![tenant.into()],
-            )
+            .query_one("select size, peaks from ledger where tenant_no = $1", vec![tenant.into()])
             .await?
         else {
             continue;
@@ -213,12 +207,7 @@ pub async fn verify(app: &App, kept: Option<&str>) -> Result<Finding> {
     if let Some(gone) = kept.iter().find(|one| !seen.contains(&one.tenant_id)) {
         first_bad.get_or_insert(format!("{}:0 the tenant is gone", gone.tenant_id));
     }
-    Ok(Finding {
-        leaves,
-        root: hex::encode(over_all.root()),
-        ok: first_bad.is_none(),
-        first_bad,
-    })
+    Ok(Finding { leaves, root: hex::encode(over_all.root()), ok: first_bad.is_none(), first_bad })
 }
 
 /// What a tenant's tree must look like at some size.

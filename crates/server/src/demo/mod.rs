@@ -88,13 +88,7 @@ async fn push(app: &App, intake: &Intake, tenant: &Tenant, domain: &str) -> Resu
         let story = Story::new(number, domain, now);
         for (format, record) in story.records() {
             let outcome = intake
-                .accept(
-                    app,
-                    tenant.no,
-                    Actor::integration(story.product()),
-                    format,
-                    record.into(),
-                )
+                .accept(app, tenant.no, Actor::integration(story.product()), format, record.into())
                 .await?;
             if outcome.accepted == 0 {
                 return Err(Error::Internal(format!(
@@ -185,7 +179,10 @@ async fn work(app: &App, tenant: &Tenant, reach: &Reach) -> Result<()> {
             _ => {}
         }
     }
-    if let [.., second, first] = queued.as_slice() {
+    // Two that nobody has taken up yet.
+    let waiting: Vec<IncidentId> =
+        queued.iter().enumerate().filter(|(place, _)| place % 7 > 4).map(|(_, id)| *id).collect();
+    if let [first, second, ..] = waiting.as_slice() {
         incident::merge(app, &expert, vec![*first, *second], Some("Same intruder.".to_owned()))
             .await?;
     }

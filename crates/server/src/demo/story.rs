@@ -13,8 +13,18 @@ pub(super) struct Story<'a> {
 }
 
 const PEOPLE: [&str; 12] = [
-    "ida.lund", "tore.moen", "maja.friis", "per.aalto", "linn.berg", "omar.haddad", "eva.novak",
-    "jon.sand", "rosa.lima", "kai.storm", "nils.vik", "anna.roos",
+    "ida.lund",
+    "tore.moen",
+    "maja.friis",
+    "per.aalto",
+    "linn.berg",
+    "omar.haddad",
+    "eva.novak",
+    "jon.sand",
+    "rosa.lima",
+    "kai.storm",
+    "nils.vik",
+    "anna.roos",
 ];
 
 const LATEST_HOURS: i64 = 9 * 24;
@@ -99,12 +109,7 @@ impl<'a> Story<'a> {
                 "T1003.001",
                 "rundll32 helper.dll,dump 652",
             ),
-            2 => (
-                "Files encrypted in quick succession",
-                "Impact",
-                "T1486",
-                "locker.exe --all",
-            ),
+            2 => ("Files encrypted in quick succession", "Impact", "T1486", "locker.exe --all"),
             _ => (
                 "New scheduled task runs from a user folder",
                 "Persistence",

@@ -50,9 +50,7 @@ pub(super) async fn full(
     found
         .filter(|full| reach.includes(full.alert.tenant))
         .filter(|full| within.is_none() || full.alert.incident == within)
-        .ok_or_else(|| {
-            Failure::new(StatusCode::NOT_FOUND, format!("alert {id} does not exist"))
-        })
+        .ok_or_else(|| Failure::new(StatusCode::NOT_FOUND, format!("alert {id} does not exist")))
 }
 
 async fn show(site: &Site, ask: &Ask, id: AlertId, within: Option<IncidentId>) -> Answer {
@@ -148,8 +146,7 @@ pub(super) async fn create(
     };
     let dedupe = prepared.dedupe.to_vec();
     let actor = ask.caller.actor();
-    let outcome =
-        site.intake.accept(&site.app, tenant, actor, Format::Graph, text.into()).await?;
+    let outcome = site.intake.accept(&site.app, tenant, actor, Format::Graph, text.into()).await?;
     if let Some(error) = outcome.errors.first() {
         return Err(Failure::bad(error.message.clone()));
     }
@@ -176,11 +173,7 @@ pub(super) async fn delete(ask: Ask) -> Answer {
     ))
 }
 
-pub(super) async fn comments(
-    State(site): State<Site>,
-    Path(id): Path<String>,
-    ask: Ask,
-) -> Answer {
+pub(super) async fn comments(State(site): State<Site>, Path(id): Path<String>, ask: Ask) -> Answer {
     ask.caller.require(READ)?;
     said(&site, &ask, id_of(&id)?, None).await
 }

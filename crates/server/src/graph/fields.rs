@@ -99,12 +99,8 @@ static SYSTEM_TAGS: Collection = Collection {
     element: TAG,
 };
 
-static ANY_TAGS: Collection = Collection {
-    table: "incident_tag",
-    join: &[("id", "incident_id")],
-    only: &[],
-    element: TAG,
-};
+static ANY_TAGS: Collection =
+    Collection { table: "incident_tag", join: &[("id", "incident_id")], only: &[], element: TAG };
 
 static INCIDENT_COMMENTS: Collection = Collection {
     table: "comment",
@@ -170,10 +166,8 @@ static ALERT: [Field; 20] = [
     Field::new("category", "category", TEXT),
     Field::required("serviceSource", "service_source", TEXT),
     Field::new("detectionSource", "detection_source", TEXT),
-    Field::new("productName", "product_name", TEXT).or(&[
-        "vendorInformation/provider",
-        "vendorInformation/subProvider",
-    ]),
+    Field::new("productName", "product_name", TEXT)
+        .or(&["vendorInformation/provider", "vendorInformation/subProvider"]),
     Field::new("providerAlertId", "provider_alert_id", TEXT),
     Field::new("detectorId", "detector_id", TEXT),
     Field::required("createdDateTime", "created_at", Kind::Instant)

@@ -111,7 +111,7 @@ pub(super) async fn tenant_of(
         None | Some(Value::Null) => Ok(ask.caller.own_tenant()?),
         Some(named) => {
             let named = patch::text("tenantId", named)?;
-            crate::api::tenant_within_reach(&site.app, &ask.caller, &named).await
+            Ok(crate::tenant::caller::tenant_within_reach(&site.app, &ask.caller, &named).await?)
         }
     }
 }
@@ -125,11 +125,7 @@ pub(super) async fn delete(ask: Ask) -> Answer {
     ))
 }
 
-pub(super) async fn comments(
-    State(site): State<Site>,
-    Path(id): Path<String>,
-    ask: Ask,
-) -> Answer {
+pub(super) async fn comments(State(site): State<Site>, Path(id): Path<String>, ask: Ask) -> Answer {
     ask.caller.require(READ)?;
     said(&site, &ask, id_of(&id)?).await
 }

@@ -29,24 +29,21 @@ pub fn rewrite(mut request: Request) -> Request {
 
 /// The form that is routed; `None` when the path has it already.
 fn routed(path: &str) -> Option<String> {
-    let plain = !path.contains(['(', '%'])
-        && !path.contains("//")
-        && (path == "/" || !path.ends_with('/'));
+    let plain =
+        !path.contains(['(', '%']) && !path.contains("//") && (path == "/" || !path.ends_with('/'));
     if plain || !path.starts_with('/') || path.len() > 4_096 {
         return None;
     }
     let mut out = String::with_capacity(path.len());
     for segment in path.split('/').filter(|segment| !segment.is_empty()) {
-        let segment = segment
-            .replace("%24", "$")
-            .replace("%27", "'")
-            .replace("%28", "(")
-            .replace("%29", ")");
+        let segment =
+            segment.replace("%24", "$").replace("%27", "'").replace("%28", "(").replace("%29", ")");
         out.push('/');
         match segment.split_once('(').and_then(|(name, rest)| Some((name, rest.strip_suffix(')')?)))
         {
             Some((name, key)) if !name.is_empty() => {
-                let key = key.strip_prefix('\'').and_then(|key| key.strip_suffix('\'')).unwrap_or(key);
+                let key =
+                    key.strip_prefix('\'').and_then(|key| key.strip_suffix('\'')).unwrap_or(key);
                 out.push_str(name);
                 if !key.is_empty() {
                     out.push('/');
@@ -75,7 +72,10 @@ mod tests {
             ("/v1.0/security/incidents/%24count", Some("/v1.0/security/incidents/$count")),
             ("//v1.0//security/incidents/", Some("/v1.0/security/incidents")),
             ("/v1.0/security/incidents", None),
-            ("/v1.0/security/incidents/mergeIncidents()", Some("/v1.0/security/incidents/mergeIncidents")),
+            (
+                "/v1.0/security/incidents/mergeIncidents()",
+                Some("/v1.0/security/incidents/mergeIncidents"),
+            ),
             ("/", None),
             ("/x(", None),
             ("/(a)", None),

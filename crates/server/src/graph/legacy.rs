@@ -10,9 +10,7 @@ use crate::word::{Determination, IncidentStatus, Severity};
 /// `inProgress` as `InProgress`.
 fn pascal(word: &str) -> String {
     let mut letters = word.chars();
-    letters.next().map_or_else(String::new, |first| {
-        first.to_uppercase().chain(letters).collect()
-    })
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
 }
 
 fn severity(severity: Severity) -> String {

@@ -10,8 +10,8 @@ mod first_alert;
 mod incident;
 pub mod key;
 pub mod legacy;
-mod old_incident;
 pub mod odata;
+mod old_incident;
 pub mod page;
 mod patch;
 pub mod search;
@@ -86,10 +86,7 @@ pub fn routes(version: Version) -> Router<Site> {
             &format!("{alerts}/{{id}}"),
             get(alert::get).patch(alert::update).delete(alert::delete),
         )
-        .route(
-            &format!("{alerts}/{{id}}/comments"),
-            get(alert::comments).post(alert::comment),
-        )
+        .route(&format!("{alerts}/{{id}}/comments"), get(alert::comments).post(alert::comment))
         .route(&format!("{alerts}/{{id}}/comments/$count"), get(alert::count_comments))
         .route(&first, get(first_alert::list))
         .route(&format!("{first}/$count"), get(alert::count))
@@ -210,15 +207,9 @@ impl Ask {
         };
         let token = own.as_ref().or(remembered.as_ref());
         let reach = &self.caller.reach;
-        let plan = Plan::new(
-            &site.app,
-            resource,
-            &self.options,
-            reach,
-            within,
-            token.map(String::as_str),
-        )
-        .await?;
+        let plan =
+            Plan::new(&site.app, resource, &self.options, reach, within, token.map(String::as_str))
+                .await?;
         let count = if self.options.count { Some(plan.count(&site.app).await?) } else { None };
         let mut writer = self.writer(site, shape);
         writer.budget = Some(Writer::share(top));

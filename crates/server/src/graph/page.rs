@@ -189,14 +189,12 @@ impl Plan {
                         let wanted = plan.sorts_of(cursor.phase).len();
                         cursor.after.is_empty() || cursor.after.len() == wanted
                     })
-                    .ok_or_else(|| {
-                        BadQuery::new("the $skiptoken does not belong to this query")
-                    })?;
+                    .ok_or_else(|| BadQuery::new("the $skiptoken does not belong to this query"))?;
                 plan.start = cursor;
             }
             None => {
                 plan.start.order.clone_from(&plan.order);
-                plan.start.began = newest(app, table, reach).await?;
+                plan.start.began = newest(app, reach).await?;
                 plan.offset = options.skip.unwrap_or(0);
             }
         }
@@ -282,12 +280,7 @@ impl Plan {
                 column::<Option<i64>>(&row.row, index)?.map_or(Value::None, Value::Number)
             });
         }
-        Ok(Cursor {
-            order: self.order.clone(),
-            phase: row.phase,
-            began: self.start.began,
-            after,
-        })
+        Ok(Cursor { order: self.order.clone(), phase: row.phase, began: self.start.began, after })
     }
 
     /// Up to `limit` rows from `cursor` on.
@@ -324,8 +317,7 @@ impl Plan {
             select.expr(sort.expr.clone());
             let order = if sort.descending { Order::Desc } else { Order::Asc };
             if sort.nullable {
-                let nulls =
-                    if sort.descending { NullOrdering::Last } else { NullOrdering::First };
+                let nulls = if sort.descending { NullOrdering::Last } else { NullOrdering::First };
                 select.order_by_expr_with_nulls(sort.expr.clone(), order, nulls);
             } else {
                 select.order_by_expr(sort.expr.clone(), order);
@@ -378,10 +370,8 @@ impl Plan {
             select.from(alias);
         }
         match self.resource {
-            Resource::Incident => select.inner_join(
-                "tenant",
-                Sql::col(("tenant", "no")).equals(("incident", "tenant_no")),
-            ),
+            Resource::Incident => select
+                .inner_join("tenant", Sql::col(("tenant", "no")).equals(("incident", "tenant_no"))),
             Resource::Alert => select.inner_join(
                 "alert_body",
                 Sql::col(("alert_body", "alert_id")).equals(("alert", "id")),
@@ -413,8 +403,8 @@ fn within_reach(table: &Table, reach: &Reach) -> Sql {
 }
 
 /// The newest `lastUpdateDateTime` within reach, in microseconds.
-async fn newest(app: &App, table: &Table, reach: &Reach) -> Result<i64> {
-    let mut newest = 0;
+async fn newest(app: &App, reach: &Reach) -> Result<i64> {
+    let mut newest: i64 = 0;
     for chunk in reach.tenants().chunks(256) {
         let keys = chunk.iter().map(|tenant| tenant.0.into()).collect();
         let (list, keys) = crate::db::in_list(1, keys);
@@ -423,7 +413,6 @@ async fn newest(app: &App, table: &Table, reach: &Reach) -> Result<i64> {
             newest = Ord::max(newest, column::<Option<i64>>(&row, 0)?.unwrap_or(0));
         }
     }
-    let _ = table;
     Ok(newest)
 }
 

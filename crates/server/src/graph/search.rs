@@ -105,9 +105,9 @@ pub fn ids_as_numbers(filter: Expr) -> Expr {
 
 fn is_id(expr: &Expr) -> bool {
     let Expr::Path(path) = expr else { return false };
-    path.0.last().is_some_and(|name| {
-        name.eq_ignore_ascii_case("id") || name.eq_ignore_ascii_case("alertId")
-    })
+    path.0
+        .last()
+        .is_some_and(|name| name.eq_ignore_ascii_case("id") || name.eq_ignore_ascii_case("alertId"))
 }
 
 fn number(literal: &mut Literal) {

@@ -160,7 +160,11 @@ async fn grant<'a>(
             }));
         }
     };
-    let wanted = if v2 { field("scope").or(field("resource")) } else { field("resource").or(field("scope")) };
+    let wanted = if v2 {
+        field("scope").or(field("resource"))
+    } else {
+        field("resource").or(field("scope"))
+    };
     let Some(wanted) = wanted else {
         return Ok(Err(missing(if v2 { "scope" } else { "resource" })));
     };
@@ -228,11 +232,8 @@ fn refused(site: &Site, refusal: &TokenRefusal) -> Response {
         })
         .unwrap_or_default();
     let now = site.app.clock.now().to_string();
-    let stamp = format!(
-        "{} {}Z",
-        now.get(..10).unwrap_or_default(),
-        now.get(11..19).unwrap_or_default()
-    );
+    let stamp =
+        format!("{} {}Z", now.get(..10).unwrap_or_default(), now.get(11..19).unwrap_or_default());
     let description = format!(
         "AADSTS{}: {} Trace ID: {trace} Correlation ID: {correlation} Timestamp: {stamp}",
         refusal.code, refusal.text

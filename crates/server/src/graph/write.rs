@@ -418,10 +418,9 @@ impl Writer {
         let default = Options::default();
         let options = options.unwrap_or(&default);
         let reach = Reach::Tenant(incident.tenant);
-        let plan =
-            Plan::new(&site.app, Resource::Alert, options, &reach, Some(incident.id), None)
-                .await
-                .map_err(|failure| Error::Invalid(failure.message))?;
+        let plan = Plan::new(&site.app, Resource::Alert, options, &reach, Some(incident.id), None)
+            .await
+            .map_err(|failure| Error::Invalid(failure.message))?;
         let mut cursor = plan.start();
         let mut left = options.top.unwrap_or(u64::MAX);
         while left > 0 {
@@ -503,9 +502,8 @@ impl Writer {
         let site = site.clone();
         tokio::spawn(async move {
             let mut tenants = Tenants { site: &site, known: HashMap::new() };
-            let written = self
-                .incidents(&site, &mut tenants, &mut sink, &[incident], &mut false, None)
-                .await;
+            let written =
+                self.incidents(&site, &mut tenants, &mut sink, &[incident], &mut false, None).await;
             finish(written, sink, &stream).await;
         });
         Ok(prefer.applied(json_bytes(StatusCode::OK, streamed(pieces))))

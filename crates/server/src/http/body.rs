@@ -108,7 +108,10 @@ fn unsupported(message: &str) -> Failure {
 }
 
 fn too_long(limit: usize) -> Failure {
-    Failure::new(StatusCode::PAYLOAD_TOO_LARGE, format!("request body is longer than {limit} bytes"))
+    Failure::new(
+        StatusCode::PAYLOAD_TOO_LARGE,
+        format!("request body is longer than {limit} bytes"),
+    )
 }
 
 /// Reads a body of at most `limit` bytes, before and after decompression.

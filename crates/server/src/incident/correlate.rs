@@ -24,10 +24,10 @@ use crate::incident::entity::{self, Entity, EntityKind, Side};
 use crate::incident::facts::Facts;
 use crate::incident::model::{self, OWNER_EXPERTS, Refusal, Step};
 use crate::incident::{Incident, name, store};
+use crate::lease::Lease;
 use crate::triage;
 use crate::tx::Tx;
 use crate::word::Stage;
-use crate::worker::Lease;
 
 /// Alerts placed in one transaction: few enough that an intake of the same tenant waits for some
 /// milliseconds only.
@@ -282,12 +282,10 @@ async fn place(tx: &mut Tx, read: Vec<Read>, work: &mut Work, ids: &mut IdPool) 
     }
     let heads = work.now.values().map(head).collect();
     let now = tx.now();
-    let outcome = correlation::correlate(State { runs, stats, heads }, pending, now, &mut || {
-        ids.next()
-    });
+    let outcome =
+        correlation::correlate(State { runs, stats, heads }, pending, now, &mut || ids.next());
 
-    let by_alert: HashMap<i64, &Read> =
-        read.iter().map(|read| (read.alert.id.0, read)).collect();
+    let by_alert: HashMap<i64, &Read> = read.iter().map(|read| (read.alert.id.0, read)).collect();
     let tenant_id = tx.app().tenant_id(tenant).await?;
     for id in &outcome.opened {
         let actor = tx.actor().clone();
@@ -410,12 +408,7 @@ pub(super) async fn join(
     Ok(())
 }
 
-fn grow(
-    tx: &Tx,
-    work: &mut Work,
-    outcome: &Outcome,
-    by_alert: &HashMap<i64, &Read>,
-) -> Result<()> {
+fn grow(tx: &Tx, work: &mut Work, outcome: &Outcome, by_alert: &HashMap<i64, &Read>) -> Result<()> {
     let mut alerts: BTreeMap<i64, Vec<AlertId>> = BTreeMap::new();
     for placement in &outcome.placements {
         let Some(read) = by_alert.get(&placement.alert_id) else { continue };
@@ -493,7 +486,9 @@ pub(super) fn assess(
     let stage = incident.model.state.stage();
     // Who took it, or set it back by hand, has decided; triage speaks while nobody has.
     let owned = incident.model.owner.is_some();
-    if !matches!(stage, Stage::New | Stage::LeftOut) || owned || incident.pinned.is_some() && alerts == 0
+    if !matches!(stage, Stage::New | Stage::LeftOut)
+        || owned
+        || incident.pinned.is_some() && alerts == 0
     {
         return Ok(());
     }
@@ -748,8 +743,8 @@ async fn members(tx: &Tx, id: IncidentId) -> Result<(Vec<Read>, Stats)> {
     entities.sort_unstable();
     entities.dedup();
     let windows = read.iter().map(|read| window_of(read.pending.first));
-    let (from, to) = windows
-        .fold((i32::MAX, i32::MIN), |(from, to), window| (from.min(window), to.max(window)));
+    let (from, to) =
+        windows.fold((i32::MAX, i32::MIN), |(from, to), window| (from.min(window), to.max(window)));
     let from = i64::from(from).saturating_sub(1);
     let stats = load_stats(tx, tx.tenant(), &entities, from, i64::from(to)).await?;
     Ok((read, stats))
@@ -766,8 +761,7 @@ async fn take_apart(
     let (read, stats) = members(tx, id).await?;
     let pending: Vec<PendingAlert> = read.iter().map(|read| read.pending.clone()).collect();
     let parts = regroup(id.0, &pending, &stats, &mut || ids.next());
-    let by_alert: HashMap<i64, &Read> =
-        read.iter().map(|read| (read.alert.id.0, read)).collect();
+    let by_alert: HashMap<i64, &Read> = read.iter().map(|read| (read.alert.id.0, read)).collect();
     replace_runs(tx, id, &parts.runs).await?;
     if parts.pieces.len() < 2 {
         work.get(id)?.run_count = parts.runs.len() as i64;

@@ -116,10 +116,9 @@ impl Facts {
         .map(|word| word.map_or("", String::as_str))
         .collect();
         facts.signals.insert(signal.join(&APART.to_string()));
-        for (set, word) in [
-            (&mut facts.categories, &head.category),
-            (&mut facts.products, &head.product_name),
-        ] {
+        for (set, word) in
+            [(&mut facts.categories, &head.category), (&mut facts.products, &head.product_name)]
+        {
             if let Some(word) = word {
                 set.add(word);
             }

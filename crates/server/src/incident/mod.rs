@@ -78,27 +78,22 @@ pub async fn find(app: &App, reach: &Reach, id: IncidentId) -> Result<Incident> 
 
 /// Changes members of an incident: all that the patch names, or none (INC-4, INC-8, INC-10).
 pub async fn change(app: &App, caller: &Caller, id: IncidentId, patch: Patch) -> Result<()> {
-    step(app, caller, id, |incident, actor, at| incident.update(&patch, actor, at), |id, changes| {
-        Fact::IncidentChanged { incident: id, changes }
-    })
+    step(
+        app,
+        caller,
+        id,
+        |incident, actor, at| incident.update(&patch, actor, at),
+        |id, changes| Fact::IncidentChanged { incident: id, changes },
+    )
     .await
 }
 
 /// Adds comments to an incident's history.
-pub async fn comment(
-    app: &App,
-    caller: &Caller,
-    id: IncidentId,
-    texts: Vec<String>,
-) -> Result<()> {
+pub async fn comment(app: &App, caller: &Caller, id: IncidentId, texts: Vec<String>) -> Result<()> {
     let mut tx = begin(app, caller, id).await?;
     for text in texts {
         let incident = one(&tx, id).await?;
-        let step = incident
-            .model
-            .clone()
-            .comment(&text, tx.actor(), tx.now())
-            .map_err(refused)?;
+        let step = incident.model.clone().comment(&text, tx.actor(), tx.now()).map_err(refused)?;
         apply(&mut tx, &incident, step, |id, changes| Fact::IncidentChanged {
             incident: id,
             changes,
@@ -110,9 +105,13 @@ pub async fn comment(
 
 /// An expert takes an incident up (T3).
 pub async fn start(app: &App, caller: &Caller, id: IncidentId) -> Result<()> {
-    step(app, caller, id, |incident, actor, at| incident.start(actor, at), |id, changes| {
-        Fact::IncidentStarted { incident: id, changes }
-    })
+    step(
+        app,
+        caller,
+        id,
+        |incident, actor, at| incident.start(actor, at),
+        |id, changes| Fact::IncidentStarted { incident: id, changes },
+    )
     .await
 }
 
@@ -156,14 +155,11 @@ async fn step(
 
 /// Begins a change in the tenant of an incident within the caller's reach.
 async fn begin(app: &App, caller: &Caller, id: IncidentId) -> Result<Tx> {
-    let row = app
-        .db
-        .query_one("select tenant_no from incident where id = $1", vec![id.0.into()])
-        .await?;
+    let row =
+        app.db.query_one("select tenant_no from incident where id = $1", vec![id.0.into()]).await?;
     let tenant = row.map(|row| column(&row, 0)).transpose()?.map(TenantNo);
-    let tenant = tenant
-        .filter(|tenant| caller.reach.includes(*tenant))
-        .ok_or_else(|| unknown(id))?;
+    let tenant =
+        tenant.filter(|tenant| caller.reach.includes(*tenant)).ok_or_else(|| unknown(id))?;
     Tx::begin(app, tenant, caller.actor()).await
 }
 
@@ -193,35 +189,10 @@ async fn apply(
         tx.record(fact(after.id, step.changes));
     }
     for comment in step.comments {
-        let id = add_comment(tx, Some(after.id), None, &comment.text).await?;
+        let id = tx.comment(Some(after.id), None, &comment.text).await?;
         tx.record(Fact::IncidentCommented { incident: after.id, comment: id, text: comment.text });
     }
     Ok(())
-}
-
-/// Writes a comment row and gives its id.
-pub(crate) async fn add_comment(
-    tx: &Tx,
-    incident: Option<IncidentId>,
-    alert: Option<crate::id::AlertId>,
-    text: &str,
-) -> Result<i64> {
-    let id = tx.next_id("comment").await?;
-    tx.execute(
-        "insert into comment (id, tenant_no, incident_id, alert_id, text, created_by, created_at) \
-         values ($1, $2, $3, $4, $5, $6, $7)",
-        vec![
-            id.into(),
-            tx.tenant().0.into(),
-            incident.map(|id| id.0).into(),
-            alert.map(|id| id.0).into(),
-            text.into(),
-            tx.actor().name.clone().into(),
-            tx.now().micros().into(),
-        ],
-    )
-    .await?;
-    Ok(id)
 }
 
 /// Owner and resolution reach the incident's alerts (INC-10).

@@ -13,15 +13,15 @@ use crate::event::Fact;
 use crate::id::{AlertId, IncidentId, TenantNo};
 use crate::incident::correlate::{self, Work};
 use crate::incident::facts::Facts;
-use crate::incident::{Incident, add_comment, model, refused, store};
+use crate::incident::{Incident, model, refused, store};
 use crate::tenant::caller::Caller;
 use crate::tx::Tx;
 use crate::word::Severity;
 
 /// Incidents that may be merged at once (INC-16).
-pub const MOST_MERGED: usize = 5;
+const MOST_MERGED: usize = 5;
 /// Alerts that may be moved at once.
-pub const MOST_MOVED: usize = 1_000;
+const MOST_MOVED: usize = 1_000;
 
 /// Merges incidents of one tenant and gives the one that stays: the one somebody works on, else
 /// the oldest; who asks cannot choose.
@@ -60,8 +60,7 @@ pub async fn merge(
     let Some(target) = incidents.first().map(|incident| incident.id) else {
         return Err(Error::NotFound("one of the incidents does not exist".to_owned()));
     };
-    let sources: Vec<IncidentId> =
-        incidents.iter().skip(1).map(|incident| incident.id).collect();
+    let sources: Vec<IncidentId> = incidents.iter().skip(1).map(|incident| incident.id).collect();
     let mut work = Work::default();
     for incident in loaded.into_values() {
         work.hold(incident);
@@ -205,7 +204,7 @@ async fn say(tx: &mut Tx, work: &mut Work, id: IncidentId, text: &str) -> Result
     let (actor, now) = (tx.actor().clone(), tx.now());
     let step = work.get(id)?.model.clone().comment(text, &actor, now).map_err(refused)?;
     for comment in step.comments {
-        let number = add_comment(tx, Some(id), None, &comment.text).await?;
+        let number = tx.comment(Some(id), None, &comment.text).await?;
         let fact = Fact::IncidentCommented { incident: id, comment: number, text: comment.text };
         work.note(actor.clone(), fact);
     }

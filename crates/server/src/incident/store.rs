@@ -52,8 +52,7 @@ impl Incident {
         let code = |index: usize| column::<i64>(row, index).map(|code| code as i16);
         let at = |index: usize| column::<i64>(row, index).map(Timestamp::from_micros);
         let text = |index: usize| column::<String>(row, index);
-        let state: StoredState =
-            serde_json::from_str(&text(4)?).map_err(|_| bad("state"))?;
+        let state: StoredState = serde_json::from_str(&text(4)?).map_err(|_| bad("state"))?;
         let by = match state.by {
             Some((kind, name)) => {
                 Some(Actor { kind: ActorKind::read(&kind).ok_or_else(|| bad("state"))?, name })

@@ -139,7 +139,8 @@ impl Callers {
         };
         let now = app.clock.now();
         let Some(claims) = self.claims(token, now) else { return Ok(None) };
-        if let Some((seen, caller)) = self.apps.lock().ok().and_then(|apps| apps.get(&claims.client_id).cloned())
+        if let Some((seen, caller)) =
+            self.apps.lock().ok().and_then(|apps| apps.get(&claims.client_id).cloned())
             && now.micros() - seen.micros() < FRESH_MICROS
             && now >= seen
         {
@@ -185,15 +186,27 @@ async fn load(app: &App, claims: &Claims) -> Result<Option<Caller>> {
             .db
             .query("select no from tenant where experts <> 'none' order by no", vec![])
             .await?;
-        let granted: Result<Vec<TenantNo>> = rows.iter().map(|row| Ok(TenantNo(column(row, 0)?))).collect();
+        let granted: Result<Vec<TenantNo>> =
+            rows.iter().map(|row| Ok(TenantNo(column(row, 0)?))).collect();
         Reach::Granted(granted?.into())
     };
     let words: String = column(&row, 2)?;
-    let permissions: Vec<Permission> = words.split(' ').filter_map(|word| word.parse().ok()).collect();
+    let permissions: Vec<Permission> =
+        words.split(' ').filter_map(|word| word.parse().ok()).collect();
     Ok(Some(Caller {
         client_id: claims.client_id.clone(),
         name: column(&row, 0)?,
         reach,
         permissions: permissions.into(),
     }))
+}
+
+/// The tenant of a public id, when the caller may reach it; unknown and foreign answer alike.
+pub async fn tenant_within_reach(app: &App, caller: &Caller, id: &str) -> Result<TenantNo> {
+    let found = match super::find(app, &id.to_ascii_lowercase()).await {
+        Ok(tenant) => Some(tenant.no).filter(|no| caller.reach.includes(*no)),
+        Err(Error::NotFound(_)) => None,
+        Err(error) => return Err(error),
+    };
+    found.ok_or_else(|| Error::NotFound("the tenant does not exist".to_owned()))
 }

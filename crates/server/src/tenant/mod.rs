@@ -227,14 +227,11 @@ pub async fn add_person(app: &App, side: Side<'_>, email: &str, role: &str) -> R
     }
     let roles: &[&str] = match side {
         Side::Tenant(_) => &["Security Reader", "Security Operator", "Security Administrator"],
-        Side::Provider => {
-            &["Expert", "Lead", "Service delivery manager", "Provider administrator"]
-        }
+        Side::Provider => &["Expert", "Lead", "Service delivery manager", "Provider administrator"],
     };
-    let role = roles
-        .iter()
-        .find(|known| known.eq_ignore_ascii_case(role))
-        .ok_or_else(|| Error::Invalid(format!("no role {role} there; known are {}", roles.join(", "))))?;
+    let role = roles.iter().find(|known| known.eq_ignore_ascii_case(role)).ok_or_else(|| {
+        Error::Invalid(format!("no role {role} there; known are {}", roles.join(", ")))
+    })?;
     let (tenant, _) = side_of(app, side).await?;
     let person = app.random.uuid()?;
     let token = app.random.secret()?;
@@ -253,11 +250,7 @@ pub async fn add_person(app: &App, side: Side<'_>, email: &str, role: &str) -> R
     .await?;
     tx.execute(
         "insert into setup_link (token_hash, person_id, expires_at) values ($1, $2, $3)",
-        vec![
-            hash(&token).into(),
-            person.clone().into(),
-            now.plus_seconds(3600).micros().into(),
-        ],
+        vec![hash(&token).into(), person.clone().into(), now.plus_seconds(3600).micros().into()],
     )
     .await?;
     if let Some(no) = tenant {
@@ -270,11 +263,8 @@ pub async fn add_person(app: &App, side: Side<'_>, email: &str, role: &str) -> R
         Ledger::lock(&tx, no).await?.append(&tx, &[event]).await?;
     }
     tx.commit().await?;
-    let base = app
-        .config
-        .public_url
-        .clone()
-        .unwrap_or_else(|| format!("http://{}", app.config.listen));
+    let base =
+        app.config.public_url.clone().unwrap_or_else(|| format!("http://{}", app.config.listen));
     Ok(Invitation { user_id: person, setup_url: format!("{base}/setup/{token}") })
 }
 

@@ -48,8 +48,9 @@ pub struct Claims {
 impl Keys {
     /// Reads the signing keys, making the first one when there is none.
     pub async fn load(app: &App) -> Result<Self> {
-        let fresh = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, app.random.ring())
-            .map_err(|_| Error::Internal("cannot make a signing key".to_owned()))?;
+        let fresh =
+            EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, app.random.ring())
+                .map_err(|_| Error::Internal("cannot make a signing key".to_owned()))?;
         let tx = app.db.begin().await?;
         let known =
             tx.query("select id from signing_key where kind = 'token' limit 1", vec![]).await?;
@@ -90,7 +91,14 @@ impl Keys {
     }
 
     /// Signs a token.
-    pub fn sign(&self, app: &App, issuer: &str, audience: &str, claims: &Claims, roles: &[&str]) -> Result<String> {
+    pub fn sign(
+        &self,
+        app: &App,
+        issuer: &str,
+        audience: &str,
+        claims: &Claims,
+        roles: &[&str],
+    ) -> Result<String> {
         let (id, key) = &self.keys[0];
         let now = app.clock.now().micros() / 1_000_000;
         let header = json!({ "typ": "JWT", "alg": "ES256", "kid": id });
@@ -109,7 +117,8 @@ impl Keys {
             "uti": hex::encode(app.random.bytes::<12>()?),
             "ver": "1.0",
         });
-        let signed = format!("{}.{}", BASE64.encode(header.to_string()), BASE64.encode(body.to_string()));
+        let signed =
+            format!("{}.{}", BASE64.encode(header.to_string()), BASE64.encode(body.to_string()));
         let signature = key
             .sign(app.random.ring(), signed.as_bytes())
             .map_err(|_| Error::Internal("cannot sign a token".to_owned()))?;
@@ -181,7 +190,9 @@ pub async fn authenticate(
     let unknown_app = || TokenRefusal {
         error: "unauthorized_client",
         code: 700_016,
-        text: format!("Application with identifier '{client_id}' was not found in the directory '{tenant_id}'."),
+        text: format!(
+            "Application with identifier '{client_id}' was not found in the directory '{tenant_id}'."
+        ),
     };
     let Some(row) = row else { return Ok(Err(unknown_app())) };
     let owner: Option<String> = column(&row, 2)?;

@@ -64,7 +64,10 @@ fn item<'a>(document: &'a Value, path: &str) -> Option<&'a Value> {
     let fits = |template: &str| {
         let wanted: Vec<&str> = template.trim_matches('/').split('/').collect();
         wanted.len() == parts.len()
-            && wanted.iter().zip(&parts).all(|(wanted, part)| wanted.starts_with('{') || wanted == part)
+            && wanted
+                .iter()
+                .zip(&parts)
+                .all(|(wanted, part)| wanted.starts_with('{') || wanted == part)
     };
     let mut fitting: Vec<_> = paths.iter().filter(|(template, _)| fits(template)).collect();
     fitting.sort_by_key(|(template, _)| template.matches('{').count());

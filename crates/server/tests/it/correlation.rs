@@ -46,7 +46,9 @@ async fn a_late_alert_merges_what_it_links_and_the_source_points_on() {
 async fn the_window_ends_what_belongs_together() {
     let world = World::new().await;
     let days = 24 * 60;
-    world.alerts(&[alert("a", "laptop-1", "ida", 0), alert("b", "laptop-1", "ida", 5 * days)]).await;
+    world
+        .alerts(&[alert("a", "laptop-1", "ida", 0), alert("b", "laptop-1", "ida", 5 * days)])
+        .await;
     assert_eq!(world.groups().await.len(), 2);
     world.alerts(&[alert("m", "laptop-1", "ida", 5 * days / 2)]).await;
     assert_eq!(world.groups().await.len(), 1, "an alert between them, arriving last, joins them");
@@ -97,8 +99,7 @@ async fn people_merge_move_and_split() {
             alert("c", "laptop-3", "rosa", 0),
         ])
         .await;
-    let ids: Vec<IncidentId> =
-        open_incidents(&world).await.into_iter().map(IncidentId).collect();
+    let ids: Vec<IncidentId> = open_incidents(&world).await.into_iter().map(IncidentId).collect();
     let target = incident::merge(
         &world.app,
         &world.expert(),
@@ -118,9 +119,7 @@ async fn people_merge_move_and_split() {
         .await
         .expect("moves");
     assert_eq!(world.groups().await, [vec!["a"], vec!["b", "c"]]);
-    let counts = world
-        .rows("select alert_count from incident where status <> 4 order by id")
-        .await;
+    let counts = world.rows("select alert_count from incident where status <> 4 order by id").await;
     assert_eq!(counts.iter().sum::<i64>(), 3, "counters equal a recount");
 }
 
@@ -139,9 +138,7 @@ async fn two_replicas_place_every_alert_once() {
     two.expect("works");
     world.settle().await;
     assert_eq!(world.rows("select count(*) from alert where incident_id is null").await, [0]);
-    let placed = world
-        .rows("select sum(alert_count) from incident where status <> 4")
-        .await;
+    let placed = world.rows("select sum(alert_count) from incident where status <> 4").await;
     assert_eq!(placed, [400]);
 }
 
@@ -156,9 +153,10 @@ async fn the_audit_tree_notices_a_changed_and_a_removed_event() {
     let kept = serde_json::to_string(&kept.expect("there is one")).expect("JSON");
 
     let tx = world.app.db.begin().await.expect("a transaction");
-    tx.execute("update event set actor = 'nobody' where position = 1 and tenant_no = $1", vec![
-        world.tenant.no.0.into(),
-    ])
+    tx.execute(
+        "update event set actor = 'nobody' where position = 1 and tenant_no = $1",
+        vec![world.tenant.no.0.into()],
+    )
     .await
     .expect("an intruder writes");
     tx.commit().await.expect("commits");

@@ -105,7 +105,10 @@ async fn every_alert_record_of_the_sample_data_is_accepted() {
                 outcome.duplicates,
                 outcome.ignored,
                 outcome.rejected,
-                outcome.errors.first().map_or(String::new(), |error| format!(" ({})", error.message)),
+                outcome
+                    .errors
+                    .first()
+                    .map_or(String::new(), |error| format!(" ({})", error.message)),
             );
             let accounted =
                 outcome.accepted + outcome.duplicates + outcome.ignored + outcome.rejected;

@@ -7,4 +7,5 @@ mod contract;
 mod correlation;
 mod data;
 mod intake;
+mod tidy;
 mod world;

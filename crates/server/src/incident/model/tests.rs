@@ -1,3 +1,5 @@
+//! Every state against every transition, and what holds after any sequence of them.
+
 use proptest::prelude::*;
 
 use serde_json::Value;

@@ -1,3 +1,5 @@
+//! Scope and priority, by table and by property.
+
 use proptest::prelude::*;
 
 use super::*;

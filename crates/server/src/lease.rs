@@ -1,0 +1,62 @@
+//! Leases: which replica does a piece of work, and proof of it at the moment of writing.
+//!
+//! A replica takes a lease for some seconds, with an epoch that grows by one each time it is taken,
+//! and every transaction of the work begins by renewing exactly that epoch. A replica that was
+//! paused and comes back finds its epoch gone and writes nothing. A killed replica's leases end by
+//! themselves, so its work is taken over within [`LEASE_S`].
+
+use crate::app::App;
+use crate::db::{Transaction, column};
+use crate::error::{Error, Result};
+
+/// Seconds a lease lasts without being renewed.
+pub const LEASE_S: i64 = 10;
+
+/// A lease held by this process.
+#[derive(Clone, Debug)]
+pub struct Lease {
+    name: String,
+    epoch: i64,
+}
+
+impl Lease {
+    /// Takes a lease that nobody holds, or that this process holds already.
+    pub async fn take(app: &App, name: &str) -> Result<Option<Self>> {
+        let now = app.clock.now();
+        let tx = app.db.begin().await?;
+        let row = tx
+            .query_one(
+                "insert into lease (name, holder, epoch, until) values ($1, $2, 1, $4) \
+                 on conflict (name) do update set holder = excluded.holder, \
+                 epoch = lease.epoch + 1, until = excluded.until \
+                 where lease.until < $3 or lease.holder = excluded.holder returning epoch",
+                vec![
+                    name.into(),
+                    app.holder.clone().into(),
+                    now.micros().into(),
+                    now.plus_seconds(LEASE_S).micros().into(),
+                ],
+            )
+            .await?;
+        tx.commit().await?;
+        row.map(|row| Ok(Self { name: name.to_owned(), epoch: column(&row, 0)? })).transpose()
+    }
+
+    /// Renews this very lease inside a transaction that depends on it.
+    ///
+    /// # Errors
+    /// `Conflict` when it has passed to another holder: the transaction must not commit.
+    pub async fn fence(&self, app: &App, tx: &Transaction) -> Result<()> {
+        let until = app.clock.now().plus_seconds(LEASE_S).micros();
+        let renewed = tx
+            .execute(
+                "update lease set until = $3 where name = $1 and epoch = $2",
+                vec![self.name.clone().into(), self.epoch.into(), until.into()],
+            )
+            .await?;
+        if renewed == 1 {
+            return Ok(());
+        }
+        Err(Error::Conflict(format!("the lease {} has passed to another replica", self.name)))
+    }
+}
