@@ -36,11 +36,9 @@ test:
 
 ## Unit and integration tests; those of the store run on SQLite and on PostgreSQL.
 unit: build
-	if command -v cargo-nextest >/dev/null; then \
-	    $(LAB) postgres run -- cargo nextest run --workspace --locked --no-fail-fast; \
-	else \
-	    $(LAB) postgres run -- cargo test --workspace --locked --no-fail-fast; \
-	fi
+	cargo nextest --version >/dev/null 2>&1 && run="nextest run --no-fail-fast" || run="test --no-fail-fast"; \
+	env -u RIPOSTE_TEST_POSTGRES cargo $$run --workspace --locked; \
+	$(LAB) postgres run -- cargo $$run --package riposte --test it --locked
 
 ## Kill the release binary under load and check that nothing acknowledged was lost.
 crash: build

@@ -34,6 +34,7 @@ pub struct Change {
 
 /// What happened.
 #[derive(Clone, Debug)]
+#[expect(missing_docs, reason = "the members are what their types say")]
 pub enum Fact {
     /// An alert is on disk for the first time (INC-23).
     AlertReceived { alert: AlertId, source: String, provider_alert_id: Option<String> },

@@ -172,7 +172,7 @@ impl Failure {
     pub fn body(&self) -> Value {
         let inner = EXCHANGE.try_with(|exchange| {
             json!({
-                "date": exchange.at.to_string().get(..19).unwrap_or_default(),
+                "date": exchange.at,
                 "request-id": exchange.id,
                 "client-request-id": exchange.client_id.as_ref().unwrap_or(&exchange.id),
             })

@@ -142,7 +142,6 @@ fn panicked(panic: Box<dyn std::any::Any + Send + 'static>) -> Response {
 
 /// Gives a request its ids, its answer the headers that every answer has, and the log a line.
 async fn attend(State(site): State<Site>, request: Request, next: Next) -> Response {
-    #[expect(clippy::disallowed_methods, reason = "a duration for the metrics, not a moment")]
     let started = std::time::Instant::now();
     let tls = request.extensions().get::<Tls>().is_some();
     let exchange = Arc::new(Exchange {

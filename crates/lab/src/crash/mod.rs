@@ -322,10 +322,16 @@ async fn one_server(plan: &Plan, world: &mut World) -> Result<Figures, String> {
             }
             _ => {
                 tokio::time::sleep(Duration::from_millis(random.between(50, 3_000))).await;
-                if let Some(status) = server.exited() {
-                    return Err(format!("riposte serve ended by itself: {status}"));
+                match (server.exited(), &failpoint) {
+                    (None, _) => "SIGKILL".to_owned(),
+                    (Some(_), Some(name)) => {
+                        at_failpoint += 1;
+                        format!("stopped late at {name}")
+                    }
+                    (Some(status), None) => {
+                        return Err(format!("riposte serve ended by itself: {status}"));
+                    }
                 }
-                "SIGKILL".to_owned()
             }
         };
         server.kill().await?;

@@ -249,7 +249,7 @@ fn json_cases() -> Vec<Case> {
             Tolerated,
             "{\"title\":\"a\",\"title\":\"b\",\"providerAlertId\":\"twice\"}",
         ),
-        text("lone surrogate", Refused, "{\"title\":\"\\ud800\",\"providerAlertId\":\"lone\"}"),
+        text("lone surrogate", Tolerated, "{\"title\":\"\\ud800\",\"providerAlertId\":\"lone\"}"),
         text(
             "NUL in text",
             Tolerated,
@@ -521,7 +521,6 @@ fn query_cases() -> Vec<Case> {
         "not",
         "createdDateTime ge 2026-13-45T99:99:99Z",
         "createdDateTime ge 'x'",
-        "severity in ()",
         "customTags/any(",
         "customTags/any(t:u eq 'x')",
         "status eq 'active'; drop table incident",
@@ -540,6 +539,7 @@ fn query_cases() -> Vec<Case> {
     }
     for text in [
         "assignedTo eq 'a\u{0}b'",
+        "severity in ()",
         "id eq '99999999999999999999999999'",
         "id eq '-1'",
         "createdDateTime ge 0000-01-01T00:00:00Z and createdDateTime le 9999-12-31T23:59:59Z",
@@ -615,7 +615,13 @@ fn change_cases(incident: &str) -> Vec<Case> {
         ),
         change("status of the wrong kind", ClientError, json!({ "status": { "a": 1 } })),
         change("owner of a megabyte", ClientError, json!({ "assignedTo": "x".repeat(1 << 20) })),
-        change("10,000 tags", ClientError, json!({ "customTags": vec!["x"; 10_000] })),
+        change(
+            "10,000 tags",
+            ClientError,
+            json!({
+                "customTags": (0..10_000).map(|number| format!("tag {number}")).collect::<Vec<_>>(),
+            }),
+        ),
         change("tags of scalars", ClientError, json!({ "customTags": [1, null] })),
         change(
             "members nobody may set",

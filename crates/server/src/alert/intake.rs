@@ -5,7 +5,7 @@
 //! next group gathers by itself, so no request waits longer than it must. When the queue is full
 //! the request is refused with 503 and a time to come back; nothing is accepted and then dropped.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -223,7 +223,6 @@ async fn commit_groups(app: App, mut queue: mpsc::Receiver<Waiting>, bytes: Arc<
             alerts += next.alerts.len();
             group.push(next);
         }
-        #[expect(clippy::disallowed_methods, reason = "a duration for the metrics, not a moment")]
         let started = std::time::Instant::now();
         let results = match commit_group(&app, &group, &mut ids).await {
             Ok(stored) => stored.into_iter().map(Ok).collect(),
@@ -316,13 +315,13 @@ async fn insert_new<'a>(
 ) -> Result<Vec<&'a Placed<'a>>> {
     const WIDTH: usize = 24;
     let known = known_keys(tx, tenant, placed).await?;
-    let mut seen: HashMap<[u8; 16], ()> = known.into_iter().map(|key| (key, ())).collect();
+    let mut seen: HashSet<[u8; 16]> = known.into_iter().collect();
     let mut again = Vec::new();
     let mut rows: Vec<Sql> = Vec::with_capacity(placed.len() * WIDTH);
     let mut bodies: Vec<Sql> = Vec::with_capacity(placed.len() * 3);
     for place in placed {
         let alert = place.alert;
-        if seen.insert(alert.dedupe, ()).is_some() {
+        if !seen.insert(alert.dedupe) {
             again.push(place);
             continue;
         }

@@ -23,7 +23,7 @@ use crate::tenant::caller::tenant_within_reach;
 #[derive(Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 #[into_params(parameter_in = Query)]
-pub struct Ingest {
+pub(super) struct Ingest {
     /// `graph` (default), `defender`, `sentinel`, `ocsf`, `wazuh`, `suricata`, `elastic`, `splunk`,
     /// `cef`, `leef` or `auto`.
     format: Option<String>,
@@ -121,7 +121,7 @@ pub(super) async fn get(
 /// Which alerts go where.
 #[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
-pub struct Move {
+pub(super) struct Move {
     /// The alerts.
     alert_ids: Vec<String>,
     /// The incident; without it a new one.
@@ -133,7 +133,7 @@ pub struct Move {
 /// Where they are now.
 #[derive(Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct Target {
+pub(super) struct Target {
     /// The incident.
     target_incident_id: String,
 }
@@ -157,7 +157,7 @@ pub(super) async fn move_alerts(
 ) -> Answer {
     caller.require(&[Permission::AlertReadWrite])?;
     let (wanted, bytes) = read::<Move>(&site, &headers, body).await?;
-    let unknown = |_| Failure::new(StatusCode::NOT_FOUND, "one of the alerts does not exist");
+    let unknown = |()| Failure::new(StatusCode::NOT_FOUND, "one of the alerts does not exist");
     let alerts: Result<Vec<AlertId>, Failure> =
         wanted.alert_ids.iter().map(|id| id.parse().map_err(unknown)).collect();
     let alerts = alerts?;

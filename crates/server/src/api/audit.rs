@@ -1,5 +1,7 @@
 //! `/api/v1/audit`: the event log as auditors search it (AUD-1), and the tenant's signed tree.
 
+use std::fmt::Write as _;
+
 use axum::extract::State;
 use axum::http::StatusCode;
 use base64::Engine as _;
@@ -33,7 +35,7 @@ const SLACK_MICROS: i64 = 10 * 60 * 1_000_000;
 #[derive(Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 #[into_params(parameter_in = Query)]
-pub struct Search {
+pub(super) struct Search {
     /// From this moment on, UTC.
     from: Option<String>,
     /// Before this moment, UTC.
@@ -164,12 +166,12 @@ fn query(
     for (test, at) in [("event.at >=", from), ("event.at <", to)] {
         if let Some(at) = at {
             values.push(at.micros().into());
-            more.push_str(&format!(" and {test} ${}", values.len()));
+            let _ = write!(more, " and {test} ${}", values.len());
         }
     }
     if let Some(actor) = actor {
         values.push(actor.into());
-        more.push_str(&format!(" and event.actor = ${}", values.len()));
+        let _ = write!(more, " and event.actor = ${}", values.len());
     }
     let sql = format!(
         "select {COLUMNS}, event.leaf from event where event.tenant_no = $1 \
@@ -214,7 +216,7 @@ fn moment(name: &str, text: &str) -> std::result::Result<Timestamp, Failure> {
 #[derive(Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 #[into_params(parameter_in = Query)]
-pub struct Whose {
+pub(super) struct Whose {
     /// The tenant; an expert-side application must name it.
     tenant_id: Option<String>,
 }

@@ -7,6 +7,7 @@
 //! bounded size meanwhile. Token and reach are looked at again every [`RECHECK_S`] seconds.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::time::Duration;
 
 use axum::body::Body;
@@ -47,7 +48,7 @@ const CHUNK: i64 = 256;
 #[derive(Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 #[into_params(parameter_in = Query)]
-pub struct Begin {
+pub(super) struct Begin {
     /// The same as the header `Last-Event-ID`, for clients that cannot set it.
     last_event_id: Option<String>,
 }
@@ -232,7 +233,7 @@ impl Feed {
                 let data =
                     serde_json::to_string(&shown(row, &tenant_id)?).map_err(Error::internal)?;
                 let id = write_id(&self.places);
-                self.text.push_str(&format!("id: {id}\nevent: {kind}\ndata: {data}\n\n"));
+                let _ = write!(self.text, "id: {id}\nevent: {kind}\ndata: {data}\n\n");
                 any = true;
                 if self.text.len() > 32 * 1024 {
                     self.send().await?;
@@ -273,7 +274,7 @@ async fn sizes(app: &App, tenants: &[TenantNo]) -> Result<Vec<(TenantNo, i64)>> 
 fn write_id(places: &BTreeMap<TenantNo, i64>) -> String {
     let mut text = String::new();
     for (tenant, place) in places {
-        text.push_str(&format!("{:x}.{place:x},", tenant.0));
+        let _ = write!(text, "{:x}.{place:x},", tenant.0);
     }
     BASE64.encode(text)
 }

@@ -37,7 +37,7 @@ pub(super) fn id_of(text: &str) -> Result<IncidentId, Failure> {
 #[derive(Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
-pub struct Queue {
+pub(super) struct Queue {
     /// A condition in the syntax of OData's `$filter`.
     filter: Option<String>,
     /// Sort keys in the syntax of OData's `$orderby`.
@@ -191,7 +191,7 @@ async fn entities(site: &Site, id: IncidentId) -> Result<Value, Failure> {
 #[derive(Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
-pub struct Page {
+pub(super) struct Page {
     /// Rows of a page, 50 when absent, at most 500.
     top: Option<u64>,
     /// `nextCursor` of the page before.
@@ -279,7 +279,7 @@ pub(super) async fn start(
 /// What an expert found.
 #[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Conclusion {
+pub(super) struct Conclusion {
     /// `falsePositive` or `informationalExpectedActivity`.
     classification: String,
     /// One that goes with the classification.
@@ -326,7 +326,7 @@ pub(super) async fn conclude(
 /// Which incidents become one.
 #[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
-pub struct Merge {
+pub(super) struct Merge {
     /// Two to five incidents of one tenant.
     incident_ids: Vec<String>,
     /// Why, for the activity log.

@@ -1,6 +1,7 @@
 //! `/api/v1/incidents/{id}/timeline`: the activity log (INC-19).
 
 use std::collections::HashMap;
+use std::fmt::Write as _;
 
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
@@ -28,9 +29,9 @@ pub(super) const COLUMNS: &str = "event.tenant_no, event.position, event.at, eve
 
 /// Which part of the log.
 #[derive(Deserialize, utoipa::IntoParams)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
 #[into_params(parameter_in = Query)]
-pub struct Part {
+pub(super) struct Part {
     /// Only this kind, such as `incident.changed`, or all that begin with `incident.`.
     kind: Option<String>,
     /// Only what this actor did, by name.
@@ -64,7 +65,7 @@ pub(super) async fn timeline(
     for (column, wanted) in [("actor", &part.actor), ("actor_kind", &part.actor_kind)] {
         if let Some(wanted) = wanted {
             values.push(wanted.clone().into());
-            more.push_str(&format!(" and event.{column} = ${}", values.len()));
+            let _ = write!(more, " and event.{column} = ${}", values.len());
         }
     }
     if let Some(kind) = &part.kind {
@@ -73,10 +74,8 @@ pub(super) async fn timeline(
             None => ("event.kind = $n", kind.clone()),
         };
         values.push(wanted.into());
-        more.push_str(&format!(
-            " and {}",
-            test.replace("$n", &format!("cast(${} as text)", values.len()))
-        ));
+        let place = format!("cast(${} as text)", values.len());
+        let _ = write!(more, " and {}", test.replace("$n", &place));
     }
     let sql = format!(
         "with recursive merged (id) as (select cast($1 as bigint) union select incident.id \

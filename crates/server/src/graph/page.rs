@@ -181,22 +181,14 @@ impl Plan {
             plan.conditions.push(search::condition(resource, search));
         }
         plan.order_by(&options.orderby)?;
-        match token {
-            Some(token) => {
-                let cursor = Cursor::read(token)
-                    .filter(|cursor| cursor.order == plan.order)
-                    .filter(|cursor| {
-                        let wanted = plan.sorts_of(cursor.phase).len();
-                        cursor.after.is_empty() || cursor.after.len() == wanted
-                    })
-                    .ok_or_else(|| BadQuery::new("the $skiptoken does not belong to this query"))?;
-                plan.start = cursor;
-            }
-            None => {
-                plan.start.order.clone_from(&plan.order);
-                plan.start.began = newest(app, reach).await?;
-                plan.offset = options.skip.unwrap_or(0);
-            }
+        if let Some(token) = token {
+            plan.start = Cursor::read(token)
+                .filter(|cursor| cursor.order == plan.order && plan.fits(cursor))
+                .ok_or_else(|| BadQuery::new("the $skiptoken does not belong to this query"))?;
+        } else {
+            plan.start.order.clone_from(&plan.order);
+            plan.start.began = newest(app, reach).await?;
+            plan.offset = options.skip.unwrap_or(0);
         }
         Ok(plan)
     }
@@ -255,6 +247,18 @@ impl Plan {
                 ])
             }
         }
+    }
+
+    /// Whether a cursor's values are of the kinds that this order compares.
+    fn fits(&self, cursor: &Cursor) -> bool {
+        let sorts = self.sorts_of(cursor.phase);
+        let fits = |(sort, value): (&Sort, &Value)| match value {
+            Value::None => sort.nullable,
+            Value::Number(_) => !sort.text,
+            Value::Text(_) => sort.text,
+        };
+        cursor.after.is_empty()
+            || (cursor.after.len() == sorts.len() && sorts.iter().zip(&cursor.after).all(fits))
     }
 
     /// Where the first page begins.
@@ -335,8 +339,8 @@ impl Plan {
         }
         if cursor.after.is_empty() {
             select.offset(self.offset);
-        } else if let Some(behind) = behind(&sorts, &cursor.after) {
-            select.and_where(behind);
+        } else {
+            select.and_where(behind(&sorts, &cursor.after));
         }
         select.limit(limit);
         let rows = app.db.query_built(&select).await?;
@@ -418,7 +422,7 @@ async fn newest(app: &App, reach: &Reach) -> Result<i64> {
 
 /// The condition that a row comes behind these values. Null comes first when ascending and last
 /// when descending, as if it were the smallest value.
-fn behind(sorts: &[Sort], after: &[Value]) -> Option<Sql> {
+fn behind(sorts: &[Sort], after: &[Value]) -> Sql {
     let mut tests: Option<Sql> = None;
     let mut bound: Option<Sql> = None;
     for (index, (sort, value)) in sorts.iter().zip(after).enumerate().rev() {
@@ -455,10 +459,10 @@ fn behind(sorts: &[Sort], after: &[Value]) -> Option<Sql> {
         }
     }
     let tests = tests.unwrap_or_else(|| Sql::cust("1 = 0"));
-    Some(match bound {
+    match bound {
         Some(bound) => bound.and(tests),
         None => tests,
-    })
+    }
 }
 
 impl From<BadQuery> for Failure {

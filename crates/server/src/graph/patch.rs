@@ -9,7 +9,7 @@ use crate::incident::model::Patch;
 use crate::word::{AlertStatus, Classification, Determination, IncidentStatus, Severity};
 
 /// The members of a body, which must be an object.
-pub fn object(body: Value) -> Result<Map<String, Value>, Failure> {
+pub(super) fn object(body: Value) -> Result<Map<String, Value>, Failure> {
     match body {
         Value::Object(members) => Ok(members),
         _ => Err(Failure::bad("request body must be a JSON object")),
@@ -18,7 +18,7 @@ pub fn object(body: Value) -> Result<Map<String, Value>, Failure> {
 
 /// What a PATCH of an incident changes. Members that cannot be changed are ignored, or refused when
 /// the configuration says so.
-pub fn incident(app: &App, members: &Map<String, Value>) -> Result<Patch, Failure> {
+pub(super) fn incident(app: &App, members: &Map<String, Value>) -> Result<Patch, Failure> {
     let mut patch = Patch::default();
     for (name, value) in members {
         match name.as_str() {
@@ -43,7 +43,7 @@ pub fn incident(app: &App, members: &Map<String, Value>) -> Result<Patch, Failur
 }
 
 /// What a PATCH of an alert changes.
-pub fn alert(app: &App, members: &Map<String, Value>) -> Result<AlertPatch, Failure> {
+pub(super) fn alert(app: &App, members: &Map<String, Value>) -> Result<AlertPatch, Failure> {
     let mut patch = AlertPatch::default();
     for (name, value) in members {
         match name.as_str() {
@@ -65,7 +65,7 @@ pub fn alert(app: &App, members: &Map<String, Value>) -> Result<AlertPatch, Fail
 }
 
 /// The texts of one comment or of an array of them.
-pub fn comments(body: Value) -> Result<Vec<String>, Failure> {
+pub(super) fn comments(body: Value) -> Result<Vec<String>, Failure> {
     let all = match body {
         Value::Array(all) => all,
         one @ Value::Object(_) => vec![one],
@@ -83,7 +83,7 @@ pub fn comments(body: Value) -> Result<Vec<String>, Failure> {
 }
 
 /// A member that is text; null is the empty text.
-pub fn text(name: &str, value: &Value) -> Result<String, Failure> {
+pub(super) fn text(name: &str, value: &Value) -> Result<String, Failure> {
     match value {
         Value::String(text) => Ok(text.clone()),
         Value::Null => Ok(String::new()),
@@ -92,7 +92,7 @@ pub fn text(name: &str, value: &Value) -> Result<String, Failure> {
 }
 
 /// A member that is a list of texts.
-pub fn texts(name: &str, value: &Value) -> Result<Vec<String>, Failure> {
+pub(super) fn texts(name: &str, value: &Value) -> Result<Vec<String>, Failure> {
     let bad = || Failure::bad(format!("{name} must be an array of texts"));
     let all = match value {
         Value::Array(all) => all,
@@ -103,7 +103,11 @@ pub fn texts(name: &str, value: &Value) -> Result<Vec<String>, Failure> {
 }
 
 /// A member that is a word of an enumeration.
-pub fn word<T>(name: &str, value: &Value, read: fn(&str) -> Option<T>) -> Result<T, Failure> {
+pub(super) fn word<T>(
+    name: &str,
+    value: &Value,
+    read: fn(&str) -> Option<T>,
+) -> Result<T, Failure> {
     let text = value
         .as_str()
         .ok_or_else(|| Failure::bad(format!("{name} must be a word of its enumeration")))?;

@@ -71,7 +71,6 @@ pub async fn batch(app: &App, tenant: TenantNo, lease: Option<&Lease>) -> Result
 }
 
 async fn attempt(app: &App, tenant: TenantNo, lease: Option<&Lease>) -> Result<u64> {
-    #[expect(clippy::disallowed_methods, reason = "a duration for the metrics, not a moment")]
     let started = std::time::Instant::now();
     let ids = app.incident_ids.take(app, "incident", BATCH + 64, ID_BLOCK).await?;
     let mut ids = IdPool { ids, dry: false };
@@ -495,14 +494,13 @@ pub(super) fn assess(
     match triage::model::decide(&facts, scope) {
         triage::model::Decision::Queued => {
             if work.step(id, |it| it.queue(&triage, now))?.is_some() {
-                let score = i64::from(priority.score);
-                work.note(triage, Fact::IncidentQueued { incident: id, score });
+                let fact = Fact::IncidentQueued { incident: id, score: i64::from(priority.score) };
+                work.note(triage, fact);
             }
         }
         triage::model::Decision::LeftOut(reason) => {
             let sentence = reason.to_string();
-            let step = work.step(id, |it| it.leave_out(&sentence, &triage, now))?;
-            if step.is_some() {
+            if work.step(id, |it| it.leave_out(&sentence, &triage, now))?.is_some() {
                 let reason = reason.word().to_owned();
                 work.note(triage, Fact::IncidentLeftOut { incident: id, reason, sentence });
             }

@@ -105,13 +105,10 @@ pub async fn comment(app: &App, caller: &Caller, id: IncidentId, texts: Vec<Stri
 
 /// An expert takes an incident up (T3).
 pub async fn start(app: &App, caller: &Caller, id: IncidentId) -> Result<()> {
-    step(
-        app,
-        caller,
-        id,
-        |incident, actor, at| incident.start(actor, at),
-        |id, changes| Fact::IncidentStarted { incident: id, changes },
-    )
+    step(app, caller, id, model::Incident::start, |id, changes| Fact::IncidentStarted {
+        incident: id,
+        changes,
+    })
     .await
 }
 
@@ -251,6 +248,7 @@ fn unknown(id: IncidentId) -> Error {
 }
 
 /// What a refusal of the model means to who asked.
+#[expect(clippy::needless_pass_by_value, reason = "it is what map_err hands over")]
 fn refused(refusal: Refusal) -> Error {
     match &refusal {
         Refusal::WrongState { .. } => Error::Conflict(refusal.to_string()),

@@ -122,24 +122,21 @@ pub async fn move_alerts(
     for (_, incident) in store::load(&tx, tenant, &wanted).await? {
         work.hold(incident);
     }
-    let target = match to {
-        Some(target) => {
-            let incident = work
-                .get(target)
-                .map_err(|_| Error::NotFound(format!("incident {target} does not exist")))?;
-            if incident.model.redirect_id().is_some() {
-                return Err(Error::Conflict(format!(
-                    "incident {target} is redirected and takes no alerts"
-                )));
-            }
-            target
+    let target = if let Some(target) = to {
+        let incident = work
+            .get(target)
+            .map_err(|_| Error::NotFound(format!("incident {target} does not exist")))?;
+        if incident.model.redirect_id().is_some() {
+            return Err(Error::Conflict(format!(
+                "incident {target} is redirected and takes no alerts"
+            )));
         }
-        None => {
-            let id = IncidentId(tx.next_id("incident").await?);
-            let opened = fresh(&tx, id, "Incident", Severity::Unknown).await?;
-            work.open(opened);
-            id
-        }
+        target
+    } else {
+        let id = IncidentId(tx.next_id("incident").await?);
+        let opened = fresh(&tx, id, "Incident", Severity::Unknown).await?;
+        work.open(opened);
+        id
     };
     if from.is_empty() {
         return Ok(target);

@@ -19,7 +19,12 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
     encoder.finish().expect("finished")
 }
 
-async fn push(face: &Face, client: &Client, headers: &[(&str, &str)], body: Vec<u8>) -> (u16, Value) {
+async fn push(
+    face: &Face,
+    client: &Client,
+    headers: &[(&str, &str)],
+    body: Vec<u8>,
+) -> (u16, Value) {
     let mut request = Request::post("/api/v1/alerts?format=graph")
         .header("authorization", format!("Bearer {}", client.token));
     for (name, value) in headers {
@@ -90,7 +95,10 @@ async fn experts_start_and_conclude() {
     let log = client.get(&format!("{path}/timeline?kind=incident.*")).await.expect(200).json();
     let kinds: Vec<&str> =
         log["value"].as_array().unwrap().iter().map(|it| it["kind"].as_str().unwrap()).collect();
-    assert!(kinds.contains(&"incident.started") && kinds.contains(&"incident.concluded"), "{kinds:?}");
+    assert!(
+        kinds.contains(&"incident.started") && kinds.contains(&"incident.concluded"),
+        "{kinds:?}"
+    );
     let log = client.get(&format!("{path}/timeline?top=1")).await.expect(200).json();
     let cursor = log["nextCursor"].as_str().expect("a cursor").to_owned();
     let rest = client.get(&format!("{path}/timeline?cursor={cursor}")).await.expect(200).json();
@@ -116,9 +124,14 @@ async fn experts_start_and_conclude() {
 }
 
 /// Reads from a stream until `count` events have come.
-async fn events(face: &Face, client: &Client, last: Option<&str>, count: usize) -> Vec<(String, Value)> {
-    let mut request = Request::get("/api/v1/events")
-        .header("authorization", format!("Bearer {}", client.token));
+async fn events(
+    face: &Face,
+    client: &Client,
+    last: Option<&str>,
+    count: usize,
+) -> Vec<(String, Value)> {
+    let mut request =
+        Request::get("/api/v1/events").header("authorization", format!("Bearer {}", client.token));
     if let Some(last) = last {
         request = request.header("last-event-id", last);
     }

@@ -20,7 +20,7 @@ use crate::world::World;
 
 pub struct Face {
     pub world: World,
-    pub site: Site,
+    _site: Site,
     pub router: Router,
 }
 
@@ -62,7 +62,7 @@ impl Face {
         let callers = Arc::new(Callers::new(keys));
         let site = Site::new(world.app.clone(), callers, world.intake.clone());
         let router = router(site.clone());
-        Self { world, site, router }
+        Self { world, _site: site, router }
     }
 
     pub async fn app(&self, side: Side<'_>, permissions: &[Permission]) -> Credentials {

@@ -3,9 +3,19 @@
 //! It runs on SQLite, and on PostgreSQL when `RIPOSTE_TEST_POSTGRES` names a server; the test
 //! command runs it on both.
 
+#![expect(
+    clippy::expect_used,
+    unreachable_pub,
+    reason = "a test may stop where it stands, and its helpers are nobody else's"
+)]
+#![expect(clippy::similar_names, reason = "times and titles of one row")]
+
+mod api;
 mod contract;
 mod correlation;
 mod data;
+mod face;
+mod graph;
 mod intake;
 mod tidy;
 mod world;

@@ -166,7 +166,11 @@ pub fn read_json(record: &Value) -> Result<Reading, String> {
         // A line shipped as a JSON string.
         Some(Kind::Cef | Kind::Leef) | None => match record {
             Value::String(line) => read_text(line),
-            _ => Err("no known alert format claims this record".to_owned()),
+            // Well-formed, and something else than an alert as far as anybody here can tell.
+            Value::Object(_) => {
+                Ok(Reading::Ignored("no known alert format claims this record".to_owned()))
+            }
+            _ => Err("the record is neither a JSON object nor a line of text".to_owned()),
         },
     }
 }
@@ -297,7 +301,8 @@ mod tests {
         }
         assert_eq!(detect(&json!({"title": "x"})), None);
         assert_eq!(detect(&json!([])), None);
-        assert!(read_json(&json!({})).unwrap_err().contains("no known alert format"));
+        assert!(matches!(read_json(&json!({})), Ok(Reading::Ignored(_))));
+        assert!(read_json(&json!([1])).is_err());
         assert!(read_json(&json!("CEF:0|a|b|1|2|Odd|3|")).is_ok());
         assert_eq!(detect_text("LEEF:1.0|a|b|1|2|msg=CEF:0|x"), Some(Kind::Leef));
         assert_eq!(detect_text("<13>host CEF:0|a"), Some(Kind::Cef));

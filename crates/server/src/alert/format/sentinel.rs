@@ -46,6 +46,8 @@ pub fn read(record: &Value) -> Result<Reading, String> {
     let mut inside = Inside(properties);
 
     let vendor_id = row.text(&["VendorOriginalId", "ProviderAlertId"]);
+    // The product's id has a place in the shape; Sentinel's own is kept beside it.
+    let own_id = vendor_id.is_some().then(|| id.clone()).flatten();
     draft.set("providerAlertId", vendor_id.or_else(|| id.clone()));
     draft.unique(id);
     draft.set("description", row.text(&["Description"]));
@@ -82,6 +84,9 @@ pub fn read(record: &Value) -> Result<Reading, String> {
     }
     if left_out > 0 {
         left.insert("entitiesLeftOut".to_owned(), Value::from(left_out));
+    }
+    if let Some(id) = own_id {
+        left.insert("SystemAlertId".to_owned(), Value::from(id));
     }
     Ok(draft.finish(left))
 }
