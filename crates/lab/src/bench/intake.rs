@@ -144,9 +144,10 @@ fn accepted(body: &[u8]) -> u64 {
         .unwrap_or(0)
 }
 
-async fn described(server: &Server, load: &Load) -> Value {
-    let left = backlog(server).await;
-    let drain = drained(server, DRAIN_PATIENCE).await;
+async fn described(world: &World, load: &Load) -> Value {
+    let server = &world.server;
+    let left = backlog(server, &world.tokens).await;
+    let drain = drained(server, &world.tokens, DRAIN_PATIENCE).await;
     let usage = server.usage();
     json!({
         "p50": load.latency.percentile(50.0),
@@ -168,7 +169,7 @@ pub(super) async fn singles(plan: &Plan, store: Store, world: &World) -> Result<
     let load = load(&world.server, &world.tokens, &sources, 32, 1, plan.duration()).await?;
     let quick = load.latency.percentile(99.0) <= 25.0 && load.failures == 0;
     let rate = load.alerts as f64 / load.seconds;
-    Ok(goal.row(store, rate, quick, described(&world.server, &load).await))
+    Ok(goal.row(store, rate, quick, described(world, &load).await))
 }
 
 /// P2: batches of 500 as NDJSON over four connections.
@@ -177,7 +178,7 @@ pub(super) async fn batches(plan: &Plan, store: Store, world: &World) -> Result<
     let sources = Sources::new(2, world.tokens.len());
     let load = load(&world.server, &world.tokens, &sources, 4, 500, plan.duration()).await?;
     let rate = load.alerts as f64 / load.seconds;
-    Ok(goal.row(store, rate, load.failures == 0, described(&world.server, &load).await))
+    Ok(goal.row(store, rate, load.failures == 0, described(world, &load).await))
 }
 
 /// P3: at 1,000 alerts a second, from the moment an alert should leave until an event says that
@@ -201,7 +202,7 @@ pub(super) async fn visible(plan: &Plan, store: Store, world: &World) -> Result<
         seen
     });
     let sent = paced(address, token, 1_000, 16, plan.duration()).await?;
-    drained(&world.server, Duration::from_mins(1)).await;
+    drained(&world.server, &world.tokens, Duration::from_mins(1)).await;
     tokio::time::sleep(Duration::from_millis(500)).await;
     // The reader ends with its connection, and that with the server.
     let mut observed = crate::crash::Observer::new(address, token, &[]);

@@ -268,9 +268,21 @@ async fn place(
     Ok((Install::new(&plan.riposte, &dir.join("data"), url), cluster))
 }
 
-/// Alerts not yet correlated, as the server counts them; none when it does not say.
-async fn backlog(server: &Server) -> Option<u64> {
-    let reply = Client::new(server.address).get("/metrics", "").await.ok()?;
+/// Alerts without an incident within the reach of these tokens, as the Graph face counts them; the
+/// server's own gauge where it cannot; none when neither says.
+async fn backlog(server: &Server, tokens: &[String]) -> Option<u64> {
+    let mut client = Client::new(server.address);
+    let mut sum = Some(0);
+    for token in tokens {
+        let path = "/v1.0/security/alerts_v2/$count?$filter=incidentId%20eq%20null";
+        let reply = client.get(path, token).await.ok()?;
+        let count = String::from_utf8_lossy(&reply.body).trim().parse::<u64>().ok();
+        sum = sum.zip(count.filter(|_| reply.ok())).map(|(sum, count)| sum + count);
+    }
+    if sum.is_some() {
+        return sum;
+    }
+    let reply = client.get("/metrics", "").await.ok()?;
     gauge(&String::from_utf8_lossy(&reply.body), "riposte_backlog_alerts")
 }
 
@@ -288,13 +300,13 @@ fn gauge(text: &str, name: &str) -> Option<u64> {
 }
 
 /// Waits until nothing is left to correlate; none when it takes longer than `patience`.
-async fn drained(server: &Server, patience: Duration) -> Option<Duration> {
+async fn drained(server: &Server, tokens: &[String], patience: Duration) -> Option<Duration> {
     let started = std::time::Instant::now();
     while started.elapsed() < patience {
-        if backlog(server).await? == 0 {
+        if backlog(server, tokens).await? == 0 {
             return Some(started.elapsed());
         }
-        tokio::time::sleep(Duration::from_millis(50)).await;
+        tokio::time::sleep(Duration::from_millis(100)).await;
     }
     None
 }

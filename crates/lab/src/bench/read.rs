@@ -196,11 +196,7 @@ pub(super) async fn incident(
         ("incident", incident.clone(), None),
         ("expanded", format!("{incident}?$expand=alerts"), Some(1_000)),
         ("alerts", format!("{incident}/alerts?$top=100"), Some(1_000)),
-        (
-            "timeline",
-            format!("/api/v1/incidents/{id}/timeline?$top=100"),
-            Some(plan.scaled(10_000)),
-        ),
+        ("timeline", format!("/api/v1/incidents/{id}/timeline?top=100"), Some(plan.scaled(10_000))),
     ] {
         let mut client = Client::new(server.address);
         let (mut latency, mut rows, mut pages) = (Histogram::default(), 0, 0_u64);

@@ -94,15 +94,16 @@ pub(super) async fn make(plan: &Plan, store: Store, dir: &Path) -> Result<Seeded
     for app in &apps {
         tokens.push(server.token(app).await?);
     }
+    let all = [server.token(readers.first().ok_or("no readers")?).await?];
     let (began, started) = (clock::now_seconds(), Instant::now());
     let alerts = fill(plan, &server, &tokens).await?;
-    drained(&server, Duration::from_hours(1)).await.ok_or("correlation does not catch up")?;
+    drained(&server, &all, Duration::from_hours(1)).await.ok_or("correlation does not catch up")?;
     let took = started.elapsed().as_secs_f64();
     out::note(&format!("seeded {alerts} alerts in {took:.0} s"));
     let first = tokens.first().ok_or("no tenants")?;
-    let large_incident = large(plan, &server, first).await?;
+    let large_incident = large(plan, &server, first, &all).await?;
     vary(&server, &tokens, &large_incident).await?;
-    drained(&server, Duration::from_mins(1)).await;
+    drained(&server, &all, Duration::from_mins(1)).await;
     let ended = clock::now_seconds();
     server.stop().await?;
     let seeded = Seeded { apps, readers, alerts, large_incident, began, ended, took };
@@ -163,7 +164,12 @@ async fn patiently(client: &mut Client, request: &Request<'_>) -> Result<Reply, 
 }
 
 /// Makes the incident with a thousand alerts and a long activity log, and gives its id.
-async fn large(plan: &Plan, server: &Server, token: &str) -> Result<String, String> {
+async fn large(
+    plan: &Plan,
+    server: &Server,
+    token: &str,
+    all: &[String],
+) -> Result<String, String> {
     let alerts = Alerts::new(8_000, 0);
     let mut client = Client::new(server.address);
     for batch in 0..LARGE_ALERTS / BATCH {
@@ -174,12 +180,15 @@ async fn large(plan: &Plan, server: &Server, token: &str) -> Result<String, Stri
         }
         let request = Request::lines("/api/v1/alerts", token, lines.as_bytes());
         patiently(&mut client, &request).await?;
-        drained(server, Duration::from_mins(1)).await;
+        drained(server, all, Duration::from_mins(1)).await;
     }
     let path = "/v1.0/security/incidents?$top=1&$orderby=lastUpdateDateTime%20desc";
     let page = patiently(&mut client, &Request::get(path, token)).await?;
     let id = page.json()["value"][0]["id"].as_str().map(str::to_owned);
     let id = id.ok_or("no incident after seeding")?;
+    let path = format!("/v1.0/security/incidents/{}/alerts/$count", escape(&id));
+    let count = patiently(&mut client, &Request::get(&path, token)).await?;
+    out::note(&format!("{} alerts in the large incident", String::from_utf8_lossy(&count.body)));
     let next = Arc::new(AtomicU64::new(0));
     let rows = plan.scaled(LARGE_ROWS);
     let mut tasks = Vec::new();

@@ -213,14 +213,10 @@ impl World {
     async fn settle(&self, address: SocketAddr, tokens: &[String]) -> Result<Duration, String> {
         let started = Instant::now();
         for token in tokens {
-            loop {
-                let alerts = Observer::new(address, token, &[]).alerts().await?;
-                if alerts.iter().all(|alert| alert.incident.is_some())
-                    || started.elapsed() > SETTLE_PATIENCE
-                {
-                    break;
-                }
-                tokio::time::sleep(Duration::from_millis(500)).await;
+            while started.elapsed() < SETTLE_PATIENCE
+                && Observer::new(address, token, &[]).waiting().await? > 0
+            {
+                tokio::time::sleep(Duration::from_millis(200)).await;
             }
         }
         Ok(started.elapsed())
@@ -286,6 +282,12 @@ impl World {
     }
 }
 
+/// How long a failpoint is waited for: correlation may first have to wait for the lease of the
+/// process killed before.
+fn failpoint_patience(name: &str) -> Duration {
+    Duration::from_secs(if name.starts_with("correlate") { 20 } else { 5 })
+}
+
 async fn one_server(plan: &Plan, world: &mut World) -> Result<Figures, String> {
     let mut random = Random::new(plan.seed);
     let mut ready = Histogram::default();
@@ -316,7 +318,7 @@ async fn one_server(plan: &Plan, world: &mut World) -> Result<Figures, String> {
         };
         world.aim(vec![address], tokens);
         let what = match &failpoint {
-            Some(name) if server.ends(Duration::from_secs(5)).await => {
+            Some(name) if server.ends(failpoint_patience(name)).await => {
                 at_failpoint += 1;
                 format!("stopped at {name}")
             }

@@ -93,6 +93,16 @@ impl<'a> Observer<'a> {
             .collect())
     }
 
+    /// How many alerts have no incident yet.
+    pub(crate) async fn waiting(&mut self) -> Result<u64, String> {
+        let path = "/v1.0/security/alerts_v2/$count?$filter=incidentId%20eq%20null";
+        if let Some(count) = self.count(path).await {
+            return Ok(count);
+        }
+        let alerts = self.alerts().await?;
+        Ok(alerts.iter().filter(|alert| alert.incident.is_none()).count() as u64)
+    }
+
     /// Everything of the tenant; comments and activity logs only of the incidents in `touched`.
     pub(crate) async fn tenant(
         mut self,

@@ -138,7 +138,7 @@ async fn two_replicas_place_every_alert_once() {
     two.expect("works");
     world.settle().await;
     assert_eq!(world.rows("select count(*) from alert where incident_id is null").await, [0]);
-    let placed = world.rows("select sum(alert_count) from incident where status <> 4").await;
+    let placed = world.rows("select cast(sum(alert_count) as bigint) from incident where status <> 4").await;
     assert_eq!(placed, [400]);
 }
 
