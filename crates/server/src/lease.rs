@@ -42,6 +42,17 @@ impl Lease {
         row.map(|row| Ok(Self { name: name.to_owned(), epoch: column(&row, 0)? })).transpose()
     }
 
+    /// Gives this very lease back, so that others need not wait for its end.
+    pub async fn release(self, app: &App) -> Result<()> {
+        let tx = app.db.begin().await?;
+        tx.execute(
+            "update lease set until = 0 where name = $1 and epoch = $2",
+            vec![self.name.into(), self.epoch.into()],
+        )
+        .await?;
+        tx.commit().await
+    }
+
     /// Renews this very lease inside a transaction that depends on it.
     ///
     /// # Errors

@@ -44,6 +44,11 @@ pub async fn run(app: App, stop: CancellationToken) {
         }
     }
     let _ = checkpoints.await;
+    for (_, lease) in leases {
+        if let Err(error) = lease.release(&app).await {
+            tracing::warn!("a lease was not given back and ends by itself: {error}");
+        }
+    }
 }
 
 /// Correlates one batch of every tenant where alerts wait; gives how many alerts that were.
@@ -77,6 +82,9 @@ async fn correlate_waiting(
 pub async fn settle(app: &App) -> Result<()> {
     let mut leases = std::collections::HashMap::new();
     while correlate_waiting(app, &mut leases).await? > 0 {}
+    for (_, lease) in leases {
+        lease.release(app).await?;
+    }
     Ok(())
 }
 

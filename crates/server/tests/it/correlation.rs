@@ -138,7 +138,8 @@ async fn two_replicas_place_every_alert_once() {
     two.expect("works");
     world.settle().await;
     assert_eq!(world.rows("select count(*) from alert where incident_id is null").await, [0]);
-    let placed = world.rows("select cast(sum(alert_count) as bigint) from incident where status <> 4").await;
+    let placed =
+        world.rows("select cast(sum(alert_count) as bigint) from incident where status <> 4").await;
     assert_eq!(placed, [400]);
 }
 
@@ -166,4 +167,15 @@ async fn the_audit_tree_notices_a_changed_and_a_removed_event() {
         bad.first_bad.as_deref().map(|text| text.split(' ').next().unwrap_or_default().to_owned()),
         Some(format!("{}:1", world.tenant.id))
     );
+
+    let tx = world.app.db.begin().await.expect("a transaction");
+    tx.execute(
+        "delete from event where position = 2 and tenant_no = $1",
+        vec![world.tenant.no.0.into()],
+    )
+    .await
+    .expect("an intruder writes");
+    tx.commit().await.expect("commits");
+    let gone = riposte::audit::verify(&world.app, None).await.expect("verifies");
+    assert!(!gone.ok, "a removed event is noticed without any checkpoint of one's own");
 }

@@ -85,3 +85,49 @@ async fn update_times_are_unique_and_increase_in_each_tenant() {
     unique.dedup();
     assert_eq!(unique.len(), 50, "lastUpdateDateTime is unique even when the clock stands still");
 }
+
+#[tokio::test]
+async fn a_full_queue_refuses_and_loses_nothing() {
+    let mut config = riposte::config::Config::default();
+    config.intake.waiting_requests = 1;
+    let world = World::with(config).await;
+    let requests = (0..64).map(|n| {
+        let body = alert(&format!("a{n}"), &format!("pc-{n}"), &format!("u{n}"), n).to_string();
+        world.intake.accept(
+            &world.app,
+            world.tenant.no,
+            riposte::actor::Actor::integration("sensor"),
+            Format::Graph,
+            body.into(),
+        )
+    });
+    let answers = futures_util::future::join_all(requests).await;
+    let kept = answers.iter().filter(|answer| answer.is_ok()).count();
+    let refused = answers.iter().filter(|answer| {
+        matches!(answer, Err(riposte::error::Error::Busy { retry_after_s: 1.., .. }))
+    });
+    assert!(kept > 0 && kept < 64, "{kept} of 64 were accepted");
+    assert_eq!(kept + refused.count(), 64, "whoever is not accepted is told when to come back");
+    let stored = world.rows("select count(*) from alert").await[0];
+    assert_eq!(usize::try_from(stored), Ok(kept), "accepted is stored, refused is not");
+}
+
+#[tokio::test]
+async fn a_killed_replicas_work_is_taken_over_within_thirty_seconds() {
+    let world = World::new().await;
+    world.push(Format::Graph, alert("a1", "laptop-1", "ida", 0).to_string()).await;
+    let dead = world.replica();
+    let name = format!("correlate {}", world.tenant.no.0);
+    let lease = riposte::lease::Lease::take(&dead, &name).await.expect("takes").expect("is free");
+    world.settle().await;
+    assert_eq!(
+        world.rows("select count(*) from alert where incident_id is null").await,
+        [1],
+        "while its lease lasts the work is the other replica's"
+    );
+    world.app.clock.advance_seconds(30);
+    world.settle().await;
+    assert_eq!(world.rows("select count(*) from alert where incident_id is null").await, [0]);
+    let tx = dead.db.begin().await.expect("a transaction");
+    assert!(lease.fence(&dead, &tx).await.is_err(), "who comes back late writes nothing");
+}
