@@ -468,8 +468,8 @@ pub(super) fn assess(
         titles: facts.titles.to_vec().into_iter().collect(),
         categories: facts.categories.to_vec().into_iter().collect(),
         sources: facts.products.to_vec().into_iter().collect(),
-        devices: count(facts.devices.len()),
-        users: count(facts.accounts.len()),
+        devices: count(facts.devices.distinct('.')),
+        users: count(facts.accounts.distinct('@')),
     });
     let correlation = tx.actor().clone();
     work.step(id, |it| it.follow_severity(facts.highest(), &correlation, now))?;

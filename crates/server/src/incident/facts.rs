@@ -88,6 +88,17 @@ impl Named {
         self.0.is_empty()
     }
 
+    /// How many different things the names stand for, when one product says `kiosk-7` and another
+    /// `kiosk-7.alder.example`: a name counts only if no longer one continues it with `mark`.
+    #[must_use]
+    pub fn distinct(&self, mark: char) -> usize {
+        let continued = |name: &str| {
+            let longer = format!("{name}{mark}");
+            self.0.range(longer.clone()..).next().is_some_and(|next| next.starts_with(&longer))
+        };
+        self.0.iter().filter(|name| !continued(name)).count()
+    }
+
     /// The names in ascending order.
     pub fn iter(&self) -> impl Iterator<Item = &str> {
         self.0.iter().map(String::as_str)
@@ -225,7 +236,7 @@ impl Facts {
             platforms: set(&[&self.platforms]),
             devices: set(&[&self.devices, &self.device_ids]),
             accounts: set(&[&self.accounts, &self.account_ids]),
-            assets: count(self.devices.len() + self.accounts.len()),
+            assets: count(self.devices.distinct('.') + self.accounts.distinct('@')),
             asset_tags: set(&[&self.tags]),
             techniques: set(&[&self.techniques]),
             alerts: u32::try_from(alerts).unwrap_or(u32::MAX),
@@ -281,6 +292,15 @@ mod tests {
         assert_eq!(one.accounts.to_vec(), ["ida@alder.example"]);
         assert_eq!(one.highest(), Severity::High);
         assert_eq!(one.malicious, 1);
+    }
+
+    #[test]
+    fn a_short_and_a_full_name_are_one_device() {
+        let mut names = Named::default();
+        for name in ["kiosk-7", "kiosk-7.alder.example", "kiosk-70", "kiosk-71.alder.example"] {
+            names.add(name);
+        }
+        assert_eq!(names.distinct('.'), 3);
     }
 
     #[test]
