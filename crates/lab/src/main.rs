@@ -9,7 +9,7 @@
 //! riposte-lab postgres run -- COMMAND…
 //! ```
 //!
-//! Exit status 0: all held; 1: something was found or failed; 2: wrong usage.
+//! Exit status 0: all held; 1: something was found or failed; 2: no such subcommand.
 
 mod alerts;
 mod args;

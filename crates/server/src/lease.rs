@@ -10,7 +10,7 @@ use crate::db::{Transaction, column};
 use crate::error::{Error, Result};
 
 /// Seconds a lease lasts without being renewed.
-pub const LEASE_S: i64 = 10;
+pub const LEASE_S: i64 = 5;
 
 /// A lease held by this process.
 #[derive(Clone, Debug)]

@@ -227,7 +227,7 @@ where
         .timer(TokioTimer::new())
         .header_read_timeout(IDLE)
         .max_buf_size(HEAD_BYTES)
-        .half_close(false);
+        .half_close(true);
     builder
         .http2()
         .timer(TokioTimer::new())

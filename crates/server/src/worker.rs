@@ -97,10 +97,22 @@ async fn tick(app: App, stop: CancellationToken) {
         if let Err(error) = crate::audit::checkpoint(&app).await {
             tracing::error!("checkpoint failed, will be tried again: {error}");
         }
+        if let Err(error) = count_backlog(&app).await {
+            tracing::error!("the backlog was not counted: {error}");
+        }
         if let Err(error) = forget_replies(&app).await {
             tracing::error!("tidying up failed, will be tried again: {error}");
         }
     }
+}
+
+async fn count_backlog(app: &App) -> Result<()> {
+    let row =
+        app.db.query_one("select count(*) from alert where incident_id is null", vec![]).await?;
+    if let Some(row) = row {
+        app.metrics.backlog.set(crate::db::column(&row, 0)?);
+    }
+    Ok(())
 }
 
 /// Replies kept for `Idempotency-Key` are forgotten after seven days.

@@ -88,6 +88,7 @@ async fn on_store(plan: &Plan, store: Store) -> Result<bool, String> {
     // Kept after a violation, so that the data can be looked at.
     let name = format!("crash-{}", store.name());
     let scratch = Scratch::new(&plan.scratch, &name, true)?;
+    out::note(&format!("crash lab on {} in {}", store.name(), scratch.path.display()));
     let cluster = match store {
         Store::Sqlite => None,
         Store::Postgres => Some(Cluster::start(&scratch.path.join("pg"), plan.keep).await?),

@@ -23,6 +23,8 @@ use corpus::{Case, Expect, Send};
 
 /// How far memory may rise above idle, in KiB.
 const RISE_KIB: u64 = 256 * 1_024;
+/// A smaller rise of the peak is not blamed on a case, in KiB.
+const STEP_KIB: u64 = 8 * 1_024;
 /// How long any answer is waited for, beyond a case's own limit.
 const PATIENCE: Duration = Duration::from_mins(1);
 
@@ -92,6 +94,8 @@ pub(crate) async fn against(server: &Server, app: &App) -> Result<Report, String
         let verdict = Box::pin(try_case(server, &token, app, &case)).await;
         let (took, usage) = (started.elapsed(), server.usage());
         report.cases += 1;
+        // Memory once taken may stay with the process, so only the case that raised it is named.
+        let raised = usage.peak_kib > report.peak_kib + STEP_KIB;
         report.peak_kib = report.peak_kib.max(usage.peak_kib);
         let mut say = |what: String| report.failures.push(format!("{}: {what}", case.name));
         if let Err(reason) = verdict {
@@ -100,7 +104,7 @@ pub(crate) async fn against(server: &Server, app: &App) -> Result<Report, String
         if took > case.limit {
             say(format!("took {} ms, limit {} ms", took.as_millis(), case.limit.as_millis()));
         }
-        if usage.peak_kib > report.idle_kib + RISE_KIB {
+        if raised && usage.peak_kib > report.idle_kib + RISE_KIB {
             let rise = (usage.peak_kib - report.idle_kib) / 1_024;
             say(format!("memory rose by {rise} MB"));
         }
