@@ -113,7 +113,7 @@ create table alert (
   received_at bigint not null,
   links text
 );
-create unique index alert_dedupe on alert (tenant_no, dedupe);
+create unique index alert_dedupe on alert (dedupe, tenant_no);
 create index alert_pending on alert (tenant_no, id) where incident_id is null;
 create index alert_of_incident on alert (incident_id, id);
 create index alert_updated on alert (tenant_no, updated_at);
@@ -146,7 +146,7 @@ create table entity_span (
   span bigint not null,
   anchors bytea not null,
   common_since bigint,
-  primary key (tenant_no, entity_id, span)
+  primary key (entity_id, tenant_no, span)
 ) {clustered};
 create table run (
   tenant_no bigint not null,
@@ -157,7 +157,7 @@ create table run (
   first_at bigint not null,
   last_at bigint not null,
   alerts bigint not null,
-  primary key (tenant_no, entity_id, opened_by)
+  primary key (entity_id, tenant_no, opened_by)
 ) {clustered};
 create index run_of_incident on run (incident_id, entity_id);
 create table incident (

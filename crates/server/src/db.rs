@@ -6,9 +6,12 @@
 //! `begin immediate` on the one writing connection, so that a read followed by a write never meets
 //! "database is locked"; reads have connections of their own.
 
+mod arrays;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
 use sea_orm::{
@@ -35,6 +38,20 @@ impl Engine {
             Self::Postgres => DbBackend::Postgres,
         }
     }
+
+    /// The condition that a column is one of many values of one type, numbered from `$first`, to be
+    /// put behind the column. On PostgreSQL it is one array: a long list without known values makes
+    /// its planner read the whole table.
+    #[must_use]
+    pub fn among(self, first: usize, values: Vec<Value>) -> (String, Vec<Value>) {
+        if self == Self::Postgres
+            && let Some(array) = arrays::array(&values)
+        {
+            return (format!("= any(${first})"), vec![array]);
+        }
+        let (list, values) = in_list(first, values);
+        (format!("in {list}"), values)
+    }
 }
 
 /// The open store. Cheap to clone.
@@ -46,7 +63,20 @@ pub struct Db {
     // SQLite has one writer. Waiting here is fair and costs nothing; waiting inside SQLite is a
     // sleep with back-off that starves whoever came first.
     gate: Arc<Mutex<()>>,
+    log: Arc<Log>,
 }
+
+/// The write-ahead log of SQLite: what is known of it.
+#[derive(Default)]
+struct Log {
+    commits: AtomicU32,
+    copying: AtomicBool,
+}
+
+/// Commits after which the log is copied back, in the background.
+const COPY_EVERY: u32 = 32;
+/// Pages of log from which writing pauses for a moment, so that the log can begin anew.
+const LONG_LOG: i64 = 4_000;
 
 impl Db {
     /// Opens the SQLite store `riposte.db` in `dir`, creating it when absent.
@@ -69,11 +99,15 @@ impl Db {
                         .busy_timeout(Duration::from_secs(15))
                         .foreign_keys(true)
                         .statement_cache_capacity(256)
+                        // A whole page of rows crosses to the asking task without a pause.
+                        .row_buffer_size(1_024)
                         // Negative: KiB. Enough for the upper levels of every index at a million
                         // alerts; the rest is the page cache of the kernel.
                         .pragma("cache_size", "-24000")
                         .pragma("temp_store", "memory")
-                        .pragma("wal_autocheckpoint", "4000")
+                        // Far beyond what `copy_log` lets it come to: a commit that copies the
+                        // log keeps everybody waiting.
+                        .pragma("wal_autocheckpoint", "40000")
                         .pragma("journal_size_limit", "67108864")
                 });
             options
@@ -82,33 +116,46 @@ impl Db {
             Error::Internal(format!("cannot open the store {}: {error}", path.display()))
         })?;
         let read = Database::connect(open(4)).await?;
-        Ok(Self { engine: Engine::Sqlite, read, write, gate: Arc::default() })
+        Ok(Self { engine: Engine::Sqlite, read, write, gate: Arc::default(), log: Arc::default() })
     }
 
     /// Connects to PostgreSQL at `url` (`postgres://…`), keeping tables in `schema` when given.
     pub async fn open_postgres(url: &str, schema: Option<&str>) -> Result<Self> {
-        let mut options = ConnectOptions::new(url);
-        options
-            .max_connections(16)
-            .min_connections(1)
-            .sqlx_logging(false)
-            .acquire_timeout(Duration::from_secs(15))
-            .map_sqlx_postgres_opts(|options| {
-                options.statement_cache_capacity(256).application_name("riposte").options([
-                    // A replica that stops in the middle of a transaction (a paused machine)
-                    // must not hold its locks: another takes its work over within 30 s.
-                    ("idle_in_transaction_session_timeout", "15s"),
-                    ("lock_timeout", "20s"),
-                    ("synchronous_commit", "on"),
-                ])
-            });
-        if let Some(schema) = schema {
-            options.set_schema_search_path(schema);
-        }
-        let read = Database::connect(options)
-            .await
-            .map_err(|error| Error::Internal(format!("cannot reach PostgreSQL: {error}")))?;
-        Ok(Self { engine: Engine::Postgres, write: read.clone(), read, gate: Arc::default() })
+        let open = |plans: &'static str, scans: &'static str| {
+            let mut options = ConnectOptions::new(url);
+            options
+                .max_connections(8)
+                .min_connections(1)
+                .sqlx_logging(false)
+                .acquire_timeout(Duration::from_secs(15))
+                .map_sqlx_postgres_opts(move |options| {
+                    options.statement_cache_capacity(256).application_name("riposte").options([
+                        // A replica that stops in the middle of a transaction (a paused machine)
+                        // must not hold its locks: another takes its work over within 30 s.
+                        ("idle_in_transaction_session_timeout", "15s"),
+                        ("lock_timeout", "20s"),
+                        ("synchronous_commit", "on"),
+                        ("plan_cache_mode", plans),
+                        ("enable_seqscan", scans),
+                    ])
+                });
+            if let Some(schema) = schema {
+                options.set_schema_search_path(schema);
+            }
+            Database::connect(options)
+        };
+        let cannot = |error| Error::Internal(format!("cannot reach PostgreSQL: {error}"));
+        let read = open("auto", "on").await.map_err(cannot)?;
+        // Inside a change every row is found by its key, and planning that anew each time costs
+        // more than doing it. A plan made while tables were empty must not read them whole later.
+        let write = open("force_generic_plan", "off").await.map_err(cannot)?;
+        Ok(Self {
+            engine: Engine::Postgres,
+            read,
+            write,
+            gate: Arc::default(),
+            log: Arc::default(),
+        })
     }
 
     /// Which engine this is.
@@ -128,7 +175,7 @@ impl Db {
             ..TransactionOptions::default()
         };
         let inner = self.write.begin_with_options(options).await?;
-        Ok(Transaction { engine: self.engine, inner, _gate: gate })
+        Ok(Transaction { engine: self.engine, inner, gate, store: Some(self.clone()) })
     }
 
     /// Begins a transaction that only reads and sees the store as it is at its first reading, while
@@ -146,7 +193,7 @@ impl Db {
             },
         };
         let inner = self.read.begin_with_options(options).await?;
-        Ok(Transaction { engine: self.engine, inner, _gate: None })
+        Ok(Transaction { engine: self.engine, inner, gate: None, store: None })
     }
 
     /// Reads rows outside any transaction.
@@ -170,8 +217,33 @@ impl Db {
     /// Closes the connections, so that the last SQLite one can tidy up its log.
     pub async fn close(self) -> Result<()> {
         self.read.close().await?;
-        if self.engine == Engine::Sqlite {
-            self.write.close().await?;
+        self.write.close().await?;
+        Ok(())
+    }
+
+    fn count_commit(self) {
+        if self.engine == Engine::Sqlite
+            && self.log.commits.fetch_add(1, Ordering::Relaxed) % COPY_EVERY == COPY_EVERY - 1
+            && !self.log.copying.swap(true, Ordering::AcqRel)
+        {
+            tokio::spawn(async move {
+                if let Err(error) = self.copy_log().await {
+                    // Not urgent: the writing connection does it at the latest.
+                    tracing::debug!("the log of the store was not copied back: {error}");
+                }
+                self.log.copying.store(false, Ordering::Release);
+            });
+        }
+    }
+
+    /// Copies SQLite's log into the database file, most of it while others write.
+    async fn copy_log(&self) -> Result<()> {
+        let copy = || self.query_one("pragma wal_checkpoint(passive)", vec![]);
+        let pages: i64 = copy().await?.map_or(Ok(0), |row| column(&row, 1))?;
+        if pages > LONG_LOG {
+            // Only a log that is copied to its end begins anew; what is left is little.
+            let _gate = self.gate.lock().await;
+            copy().await?;
         }
         Ok(())
     }
@@ -224,7 +296,9 @@ const MIGRATIONS: &[(&str, &str)] = &[("0001_core", include_str!("../migrations/
 pub struct Transaction {
     engine: Engine,
     inner: DatabaseTransaction,
-    _gate: Option<OwnedMutexGuard<()>>,
+    gate: Option<OwnedMutexGuard<()>>,
+    // Of a transaction that writes.
+    store: Option<Db>,
 }
 
 impl Transaction {
@@ -266,11 +340,16 @@ impl Transaction {
         // SQLite allows 32,766 bound values in a statement, PostgreSQL 65,535.
         let most = (16_000 / row_width.max(1)).clamp(1, 256);
         while !values.is_empty() {
-            let rows = values.len() / row_width;
-            let take = rows_at_once(rows, most);
+            let take = self.rows_at_once(values.len() / row_width, most);
             let rest = values.split_off(take * row_width);
-            let sql = format!("{head} values {} {tail}", placeholders(take, row_width));
-            changed += self.execute(&sql, values).await?;
+            let (source, given) = match self.arrays(values, row_width) {
+                Ok(arrays) => {
+                    let columns = arrays.columns.join(", ");
+                    (format!("select {columns} from {}", arrays.source), arrays.values)
+                }
+                Err(values) => (format!("values {}", placeholders(take, row_width)), values),
+            };
+            changed += self.execute(&format!("{head} {source} {tail}"), given).await?;
             values = rest;
         }
         Ok(changed)
@@ -291,40 +370,66 @@ impl Transaction {
             .enumerate()
             .map(|(index, column)| format!("{column} = given.column{}", index + 2))
             .collect();
+        let set = set.join(", ");
         while !values.is_empty() {
-            let rows = values.len() / width;
-            let take = rows_at_once(rows, 256);
+            let take = self.rows_at_once(values.len() / width, 256);
             let rest = values.split_off(take * width);
-            let sql = format!(
-                "update {table} set {} from (values {}) as given where {table}.id = given.column1",
-                set.join(", "),
-                placeholders(take, width)
-            );
-            changed += self.execute(&sql, values).await?;
+            let (source, given) = match self.arrays(values, width) {
+                Ok(arrays) => {
+                    let columns: Vec<String> = arrays
+                        .columns
+                        .iter()
+                        .enumerate()
+                        .map(|(index, column)| format!("{column} as column{}", index + 1))
+                        .collect();
+                    let columns = columns.join(", ");
+                    (format!("(select {columns} from {}) as given", arrays.source), arrays.values)
+                }
+                Err(values) => (format!("(values {}) as given", placeholders(take, width)), values),
+            };
+            let sql =
+                format!("update {table} set {set} from {source} where {table}.id = given.column1");
+            changed += self.execute(&sql, given).await?;
             values = rest;
         }
         Ok(changed)
     }
 
+    fn arrays(
+        &self,
+        values: Vec<Value>,
+        width: usize,
+    ) -> std::result::Result<arrays::Arrays, Vec<Value>> {
+        match self.engine {
+            Engine::Sqlite => Err(values),
+            Engine::Postgres => arrays::arrays(values, width),
+        }
+    }
+
+    /// How many of `rows` the next statement takes. Small groups go at once, because each statement
+    /// costs a round trip; large ones on SQLite in powers of two, so that few prepared statements
+    /// serve them.
+    fn rows_at_once(&self, rows: usize, most: usize) -> usize {
+        const AT_ONCE: usize = 32;
+        if self.engine == Engine::Postgres || rows <= AT_ONCE {
+            return rows.min(most.max(1));
+        }
+        let mut take = 1;
+        while take * 2 <= rows && take * 2 <= most {
+            take *= 2;
+        }
+        take
+    }
+
     /// Makes everything since [`Db::begin`] durable: it is on disk when this returns.
     pub async fn commit(self) -> Result<()> {
         self.inner.commit().await?;
+        drop(self.gate);
+        if let Some(store) = self.store {
+            store.count_commit();
+        }
         Ok(())
     }
-}
-
-/// How many of `rows` the next statement takes. Small groups go at once, because each statement
-/// costs a round trip; large ones in powers of two, so that few prepared statements serve them.
-fn rows_at_once(rows: usize, most: usize) -> usize {
-    const AT_ONCE: usize = 32;
-    if rows <= AT_ONCE.min(most) {
-        return rows;
-    }
-    let mut take = 1;
-    while take * 2 <= rows && take * 2 <= most {
-        take *= 2;
-    }
-    take
 }
 
 /// `($1, $2), ($3, $4)` for two rows of two.

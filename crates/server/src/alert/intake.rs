@@ -18,7 +18,7 @@ use crate::alert::Prepared;
 use crate::alert::format::{self, Format, Reading, split};
 use crate::app::App;
 use crate::clock::Timestamp;
-use crate::db::{Transaction, column, in_list};
+use crate::db::{Transaction, column};
 use crate::error::{Error, Result};
 use crate::event::{Event, Fact};
 use crate::failpoint;
@@ -366,7 +366,8 @@ async fn insert_new<'a>(
     Ok(again)
 }
 
-/// The keys of the group that are on disk. The tenant's ledger is held, so nobody adds one
+/// The keys of the group that are on disk. The plus keeps PostgreSQL from searching by tenant. The
+/// ledger of the tenant is held, so nobody adds one
 /// between this look and our insert.
 async fn known_keys(
     tx: &Transaction,
@@ -376,10 +377,10 @@ async fn known_keys(
     let mut known = Vec::new();
     for chunk in placed.chunks(1_024) {
         let keys = chunk.iter().map(|place| place.alert.dedupe.to_vec().into()).collect();
-        let (list, keys) = in_list(2, keys);
+        let (list, keys) = tx.engine().among(2, keys);
         let mut values = vec![tenant.0.into()];
         values.extend(keys);
-        let sql = format!("select dedupe from alert where tenant_no = $1 and dedupe in {list}");
+        let sql = format!("select dedupe from alert where +tenant_no = $1 and dedupe {list}");
         for row in tx.query(&sql, values).await? {
             let key: Vec<u8> = column(&row, 0)?;
             known.extend(<[u8; 16]>::try_from(key.as_slice()));
@@ -405,7 +406,7 @@ async fn update_known(
                 "select id, content, incident_id, source_updated_at, \
                  (select count(*) from alert_version where alert_id = alert.id), \
                  (select count(*) from alert_version where alert_id = alert.id and content = $3) \
-                 from alert where tenant_no = $1 and dedupe = $2",
+                 from alert where +tenant_no = $1 and dedupe = $2",
                 vec![tenant.0.into(), alert.dedupe.to_vec().into(), alert.content.to_vec().into()],
             )
             .await?

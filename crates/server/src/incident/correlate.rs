@@ -11,7 +11,7 @@ use crate::actor::Actor;
 use crate::alert::{self, Alert};
 use crate::app::App;
 use crate::clock::Timestamp;
-use crate::db::{Transaction, column, in_list};
+use crate::db::{Transaction, column};
 use crate::error::{Error, Result};
 use crate::event::Fact;
 use crate::failpoint;
@@ -242,16 +242,19 @@ impl Work {
         let touched: Vec<&Incident> =
             self.touched.iter().filter_map(|id| incidents.get(id)).collect();
         store::save(tx, &touched).await?;
-        for incident in &touched {
-            let before = self.before.get(&incident.id);
-            let same = before.is_some_and(|before| {
-                before.custom_tags == incident.model.custom_tags
-                    && before.system_tags == incident.model.system_tags
-            });
+        let mut opened: Vec<&Incident> = Vec::new();
+        for incident in touched {
+            let Some(before) = self.before.get(&incident.id) else {
+                opened.push(incident);
+                continue;
+            };
+            let same = before.custom_tags == incident.model.custom_tags
+                && before.system_tags == incident.model.system_tags;
             if !same {
-                store::save_tags(tx, incident.id, before, &incident.model).await?;
+                store::save_tags(tx, incident.id, Some(before), &incident.model).await?;
             }
         }
+        store::save_first_tags(tx, &opened).await?;
         for (actor, fact) in self.facts {
             tx.record_as(actor, fact);
         }
@@ -653,13 +656,13 @@ async fn load_runs(
 ) -> Result<Vec<Run>> {
     let mut runs = Vec::new();
     for chunk in needs.entities.chunks(1_024) {
-        let (list, keys) = in_list(4, chunk.iter().map(|id| (*id).into()).collect());
+        let (list, keys) = tx.engine().among(4, chunk.iter().map(|id| (*id).into()).collect());
         let mut values: Vec<Sql> =
             vec![tenant.0.into(), needs.from.micros().into(), needs.to.micros().into()];
         values.extend(keys);
         let sql = format!(
             "select entity_id, opened_by, incident_id, side, first_at, last_at, alerts from run \
-             where tenant_no = $1 and last_at >= $2 and first_at <= $3 and entity_id in {list}"
+             where tenant_no = $1 and last_at >= $2 and first_at <= $3 and entity_id {list}"
         );
         for row in tx.query(&sql, values).await? {
             runs.push(Run {
@@ -687,12 +690,12 @@ async fn load_stats(
 ) -> Result<Stats> {
     let mut stats = Stats::default();
     for chunk in entities.chunks(1_024) {
-        let (list, keys) = in_list(4, chunk.iter().map(|id| (*id).into()).collect());
+        let (list, keys) = tx.engine().among(4, chunk.iter().map(|id| (*id).into()).collect());
         let mut values: Vec<Sql> = vec![tenant.0.into(), from.into(), to.into()];
         values.extend(keys);
         let sql = format!(
             "select entity_id, span, anchors, common_since from entity_span \
-             where tenant_no = $1 and span between $2 and $3 and entity_id in {list}"
+             where tenant_no = $1 and span between $2 and $3 and entity_id {list}"
         );
         for row in tx.query(&sql, values).await? {
             let anchors: Vec<u8> = column(&row, 2)?;
@@ -717,10 +720,10 @@ pub(super) async fn entity_names(
     tx: &Tx,
     ids: &[i64],
 ) -> Result<HashMap<i64, (EntityKind, String)>> {
-    let (list, keys) = in_list(2, ids.iter().map(|id| (*id).into()).collect());
+    let (list, keys) = tx.engine().among(2, ids.iter().map(|id| (*id).into()).collect());
     let mut values: Vec<Sql> = vec![tx.tenant().0.into()];
     values.extend(keys);
-    let sql = format!("select id, kind, name from entity where tenant_no = $1 and id in {list}");
+    let sql = format!("select id, kind, name from entity where tenant_no = $1 and id {list}");
     let mut names = HashMap::new();
     for row in tx.query(&sql, values).await? {
         if let Some(kind) = EntityKind::from_code(column::<i64>(&row, 1)? as i16) {

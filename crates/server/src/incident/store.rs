@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::actor::{Actor, ActorKind};
 use crate::clock::Timestamp;
-use crate::db::{Transaction, column, in_list};
+use crate::db::{Transaction, column};
 use crate::error::{Error, Result};
 use crate::id::{IncidentId, TenantNo};
 use crate::incident::Incident;
@@ -117,11 +117,11 @@ pub(super) async fn load(
 ) -> Result<BTreeMap<IncidentId, Incident>> {
     let mut found = BTreeMap::new();
     for chunk in ids.chunks(1_024) {
-        let (list, keys) = in_list(2, chunk.iter().map(|id| id.0.into()).collect());
+        let (list, keys) = tx.engine().among(2, chunk.iter().map(|id| id.0.into()).collect());
         let mut values: Vec<Sql> = vec![tenant.0.into()];
         values.extend(keys);
         let sql = format!(
-            "select {COLUMNS} from {FROM} where incident.tenant_no = $1 and incident.id in {list}"
+            "select {COLUMNS} from {FROM} where +incident.tenant_no = $1 and incident.id {list}"
         );
         for row in tx.query(&sql, values).await? {
             let incident = Incident::from_row(&row)?;
@@ -206,6 +206,8 @@ pub(super) async fn save(tx: &Transaction, incidents: &[&Incident]) -> Result<()
     Ok(())
 }
 
+const INSERT_TAGS: &str = "insert into incident_tag (incident_id, kind, tag)";
+
 /// Brings the tag rows, which lists filter by, in line with an incident's tags.
 pub(super) async fn save_tags(
     tx: &Transaction,
@@ -230,14 +232,23 @@ pub(super) async fn save_tags(
             .filter(|tag| !old.contains(tag))
             .flat_map(|tag| [id.0.into(), kind.into(), tag.clone().into()])
             .collect();
-        tx.insert_rows(
-            "insert into incident_tag (incident_id, kind, tag)",
-            3,
-            "on conflict do nothing",
-            rows,
-        )
-        .await?;
+        tx.insert_rows(INSERT_TAGS, 3, "on conflict do nothing", rows).await?;
     }
+    Ok(())
+}
+
+/// Writes the tag rows of incidents that had none, all at once.
+pub(super) async fn save_first_tags(tx: &Transaction, incidents: &[&Incident]) -> Result<()> {
+    let mut rows: Vec<Sql> = Vec::new();
+    for incident in incidents {
+        let (custom, system) = (&incident.model.custom_tags, &incident.model.system_tags);
+        for (kind, tags) in [("custom", custom), ("system", system)] {
+            for tag in tags {
+                rows.extend([incident.id.0.into(), kind.into(), tag.clone().into()]);
+            }
+        }
+    }
+    tx.insert_rows(INSERT_TAGS, 3, "on conflict do nothing", rows).await?;
     Ok(())
 }
 
