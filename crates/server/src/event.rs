@@ -1,8 +1,7 @@
 //! Every fact that can happen, one closed list.
 //!
-//! One event row serves every reader: the incident's activity log, the audit tree, the live stream
-//! and whatever follows (`journey`). State tables stay the truth; an event carries ids and what
-//! changed, not copies.
+//! One event row serves every reader: the incident's activity log, the audit tree and its search, and
+//! the live stream. State tables stay the truth; an event carries ids and what changed, not copies.
 
 use serde_json::{Value, json};
 

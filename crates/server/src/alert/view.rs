@@ -5,6 +5,9 @@ use std::collections::HashMap;
 use sea_orm::QueryResult;
 use serde_json::{Map, Value, json};
 
+use crate::alert::format::contract::{
+    DETECTION_SOURCE, EVIDENCE_REMEDIATION_STATUS, SERVICE_SOURCE,
+};
 use crate::alert::{self, Alert};
 use crate::app::App;
 use crate::clock::Timestamp;
@@ -36,41 +39,6 @@ const NULLABLE: &[&str] = &[
 ];
 /// Members of the contract that are lists, never null.
 const LISTS: &[&str] = &["categories", "comments", "evidence", "mitreTechniques", "systemTags"];
-
-/// Members of `serviceSource` before its sentinel; later ones are named on request only (INC-3).
-const SERVICE_SOURCE: &[&str] = &[
-    "unknown",
-    "microsoftDefenderForEndpoint",
-    "microsoftDefenderForIdentity",
-    "microsoftDefenderForCloudApps",
-    "microsoftDefenderForOffice365",
-    "microsoft365Defender",
-    "azureAdIdentityProtection",
-    "microsoftAppGovernance",
-    "dataLossPrevention",
-];
-/// The same for `detectionSource`.
-const DETECTION_SOURCE: &[&str] = &[
-    "unknown",
-    "microsoftDefenderForEndpoint",
-    "antivirus",
-    "smartScreen",
-    "customTi",
-    "microsoftDefenderForOffice365",
-    "automatedInvestigation",
-    "microsoftThreatExperts",
-    "customDetection",
-    "microsoftDefenderForIdentity",
-    "cloudAppSecurity",
-    "microsoft365Defender",
-    "azureAdIdentityProtection",
-    "manual",
-    "microsoftDataLossPrevention",
-    "appGovernancePolicy",
-    "appGovernanceDetection",
-];
-/// The same for `remediationStatus` of evidence.
-const REMEDIATION_STATUS: &[&str] = &["none", "remediated", "prevented", "blocked", "notFound"];
 
 /// An alert with its body.
 pub struct Full {
@@ -238,9 +206,12 @@ pub fn links(alert: &Alert) -> Value {
     links.unwrap_or_else(|| json!([]))
 }
 
-/// A member of an enumeration that grows: by name when it is an early one or the client asks.
-fn evolving<'a>(word: &'a str, early: &[&str], named: bool) -> &'a str {
-    if named || early.contains(&word) { word } else { SENTINEL }
+/// A member of an enumeration that grows: by name when it stands before the sentinel or the client
+/// asks (INC-3).
+fn evolving<'a>(word: &'a str, members: &[&str], named: bool) -> &'a str {
+    let early =
+        || members.iter().take_while(|member| **member != SENTINEL).any(|early| *early == word);
+    if named || early() { word } else { SENTINEL }
 }
 
 /// Gives a piece of evidence the members that every piece has.
@@ -265,7 +236,7 @@ fn complete(piece: &mut Value, created: Timestamp, named: bool) {
     }
     if let Some(status) = piece.get_mut("remediationStatus")
         && let Some(word) = status.as_str()
-        && evolving(word, REMEDIATION_STATUS, named) == SENTINEL
+        && evolving(word, EVIDENCE_REMEDIATION_STATUS, named) == SENTINEL
     {
         *status = json!(SENTINEL);
     }

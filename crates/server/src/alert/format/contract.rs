@@ -666,7 +666,7 @@ const DEFENDER_AV_STATUS: &[&str] = &[
     "unknownFutureValue",
 ];
 /// Members of `detectionSource`.
-pub(super) const DETECTION_SOURCE: &[&str] = &[
+pub(in crate::alert) const DETECTION_SOURCE: &[&str] = &[
     "unknown",
     "microsoftDefenderForEndpoint",
     "antivirus",
@@ -720,7 +720,7 @@ const DEVICE_HEALTH_STATUS: &[&str] = &[
 const DEVICE_RISK_SCORE: &[&str] =
     &["none", "informational", "low", "medium", "high", "unknownFutureValue"];
 /// Members of `evidenceRemediationStatus`.
-pub(super) const EVIDENCE_REMEDIATION_STATUS: &[&str] = &[
+pub(in crate::alert) const EVIDENCE_REMEDIATION_STATUS: &[&str] = &[
     "none",
     "remediated",
     "prevented",
@@ -799,7 +799,8 @@ const ONBOARDING_STATUS: &[&str] =
 const PROTOCOL_TYPE: &[&str] = &["tcp", "udp", "unknownFutureValue"];
 const SERVICE_PRINCIPAL_TYPE: &[&str] =
     &["unknown", "application", "managedIdentity", "legacy", "unknownFutureValue"];
-const SERVICE_SOURCE: &[&str] = &[
+/// Members of `serviceSource`.
+pub(in crate::alert) const SERVICE_SOURCE: &[&str] = &[
     "unknown",
     "microsoftDefenderForEndpoint",
     "microsoftDefenderForIdentity",

@@ -7,7 +7,7 @@
 
 pub mod auto;
 pub mod cef;
-mod contract;
+pub(super) mod contract;
 pub mod defender;
 mod draft;
 pub mod elastic;
