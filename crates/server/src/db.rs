@@ -39,6 +39,16 @@ impl Engine {
         }
     }
 
+    /// What to put behind a `select` so that its rows stay as they are until the transaction ends.
+    /// On SQLite nobody else writes anyway.
+    #[must_use]
+    pub fn for_update(self) -> &'static str {
+        match self {
+            Self::Sqlite => "",
+            Self::Postgres => " for update",
+        }
+    }
+
     /// The condition that a column is one of many values of one type, numbered from `$first`, to be
     /// put behind the column. On PostgreSQL it is one array: a long list without known values makes
     /// its planner read the whole table.
@@ -98,7 +108,7 @@ impl Db {
                         .synchronous(SqliteSynchronous::Full)
                         .busy_timeout(Duration::from_secs(15))
                         .foreign_keys(true)
-                        .statement_cache_capacity(256)
+                        .statement_cache_capacity(512)
                         // A whole page of rows crosses to the asking task without a pause.
                         .row_buffer_size(1_024)
                         // Negative: KiB. Enough for the upper levels of every index at a million
@@ -355,11 +365,12 @@ impl Transaction {
         Ok(changed)
     }
 
-    /// Sets columns of many rows of `table` at once. `values` holds, row after row, the id and then
-    /// a value for each column.
+    /// Sets columns of many rows of `table` at once. `values` holds, row after row, the value of
+    /// `key` (the primary key) and then a value for each column.
     pub async fn update_rows(
         &self,
         table: &str,
+        key: &str,
         columns: &[&str],
         mut values: Vec<Value>,
     ) -> Result<u64> {
@@ -387,8 +398,9 @@ impl Transaction {
                 }
                 Err(values) => (format!("(values {}) as given", placeholders(take, width)), values),
             };
-            let sql =
-                format!("update {table} set {set} from {source} where {table}.id = given.column1");
+            let sql = format!(
+                "update {table} set {set} from {source} where {table}.{key} = given.column1"
+            );
             changed += self.execute(&sql, given).await?;
             values = rest;
         }
@@ -407,18 +419,12 @@ impl Transaction {
     }
 
     /// How many of `rows` the next statement takes. Small groups go at once, because each statement
-    /// costs a round trip; large ones on SQLite in powers of two, so that few prepared statements
+    /// costs a hand-over; large ones on SQLite in multiples of 32, so that few prepared statements
     /// serve them.
     fn rows_at_once(&self, rows: usize, most: usize) -> usize {
-        const AT_ONCE: usize = 32;
-        if self.engine == Engine::Postgres || rows <= AT_ONCE {
-            return rows.min(most.max(1));
-        }
-        let mut take = 1;
-        while take * 2 <= rows && take * 2 <= most {
-            take *= 2;
-        }
-        take
+        const STEP: usize = 32;
+        let take = rows.min(most.max(1));
+        if self.engine == Engine::Postgres || take <= STEP { take } else { take - take % STEP }
     }
 
     /// Makes everything since [`Db::begin`] durable: it is on disk when this returns.

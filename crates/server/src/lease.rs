@@ -5,6 +5,8 @@
 //! paused and comes back finds its epoch gone and writes nothing. A killed replica's leases end by
 //! themselves, so its work is taken over within [`LEASE_S`].
 
+use std::collections::HashMap;
+
 use crate::app::App;
 use crate::db::{Transaction, column};
 use crate::error::{Error, Result};
@@ -51,6 +53,24 @@ impl Lease {
         )
         .await?;
         tx.commit().await
+    }
+
+    /// Renews leases inside a transaction that depends on them, and says of each whether it is
+    /// still held. Nothing that depends on one that is not may be written.
+    pub async fn fence_all(app: &App, tx: &Transaction, leases: &[Self]) -> Result<Vec<bool>> {
+        let until = app.clock.now().plus_seconds(LEASE_S).micros();
+        let names = leases.iter().map(|lease| lease.name.clone().into()).collect();
+        let (list, names) = tx.engine().among(3, names);
+        let mut values = vec![until.into(), app.holder.clone().into()];
+        values.extend(names);
+        let sql = format!(
+            "update lease set until = $1 where holder = $2 and name {list} returning name, epoch"
+        );
+        let mut held = HashMap::new();
+        for row in tx.query(&sql, values).await? {
+            held.insert(column::<String>(&row, 0)?, column::<i64>(&row, 1)?);
+        }
+        Ok(leases.iter().map(|lease| held.get(&lease.name) == Some(&lease.epoch)).collect())
     }
 
     /// Renews this very lease inside a transaction that depends on it.

@@ -6,6 +6,8 @@
 //! replicas write (graph-api rule 3), and every event becomes one leaf of the tenant's RFC 6962
 //! tree in the transaction of the change itself.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use sea_orm::Value;
 use sha2::{Digest, Sha256};
 
@@ -72,26 +74,40 @@ impl Leaf<'_> {
 }
 
 impl Ledger {
-    /// Takes the tenant's ledger; others wait until this transaction ends. Transactions that take
-    /// several take them in ascending order of tenant.
+    /// Takes the tenant's ledger; others wait until this transaction ends.
     pub async fn lock(tx: &Transaction, tenant: TenantNo) -> Result<Self> {
-        let row = tx
-            .query_one(
-                "update ledger set size = size where tenant_no = $1 \
-                 returning size, peaks, last_update",
-                vec![tenant.0.into()],
-            )
-            .await?
-            .ok_or_else(|| Error::NotFound(format!("tenant {} has no ledger", tenant.0)))?;
-        let peaks: Vec<u8> = column(&row, 1)?;
-        let tree = merkle::Tree::from_bytes(&peaks)
-            .map_err(|_| Error::Internal(format!("ledger of tenant {} is damaged", tenant.0)))?;
-        Ok(Self {
-            tenant,
-            size: column(&row, 0)?,
-            tree,
-            last_update: Timestamp::from_micros(column(&row, 2)?),
-        })
+        let mut ledgers = Self::lock_all(tx, [tenant]).await?;
+        ledgers.remove(&tenant).ok_or_else(|| unknown(tenant))
+    }
+
+    /// Takes the ledgers of several tenants, in ascending order, so that no two transactions wait
+    /// for each other in a circle.
+    pub async fn lock_all(
+        tx: &Transaction,
+        tenants: impl IntoIterator<Item = TenantNo>,
+    ) -> Result<BTreeMap<TenantNo, Self>> {
+        let tenants: BTreeSet<TenantNo> = tenants.into_iter().collect();
+        let mut ledgers = BTreeMap::new();
+        let (list, keys) =
+            tx.engine().among(1, tenants.iter().map(|tenant| tenant.0.into()).collect());
+        let sql = format!(
+            "select tenant_no, size, peaks, last_update from ledger where tenant_no {list} \
+             order by tenant_no{}",
+            tx.engine().for_update()
+        );
+        for row in tx.query(&sql, keys).await? {
+            let tenant = TenantNo(column(&row, 0)?);
+            let peaks: Vec<u8> = column(&row, 2)?;
+            let tree = merkle::Tree::from_bytes(&peaks).map_err(|_| {
+                Error::Internal(format!("ledger of tenant {} is damaged", tenant.0))
+            })?;
+            let (size, last) = (column(&row, 1)?, Timestamp::from_micros(column(&row, 3)?));
+            ledgers.insert(tenant, Self { tenant, size, tree, last_update: last });
+        }
+        match tenants.iter().find(|tenant| !ledgers.contains_key(tenant)) {
+            Some(tenant) => Err(unknown(*tenant)),
+            None => Ok(ledgers),
+        }
     }
 
     /// The next `lastUpdateDateTime` of this tenant: now, or a microsecond after the last one.
@@ -101,36 +117,25 @@ impl Ledger {
     }
 
     /// Writes the events in their order and the ledger itself. Call it once, last before commit.
-    pub async fn append(mut self, tx: &Transaction, events: &[Event]) -> Result<i64> {
-        let mut rows: Vec<Value> = Vec::with_capacity(events.len() * 10);
-        for event in events {
-            let body = event.fact.body().to_string();
-            let leaf = Leaf {
-                tenant: self.tenant,
-                position: self.size,
-                at: event.at.micros(),
-                kind: event.fact.kind(),
-                actor_kind: event.actor.kind.word(),
-                actor: &event.actor.name,
-                incident: event.fact.incident().map(|id| id.0),
-                alert: event.fact.alert().map(|id| id.0),
-                body: &body,
-            };
-            let hash = leaf.hash();
-            self.tree.append(hash);
-            rows.extend([
-                self.tenant.0.into(),
-                self.size.into(),
-                leaf.at.into(),
-                leaf.kind.into(),
-                leaf.actor_kind.into(),
-                leaf.actor.into(),
-                leaf.incident.into(),
-                leaf.alert.into(),
-                Value::from(body),
-                hash.to_vec().into(),
+    pub async fn append(self, tx: &Transaction, events: &[Event]) -> Result<()> {
+        Self::append_all(tx, vec![(self, events)]).await
+    }
+
+    /// Writes the events of several tenants and their ledgers.
+    pub async fn append_all(tx: &Transaction, ledgers: Vec<(Self, &[Event])>) -> Result<()> {
+        let count: usize = ledgers.iter().map(|(_, events)| events.len()).sum();
+        let mut rows: Vec<Value> = Vec::with_capacity(count * 10);
+        let mut sizes: Vec<Value> = Vec::with_capacity(ledgers.len() * 4);
+        for (mut ledger, events) in ledgers {
+            for event in events {
+                ledger.leaf(event, &mut rows);
+            }
+            sizes.extend([
+                ledger.tenant.0.into(),
+                ledger.size.into(),
+                ledger.tree.to_bytes().into(),
+                ledger.last_update.micros().into(),
             ]);
-            self.size += 1;
         }
         tx.insert_rows(
             "insert into event (tenant_no, position, at, kind, actor_kind, actor, incident_id, \
@@ -140,16 +145,41 @@ impl Ledger {
             rows,
         )
         .await?;
-        tx.execute(
-            "update ledger set size = $2, peaks = $3, last_update = $4 where tenant_no = $1",
-            vec![
-                self.tenant.0.into(),
-                self.size.into(),
-                self.tree.to_bytes().into(),
-                self.last_update.micros().into(),
-            ],
-        )
-        .await?;
-        Ok(self.size)
+        tx.update_rows("ledger", "tenant_no", &["size", "peaks", "last_update"], sizes).await?;
+        Ok(())
     }
+
+    fn leaf(&mut self, event: &Event, rows: &mut Vec<Value>) {
+        let body = event.fact.body().to_string();
+        let leaf = Leaf {
+            tenant: self.tenant,
+            position: self.size,
+            at: event.at.micros(),
+            kind: event.fact.kind(),
+            actor_kind: event.actor.kind.word(),
+            actor: &event.actor.name,
+            incident: event.fact.incident().map(|id| id.0),
+            alert: event.fact.alert().map(|id| id.0),
+            body: &body,
+        };
+        let hash = leaf.hash();
+        self.tree.append(hash);
+        rows.extend([
+            self.tenant.0.into(),
+            self.size.into(),
+            leaf.at.into(),
+            leaf.kind.into(),
+            leaf.actor_kind.into(),
+            leaf.actor.into(),
+            leaf.incident.into(),
+            leaf.alert.into(),
+            Value::from(body),
+            hash.to_vec().into(),
+        ]);
+        self.size += 1;
+    }
+}
+
+fn unknown(tenant: TenantNo) -> Error {
+    Error::NotFound(format!("tenant {} has no ledger", tenant.0))
 }

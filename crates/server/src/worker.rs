@@ -3,18 +3,21 @@
 //! Each kind of work of each tenant is leased (see `lease`), so that replicas share the work and a
 //! killed one's work is taken over.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::id::TenantNo;
-use crate::incident::correlate;
+use crate::incident::correlate::{self, Round};
 use crate::lease::Lease;
 
 /// How often to look for work that another process left behind.
 const LOOK: Duration = Duration::from_millis(500);
+/// Tenants whose alerts are placed together.
+const ROUND_TENANTS: usize = 16;
 /// How long to let alerts gather after the first: a batch costs little more than a single alert,
 /// and each one keeps intake waiting for its turn to write.
 const GATHER: Duration = Duration::from_millis(25);
@@ -22,7 +25,7 @@ const GATHER: Duration = Duration::from_millis(25);
 /// Works until `stop`: what is under way is finished first.
 pub async fn run(app: App, stop: CancellationToken) {
     let checkpoints = tokio::spawn(tick(app.clone(), stop.clone()));
-    let mut leases = std::collections::HashMap::new();
+    let mut leases = HashMap::new();
     loop {
         tokio::select! {
             () = stop.cancelled() => break,
@@ -31,8 +34,19 @@ pub async fn run(app: App, stop: CancellationToken) {
         }
         loop {
             match correlate_waiting(&app, &mut leases).await {
-                // Fewer than a batch: the next ring of the bell brings the rest.
-                Ok(count) if count < correlate::BATCH as u64 || stop.is_cancelled() => break,
+                Ok(round) if !round.failed.is_empty() => {
+                    for (tenant, error) in round.failed {
+                        let no = tenant.0;
+                        tracing::error!(
+                            tenant.no = no,
+                            "correlation of tenant {no} failed, will be tried again: {error}"
+                        );
+                    }
+                    tokio::time::sleep(LOOK).await;
+                    break;
+                }
+                // The next ring of the bell brings the rest.
+                Ok(round) if !round.more || stop.is_cancelled() => break,
                 Ok(_) => {}
                 Err(error) => {
                     tracing::error!("correlation failed, will be tried again: {error}");
@@ -51,13 +65,11 @@ pub async fn run(app: App, stop: CancellationToken) {
     }
 }
 
-/// Correlates one batch of every tenant where alerts wait; gives how many alerts that were.
-async fn correlate_waiting(
-    app: &App,
-    leases: &mut std::collections::HashMap<TenantNo, Lease>,
-) -> Result<u64> {
-    let mut done = 0;
-    for tenant in correlate::waiting(app).await? {
+/// Correlates the next alerts of the tenants that have waited longest.
+async fn correlate_waiting(app: &App, leases: &mut HashMap<TenantNo, Lease>) -> Result<Round> {
+    let mut held = Vec::new();
+    for waiting in correlate::waiting(app).await? {
+        let tenant = waiting.tenant;
         let lease = match leases.get(&tenant) {
             Some(lease) => lease.clone(),
             None => match Lease::take(app, &format!("correlate {}", tenant.0)).await? {
@@ -66,22 +78,31 @@ async fn correlate_waiting(
                 None => continue,
             },
         };
-        match correlate::batch(app, tenant, Some(&lease)).await {
-            Ok(count) => done += count,
-            Err(Error::Conflict(reason)) => {
-                tracing::info!(tenant.no = tenant.0, "{reason}");
-                leases.remove(&tenant);
-            }
-            Err(error) => return Err(error),
+        held.push((waiting, lease));
+        if held.len() >= ROUND_TENANTS {
+            break;
         }
     }
-    Ok(done)
+    let mut round = correlate::round(app, &held).await;
+    round.more |= held.len() >= ROUND_TENANTS;
+    for tenant in &round.lost {
+        leases.remove(tenant);
+    }
+    Ok(round)
 }
 
 /// Correlates until nothing waits, for commands that run beside or without a server.
 pub async fn settle(app: &App) -> Result<()> {
-    let mut leases = std::collections::HashMap::new();
-    while correlate_waiting(app, &mut leases).await? > 0 {}
+    let mut leases = HashMap::new();
+    loop {
+        let mut round = correlate_waiting(app, &mut leases).await?;
+        if let Some((_, error)) = round.failed.pop() {
+            return Err(error);
+        }
+        if round.done == 0 {
+            break;
+        }
+    }
     for (_, lease) in leases {
         lease.release(app).await?;
     }

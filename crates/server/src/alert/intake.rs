@@ -295,20 +295,18 @@ async fn commit_group(
     }
     let now = app.clock.now();
     let tx = app.db.begin().await?;
-    let mut ledgers = Vec::with_capacity(tenants.len());
-    for tenant in tenants.keys() {
-        ledgers.push(Ledger::lock(&tx, *tenant).await?);
+    let mut ledgers = Ledger::lock_all(&tx, tenants.keys().copied()).await?;
+    let mut events: BTreeMap<TenantNo, Vec<Event>> = BTreeMap::new();
+    let again = insert_new(&tx, &tenants, ids, &mut ledgers, now, &mut events, &mut stored).await?;
+    for (tenant, place) in again {
+        let ledger = of_tenant(&mut ledgers, tenant)?;
+        let events = events.entry(tenant).or_default();
+        update_known(&tx, tenant, place, ledger, now, events, &mut stored).await?;
     }
-    for ((tenant, placed), mut ledger) in tenants.iter().zip(ledgers) {
-        let mut events = Vec::with_capacity(placed.len());
-        let again =
-            insert_new(&tx, *tenant, placed, ids, &mut ledger, now, &mut events, &mut stored)
-                .await?;
-        if !again.is_empty() {
-            update_known(&tx, *tenant, &again, &mut ledger, now, &mut events, &mut stored).await?;
-        }
-        ledger.append(&tx, &events).await?;
-    }
+    let ledgers = ledgers
+        .into_iter()
+        .map(|(tenant, ledger)| (ledger, events.get(&tenant).map_or(&[][..], Vec::as_slice)));
+    Ledger::append_all(&tx, ledgers.collect()).await?;
     failpoint::hit("ingest.before_commit");
     tx.commit().await?;
     failpoint::hit("ingest.after_commit");
@@ -318,55 +316,64 @@ async fn commit_group(
     Ok(stored)
 }
 
-/// Writes the alerts whose key is new and returns the others, in their order.
-#[expect(clippy::too_many_arguments, reason = "one step of one transaction, called once")]
+fn of_tenant(ledgers: &mut BTreeMap<TenantNo, Ledger>, tenant: TenantNo) -> Result<&mut Ledger> {
+    ledgers
+        .get_mut(&tenant)
+        .ok_or_else(|| Error::Internal(format!("the ledger of tenant {} is not held", tenant.0)))
+}
+
+/// Writes the alerts whose key is new, those of all tenants together, and returns the others in
+/// their order.
 async fn insert_new<'a>(
     tx: &Transaction,
-    tenant: TenantNo,
-    placed: &'a [Placed<'a>],
+    tenants: &'a BTreeMap<TenantNo, Vec<Placed<'a>>>,
     ids: &mut std::ops::Range<i64>,
-    ledger: &mut Ledger,
+    ledgers: &mut BTreeMap<TenantNo, Ledger>,
     now: Timestamp,
-    events: &mut Vec<Event>,
+    events: &mut BTreeMap<TenantNo, Vec<Event>>,
     stored: &mut [Stored],
-) -> Result<Vec<&'a Placed<'a>>> {
+) -> Result<Vec<(TenantNo, &'a Placed<'a>)>> {
     const WIDTH: usize = 24;
-    let known = known_keys(tx, tenant, placed).await?;
-    let mut seen: HashSet<[u8; 16]> = known.into_iter().collect();
+    let mut seen = known_keys(tx, tenants).await?;
     let mut again = Vec::new();
-    let mut rows: Vec<Sql> = Vec::with_capacity(placed.len() * WIDTH);
-    let mut bodies: Vec<Sql> = Vec::with_capacity(placed.len() * 3);
-    for place in placed {
-        let alert = place.alert;
-        if !seen.insert(alert.dedupe) {
-            again.push(place);
-            continue;
+    let count: usize = tenants.values().map(Vec::len).sum();
+    let mut rows: Vec<Sql> = Vec::with_capacity(count * WIDTH);
+    let mut bodies: Vec<Sql> = Vec::with_capacity(count * 3);
+    for (tenant, placed) in tenants {
+        let ledger = of_tenant(ledgers, *tenant)?;
+        let events = events.entry(*tenant).or_default();
+        for place in placed {
+            let alert = place.alert;
+            if !seen.insert((*tenant, alert.dedupe)) {
+                again.push((*tenant, place));
+                continue;
+            }
+            let id = ids.next().ok_or_else(|| Error::Internal("alert ids ran out".to_owned()))?;
+            rows.extend([
+                id.into(),
+                tenant.0.into(),
+                alert.dedupe.to_vec().into(),
+                alert.content.to_vec().into(),
+                alert.source.clone().into(),
+            ]);
+            rows.extend(alert.head.values());
+            rows.extend([
+                alert.source_updated.map(Timestamp::micros).into(),
+                ledger.next_update(now).micros().into(),
+                now.micros().into(),
+            ]);
+            bodies.extend([id.into(), alert.body.clone().into(), alert.raw.clone().into()]);
+            events.push(Event {
+                at: now,
+                actor: place.actor.clone(),
+                fact: Fact::AlertReceived {
+                    alert: AlertId(id),
+                    source: alert.source.clone(),
+                    provider_alert_id: alert.head.provider_alert_id.clone(),
+                },
+            });
+            stored[place.request].accepted += 1;
         }
-        let id = ids.next().ok_or_else(|| Error::Internal("alert ids ran out".to_owned()))?;
-        rows.extend([
-            id.into(),
-            tenant.0.into(),
-            alert.dedupe.to_vec().into(),
-            alert.content.to_vec().into(),
-            alert.source.clone().into(),
-        ]);
-        rows.extend(alert.head.values());
-        rows.extend([
-            alert.source_updated.map(Timestamp::micros).into(),
-            ledger.next_update(now).micros().into(),
-            now.micros().into(),
-        ]);
-        bodies.extend([id.into(), alert.body.clone().into(), alert.raw.clone().into()]);
-        events.push(Event {
-            at: now,
-            actor: place.actor.clone(),
-            fact: Fact::AlertReceived {
-                alert: AlertId(id),
-                source: alert.source.clone(),
-                provider_alert_id: alert.head.provider_alert_id.clone(),
-            },
-        });
-        stored[place.request].accepted += 1;
     }
     tx.insert_rows(
         "insert into alert (id, tenant_no, dedupe, content, source, title, severity, status, \
@@ -383,93 +390,90 @@ async fn insert_new<'a>(
     Ok(again)
 }
 
-/// The keys of the group that are on disk. The plus keeps PostgreSQL from searching by tenant. The
-/// ledger of the tenant is held, so nobody adds one
-/// between this look and our insert.
+/// The keys of the group that are on disk. The ledgers of the tenants are held, so nobody adds
+/// one between this look and our insert.
 async fn known_keys(
     tx: &Transaction,
-    tenant: TenantNo,
-    placed: &[Placed<'_>],
-) -> Result<Vec<[u8; 16]>> {
-    let mut known = Vec::new();
-    for chunk in placed.chunks(1_024) {
-        let keys = chunk.iter().map(|place| place.alert.dedupe.to_vec().into()).collect();
-        let (list, keys) = tx.engine().among(2, keys);
-        let mut values = vec![tenant.0.into()];
-        values.extend(keys);
-        let sql = format!("select dedupe from alert where +tenant_no = $1 and dedupe {list}");
-        for row in tx.query(&sql, values).await? {
-            let key: Vec<u8> = column(&row, 0)?;
-            known.extend(<[u8; 16]>::try_from(key.as_slice()));
+    tenants: &BTreeMap<TenantNo, Vec<Placed<'_>>>,
+) -> Result<HashSet<(TenantNo, [u8; 16])>> {
+    let mut known = HashSet::new();
+    let all: Vec<[u8; 16]> = tenants.values().flatten().map(|place| place.alert.dedupe).collect();
+    for chunk in all.chunks(1_024) {
+        let keys = chunk.iter().map(|key| key.to_vec().into()).collect();
+        let (list, keys) = tx.engine().among(1, keys);
+        let sql = format!("select tenant_no, dedupe from alert where dedupe {list}");
+        for row in tx.query(&sql, keys).await? {
+            let key: Vec<u8> = column(&row, 1)?;
+            if let Ok(key) = <[u8; 16]>::try_from(key.as_slice()) {
+                known.insert((TenantNo(column(&row, 0)?), key));
+            }
         }
     }
     Ok(known)
 }
 
-/// Known alerts: the very same content is a duplicate; other content is kept, the newest current.
+/// A known alert: the very same content is a duplicate; other content is kept, the newest current.
 async fn update_known(
     tx: &Transaction,
     tenant: TenantNo,
-    again: &[&Placed<'_>],
+    place: &Placed<'_>,
     ledger: &mut Ledger,
     now: Timestamp,
     events: &mut Vec<Event>,
     stored: &mut [Stored],
 ) -> Result<()> {
-    for place in again {
-        let alert = place.alert;
-        let row = tx
-            .query_one(
-                "select id, content, incident_id, source_updated_at, \
-                 (select count(*) from alert_version where alert_id = alert.id), \
-                 (select count(*) from alert_version where alert_id = alert.id and content = $3) \
-                 from alert where +tenant_no = $1 and dedupe = $2",
-                vec![tenant.0.into(), alert.dedupe.to_vec().into(), alert.content.to_vec().into()],
-            )
-            .await?
-            .ok_or_else(|| Error::Internal("a known alert is gone".to_owned()))?;
-        let id = AlertId(column(&row, 0)?);
-        let content: Vec<u8> = column(&row, 1)?;
-        let incident: Option<i64> = column(&row, 2)?;
-        let source_updated: Option<i64> = column(&row, 3)?;
-        let version: i64 = column::<i64>(&row, 4)? + 1;
-        let kept: i64 = column(&row, 5)?;
-        if content == alert.content || kept > 0 {
-            stored[place.request].duplicates += 1;
-            continue;
-        }
-        let older = match (alert.source_updated, source_updated) {
-            (Some(new), Some(current)) => new.micros() < current,
-            _ => false,
-        };
-        if older {
-            keep_version(tx, id, version, &alert.content, now, &alert.body, &alert.raw).await?;
-        } else {
-            tx.execute(
-                "insert into alert_version (alert_id, version, content, received_at, body, raw) \
-                 select alert.id, $2, alert.content, alert.received_at, alert_body.body, \
-                 alert_body.raw from alert join alert_body on alert_body.alert_id = alert.id \
-                 where alert.id = $1",
-                vec![id.0.into(), version.into()],
-            )
-            .await?;
-            replace(tx, id, alert, ledger.next_update(now), now).await?;
-        }
-        if let Some(incident) = incident {
-            tx.execute(
-                "insert into follow_up (tenant_no, kind, subject) values ($1, 'refresh', $2) \
-                 on conflict do nothing",
-                vec![tenant.0.into(), incident.into()],
-            )
-            .await?;
-        }
-        events.push(Event {
-            at: now,
-            actor: place.actor.clone(),
-            fact: Fact::AlertUpdated { alert: id, incident: incident.map(IncidentId), version },
-        });
-        stored[place.request].accepted += 1;
+    let alert = place.alert;
+    let row = tx
+        .query_one(
+            "select id, content, incident_id, source_updated_at, \
+             (select count(*) from alert_version where alert_id = alert.id), \
+             (select count(*) from alert_version where alert_id = alert.id and content = $3) \
+             from alert where +tenant_no = $1 and dedupe = $2",
+            vec![tenant.0.into(), alert.dedupe.to_vec().into(), alert.content.to_vec().into()],
+        )
+        .await?
+        .ok_or_else(|| Error::Internal("a known alert is gone".to_owned()))?;
+    let id = AlertId(column(&row, 0)?);
+    let content: Vec<u8> = column(&row, 1)?;
+    let incident: Option<i64> = column(&row, 2)?;
+    let source_updated: Option<i64> = column(&row, 3)?;
+    let version: i64 = column::<i64>(&row, 4)? + 1;
+    let kept: i64 = column(&row, 5)?;
+    if content == alert.content || kept > 0 {
+        stored[place.request].duplicates += 1;
+        return Ok(());
     }
+    let older = match (alert.source_updated, source_updated) {
+        (Some(new), Some(current)) => new.micros() < current,
+        _ => false,
+    };
+    if older {
+        keep_version(tx, id, version, &alert.content, now, &alert.body, &alert.raw).await?;
+    } else {
+        tx.execute(
+            "insert into alert_version (alert_id, version, content, received_at, body, raw) \
+             select alert.id, $2, alert.content, alert.received_at, alert_body.body, \
+             alert_body.raw from alert join alert_body on alert_body.alert_id = alert.id \
+             where alert.id = $1",
+            vec![id.0.into(), version.into()],
+        )
+        .await?;
+        replace(tx, id, alert, ledger.next_update(now), now).await?;
+    }
+    if let Some(incident) = incident {
+        tx.execute(
+            "insert into follow_up (tenant_no, kind, subject) values ($1, 'refresh', $2) \
+             on conflict do nothing",
+            vec![tenant.0.into(), incident.into()],
+        )
+        .await?;
+    }
+    events.push(Event {
+        at: now,
+        actor: place.actor.clone(),
+        fact: Fact::AlertUpdated { alert: id, incident: incident.map(IncidentId), version },
+    });
+    stored[place.request].accepted += 1;
     Ok(())
 }
 

@@ -71,8 +71,8 @@ pub async fn merge(
     }
     let now = tx.now();
     work.get(target)?.pinned = Some(now);
-    let scope = correlate::scope(&tx).await?;
-    correlate::assess(&tx, &mut work, target, &scope)?;
+    let scope = correlate::scope(&tx, tenant).await?;
+    correlate::assess(tx.actor(), tx.now(), &mut work, target, &scope)?;
     if let Some(text) = comment {
         say(&mut tx, &mut work, target, &text).await?;
     }
@@ -145,7 +145,7 @@ pub async fn move_alerts(
     for alert in from.values().flatten() {
         rows.extend([alert.0.into(), target.0.into(), tx.next_update().micros().into()]);
     }
-    tx.update_rows("alert", &["incident_id", "updated_at"], rows).await?;
+    tx.update_rows("alert", "id", &["incident_id", "updated_at"], rows).await?;
     let now = tx.now();
     for id in from.keys().copied().chain([target]).collect::<Vec<_>>() {
         work.get(id)?.pinned = Some(now);

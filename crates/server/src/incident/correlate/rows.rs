@@ -1,0 +1,156 @@
+//! Rows of a batch on their way into the store, those of all its tenants together: each statement
+//! costs a hand-over, each commit an fsync.
+
+use std::collections::{BTreeMap, HashMap};
+
+use sea_orm::Value as Sql;
+use serde_json::{Value, json};
+
+use crate::app::App;
+use crate::clock::Timestamp;
+use crate::db::Transaction;
+use crate::error::Result;
+use crate::id::{AlertId, TenantNo};
+use crate::incident::correlate::read::Read;
+use crate::incident::correlation::{Placement, Run, Stat};
+use crate::incident::entity::{Entity, EntityKind};
+
+/// Links shown with an alert; the strongest come first.
+const SHOWN_LINKS: usize = 16;
+
+/// See the module.
+#[derive(Default)]
+pub(super) struct Rows {
+    alerts: Vec<Sql>,
+    entities: Vec<Sql>,
+    runs: Vec<Sql>,
+    stats: Vec<Sql>,
+}
+
+impl Rows {
+    /// Where alerts were put; `links` are the texts of [`shown_links`].
+    pub(super) fn placements(
+        &mut self,
+        placements: &[Placement],
+        links: &[String],
+        mut next_update: impl FnMut() -> Timestamp,
+    ) {
+        for (placement, links) in placements.iter().zip(links) {
+            self.alerts.extend([
+                placement.alert_id.into(),
+                placement.incident_id.into(),
+                links.clone().into(),
+                next_update().micros().into(),
+            ]);
+        }
+    }
+
+    /// The entities of alerts that are not known to be on disk.
+    pub(super) fn entities(&mut self, app: &App, tenant: TenantNo, read: &[Read]) {
+        let mut fresh: BTreeMap<i64, &Entity> = BTreeMap::new();
+        for entity in read.iter().flat_map(|read| &read.entities) {
+            // Mentions alone link; the rest is found again in the alert itself.
+            if entity.weight > 0 && !app.known_entities.contains(tenant, entity.id) {
+                fresh.insert(entity.id, entity);
+            }
+        }
+        self.entities.extend(fresh.values().flat_map(|entity| {
+            [
+                tenant.0.into(),
+                entity.id.into(),
+                i64::from(entity.code()).into(),
+                Sql::from(entity.name.chars().filter(|c| *c != '\0').collect::<String>()),
+            ]
+        }));
+        // Before the commit: should that fail, the whole memory is forgotten.
+        app.known_entities.remember(tenant, fresh.keys().copied());
+    }
+
+    /// Runs, new or changed.
+    pub(super) fn runs(&mut self, tenant: TenantNo, runs: &[Run]) {
+        self.runs.extend(runs.iter().flat_map(|run| {
+            [
+                tenant.0.into(),
+                run.entity_id.into(),
+                run.opened_by.into(),
+                run.incident_id.into(),
+                i64::from(run.side.code()).into(),
+                run.first.micros().into(),
+                run.last.micros().into(),
+                i64::from(run.alerts).into(),
+            ]
+        }));
+    }
+
+    /// How common entities are, new or changed.
+    pub(super) fn stats(&mut self, tenant: TenantNo, stats: &[((i64, i32), Stat)]) {
+        self.stats.extend(stats.iter().flat_map(|((entity, span), stat)| {
+            let anchors: Vec<u8> =
+                stat.anchors.iter().flat_map(|anchor| anchor.to_be_bytes()).collect();
+            [
+                tenant.0.into(),
+                (*entity).into(),
+                i64::from(*span).into(),
+                anchors.into(),
+                stat.common_since.map(Timestamp::micros).into(),
+            ]
+        }));
+    }
+
+    /// Writes them all.
+    pub(super) async fn write(self, tx: &Transaction) -> Result<()> {
+        let columns = ["incident_id", "links", "updated_at"];
+        tx.update_rows("alert", "id", &columns, self.alerts).await?;
+        tx.insert_rows(
+            "insert into entity (tenant_no, id, kind, name)",
+            4,
+            "on conflict do nothing",
+            self.entities,
+        )
+        .await?;
+        tx.insert_rows(
+            "insert into run (tenant_no, entity_id, opened_by, incident_id, side, first_at, \
+             last_at, alerts)",
+            8,
+            "on conflict (tenant_no, entity_id, opened_by) do update set \
+             incident_id = excluded.incident_id, side = excluded.side, \
+             first_at = excluded.first_at, last_at = excluded.last_at, alerts = excluded.alerts",
+            self.runs,
+        )
+        .await?;
+        tx.insert_rows(
+            "insert into entity_span (tenant_no, entity_id, span, anchors, common_since)",
+            5,
+            "on conflict (tenant_no, entity_id, span) do update set anchors = excluded.anchors, \
+             common_since = excluded.common_since",
+            self.stats,
+        )
+        .await?;
+        Ok(())
+    }
+}
+
+/// The links of each placement as stored and shown: JSON arrays (INC-16).
+pub(super) fn shown_links(placements: &[Placement], read: &[Read], now: Timestamp) -> Vec<String> {
+    // Entities that link an alert are its own, so their names need no look-up.
+    let named: HashMap<i64, (EntityKind, &str)> = read
+        .iter()
+        .flat_map(|read| &read.entities)
+        .map(|entity| (entity.id, (entity.kind, entity.name.as_str())))
+        .collect();
+    let link = |link: &crate::incident::correlation::Link| {
+        let (kind, name) =
+            named.get(&link.entity_id).map_or(("entity", ""), |(kind, name)| (kind.word(), name));
+        json!({
+            "entityKind": kind,
+            "entityName": name,
+            "weight": f64::from(link.weight) / 1000.0,
+            "withAlertId": AlertId(link.with_alert),
+            "linkedDateTime": now,
+        })
+    };
+    placements
+        .iter()
+        .map(|it| it.links.iter().take(SHOWN_LINKS).map(link).collect::<Value>().to_string())
+        .collect()
+}
