@@ -1,6 +1,6 @@
 //! What a running process has at hand, handed to everything that needs it.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::{Arc, Mutex};
 
@@ -35,8 +35,6 @@ pub struct Inner {
     pub changed: broadcast::Sender<TenantNo>,
     /// Incident ids reserved for correlation.
     pub incident_ids: Ids,
-    /// Entities whose names are on disk.
-    pub known_entities: Known,
     /// The name of this process among the replicas.
     pub holder: String,
     /// The id of every tenant by its number; tenants are never renumbered.
@@ -63,7 +61,6 @@ impl App {
             correlate: Notify::new(),
             changed: broadcast::channel(1024).0,
             incident_ids: Ids::default(),
-            known_entities: Known::default(),
             holder,
             tenant_ids: Mutex::default(),
         })))
@@ -147,40 +144,6 @@ impl Ids {
     pub fn want(&self, least: i64) {
         if let Ok(mut reserved) = self.0.lock() {
             reserved.1 = least;
-        }
-    }
-}
-
-/// A bounded memory of what is on disk already, to spare a write that would change nothing.
-#[derive(Default)]
-pub struct Known(Mutex<HashSet<(TenantNo, i64)>>);
-
-/// Entries remembered; at 16 bytes each a few megabytes.
-const KNOWN: usize = 200_000;
-
-impl Known {
-    /// Whether this is known to be on disk.
-    #[must_use]
-    pub fn contains(&self, tenant: TenantNo, id: i64) -> bool {
-        self.0.lock().is_ok_and(|known| known.contains(&(tenant, id)))
-    }
-
-    /// Remembers; when full, everything is forgotten and learnt anew.
-    pub fn remember(&self, tenant: TenantNo, ids: impl Iterator<Item = i64>) {
-        if let Ok(mut known) = self.0.lock() {
-            for id in ids {
-                if known.len() >= KNOWN {
-                    known.clear();
-                }
-                known.insert((tenant, id));
-            }
-        }
-    }
-
-    /// Forgets everything: after a transaction that may not have happened.
-    pub fn forget(&self) {
-        if let Ok(mut known) = self.0.lock() {
-            known.clear();
         }
     }
 }

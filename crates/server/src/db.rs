@@ -300,7 +300,10 @@ impl Db {
 }
 
 /// The schema's history, oldest first. A migration that has landed is never edited.
-const MIGRATIONS: &[(&str, &str)] = &[("0001_core", include_str!("../migrations/0001_core.sql"))];
+const MIGRATIONS: &[(&str, &str)] = &[
+    ("0001_core", include_str!("../migrations/0001_core.sql")),
+    ("0002_runs", include_str!("../migrations/0002_runs.sql")),
+];
 
 /// An open write transaction; dropped without [`Transaction::commit`] it never happened.
 pub struct Transaction {
@@ -365,27 +368,29 @@ impl Transaction {
         Ok(changed)
     }
 
-    /// Sets columns of many rows of `table` at once. `values` holds, row after row, the value of
-    /// `key` (the primary key) and then a value for each column.
+    /// Sets columns of many rows of `table` at once. `values` holds, row after row, the values of
+    /// the primary key and then one for each of `columns`.
     pub async fn update_rows(
         &self,
         table: &str,
-        key: &str,
+        key: &[&str],
         columns: &[&str],
         mut values: Vec<Value>,
     ) -> Result<u64> {
-        let width = columns.len() + 1;
+        let width = key.len() + columns.len();
+        let given = |index: usize| format!("given.column{}", index + 1);
+        let same = key.iter().enumerate();
+        let same: Vec<String> =
+            same.map(|(index, key)| format!("{table}.{key} = {}", given(index))).collect();
+        let set = columns.iter().enumerate();
+        let set: Vec<String> =
+            set.map(|(index, column)| format!("{column} = {}", given(key.len() + index))).collect();
+        let (same, set) = (same.join(" and "), set.join(", "));
         let mut changed = 0;
-        let set: Vec<String> = columns
-            .iter()
-            .enumerate()
-            .map(|(index, column)| format!("{column} = given.column{}", index + 2))
-            .collect();
-        let set = set.join(", ");
         while !values.is_empty() {
             let take = self.rows_at_once(values.len() / width, 256);
             let rest = values.split_off(take * width);
-            let (source, given) = match self.arrays(values, width) {
+            let (source, values_given) = match self.arrays(values, width) {
                 Ok(arrays) => {
                     let columns: Vec<String> = arrays
                         .columns
@@ -398,10 +403,8 @@ impl Transaction {
                 }
                 Err(values) => (format!("(values {}) as given", placeholders(take, width)), values),
             };
-            let sql = format!(
-                "update {table} set {set} from {source} where {table}.{key} = given.column1"
-            );
-            changed += self.execute(&sql, given).await?;
+            let sql = format!("update {table} set {set} from {source} where {same}");
+            changed += self.execute(&sql, values_given).await?;
             values = rest;
         }
         Ok(changed)

@@ -145,7 +145,7 @@ impl Ledger {
             rows,
         )
         .await?;
-        tx.update_rows("ledger", "tenant_no", &["size", "peaks", "last_update"], sizes).await?;
+        tx.update_rows("ledger", &["tenant_no"], &["size", "peaks", "last_update"], sizes).await?;
         Ok(())
     }
 

@@ -166,11 +166,9 @@ async fn show(site: &Site, caller: &Caller, id: IncidentId, base: &Base) -> Answ
 }
 
 async fn entities(site: &Site, id: IncidentId) -> Result<Value, Failure> {
-    let sql = "select entity.kind, entity.name, min(run.first_at), max(run.last_at), \
-               cast(sum(run.alerts) as bigint), entity.id from run join entity \
-               on entity.tenant_no = run.tenant_no and entity.id = run.entity_id \
-               where run.incident_id = $1 group by entity.id, entity.kind, entity.name \
-               order by 5 desc, entity.id limit $2";
+    let sql = "select min(kind), min(name), min(first_at), max(last_at), \
+               cast(sum(alerts) as bigint), entity_id from run where incident_id = $1 \
+               group by entity_id order by 5 desc, entity_id limit $2";
     let rows = site.app.db.query(sql, vec![id.0.into(), ENTITIES.into()]).await?;
     let mut all = Vec::with_capacity(rows.len());
     for row in rows {

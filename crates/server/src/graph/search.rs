@@ -32,14 +32,8 @@ fn incident(term: &str) -> Sql {
     named
         .expr(Sql::cust("1"))
         .from("run")
-        .inner_join(
-            "entity",
-            Sql::col(("entity", "tenant_no"))
-                .equals(("run", "tenant_no"))
-                .and(Sql::col(("entity", "id")).equals(("run", "entity_id"))),
-        )
         .and_where(Sql::col(("run", "incident_id")).equals(("incident", "id")))
-        .and_where(contains(Sql::col(("entity", "name")), term));
+        .and_where(contains(Sql::col(("run", "name")), term));
     let found = contains(Sql::col(("incident", "display_name")), term).or(Sql::exists(named));
     match term.parse::<IncidentId>() {
         Ok(id) => found.or(Sql::col(("incident", "id")).eq(id.0)),

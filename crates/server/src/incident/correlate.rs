@@ -101,7 +101,6 @@ pub async fn round(app: &App, held: &[(Waiting, Lease)]) -> Round {
                 Err(error) => {
                     // One of them may be to blame: each by itself, the others go on.
                     tracing::debug!("a round was not written: {error}");
-                    app.known_entities.forget();
                     careful.extend(tenants);
                 }
             }
@@ -122,7 +121,6 @@ pub async fn round(app: &App, held: &[(Waiting, Lease)]) -> Round {
                 round.lost.push(tenant);
             }
             Err(error) => {
-                app.known_entities.forget();
                 round.failed.push((tenant, error));
             }
         }
@@ -208,7 +206,7 @@ async fn write<'a>(
             stale.push((plan.tenant, *lease));
             return false;
         }
-        plan.rows(app, &mut rows, || ledger.next_update(now));
+        plan.rows(&mut rows, || ledger.next_update(now));
         plan.work.stamp(|| ledger.next_update(now));
         let facts = plan.work.take_facts().into_iter();
         let told = facts.map(|(actor, fact)| Event { at: now, actor, fact });
@@ -346,7 +344,7 @@ async fn place(tx: &mut Tx, read: Vec<read::Read>, ids: &mut IdPool) -> Result<(
     rework::carry_out_merges(tx, &mut plan.work, &plan.outcome).await?;
     plan.grow(&actor)?;
     let mut rows = Rows::default();
-    plan.rows(&app, &mut rows, || tx.next_update());
+    plan.rows(&mut rows, || tx.next_update());
     rows.write(tx).await?;
     let mut others: BTreeSet<IncidentId> = BTreeSet::new();
     for id in plan.outcome.regroup.clone() {

@@ -19,7 +19,8 @@
 //! | run, key (entity, opened by) | `entity in needs.entities and     | `update … set incident =    |
 //! |                              | last >= needs.from and            | target where incident =     |
 //! |                              | first <= needs.to`                | source` a [`Merge`]; then   |
-//! |                              |                                   | upsert [`Outcome::runs`]    |
+//! |                              |                                   | [`Outcome::grown_runs`] and |
+//! |                              |                                   | [`Outcome::opened_runs`]    |
 //! | stat, key (entity, window)   | `entity in needs.entities and     | upsert [`Outcome::stats`]   |
 //! |                              | window between needs.window_from  |                             |
 //! |                              | and needs.window_to`              |                             |
@@ -29,7 +30,8 @@
 //! |                              |                                   | come again from its body    |
 //!
 //! Then for each of [`Outcome::regroup`], in the same transaction: load all its alerts with their
-//! mentions and the stats of those entities, call `regroup`, replace all its runs, move alerts.
+//! mentions and the stats of those entities, with what their runs count ([`count_runs`]), store
+//! those stats, call `regroup`, replace all its runs, move alerts.
 //!
 //! After a human moved alerts, the runs of both incidents are replaced by [`regroup::runs_of`], and
 //! both are pinned.
@@ -169,6 +171,11 @@ pub struct Run {
     pub last: Timestamp,
     /// How many alerts.
     pub alerts: u32,
+    /// The window of the alert that opened it.
+    pub window: i32,
+    /// The party of the alert that opened it, counted in that window. Most entities are never met
+    /// with a second one, and need no row to count theirs.
+    pub anchor: Option<i64>,
 }
 
 /// How many parties shared an entity in one window.
@@ -182,6 +189,19 @@ pub struct Stat {
 
 /// Stats by entity and window.
 pub type Stats = HashMap<(i64, i32), Stat>;
+
+/// Counts the parties that runs hold.
+pub fn count_runs<'a>(stats: &mut Stats, runs: impl IntoIterator<Item = &'a Run>) {
+    for run in runs {
+        let Some(anchor) = run.anchor else { continue };
+        let stat = stats.entry((run.entity_id, run.window)).or_default();
+        if stat.common_since.is_none()
+            && let Err(place) = stat.anchors.binary_search(&anchor)
+        {
+            stat.anchors.insert(place, anchor);
+        }
+    }
+}
 
 /// What correlation must know of an incident.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -247,7 +267,7 @@ pub fn needs(alerts: &[PendingAlert]) -> Needs {
 pub struct State {
     /// Runs of the batch's entities.
     pub runs: Vec<Run>,
-    /// Stats of the batch's entities.
+    /// Stats of the batch's entities, as stored; those of `runs` are counted by [`correlate`].
     pub stats: Stats,
     /// The incidents of the runs.
     pub heads: Vec<IncidentHead>,
@@ -308,9 +328,11 @@ pub struct Outcome {
     pub merged: Vec<Merge>,
     /// Gains by incident, opened ones included.
     pub grown: BTreeMap<i64, Growth>,
-    /// Runs that are new or changed.
-    pub runs: Vec<Run>,
-    /// Stats that are new or changed.
+    /// New runs.
+    pub opened_runs: Vec<Run>,
+    /// Stored runs that another alert joined: times and number of alerts changed.
+    pub grown_runs: Vec<Run>,
+    /// Stats that are new or changed, but for those that the runs alone tell.
     pub stats: Vec<((i64, i32), Stat)>,
     /// Entities and windows that became common.
     pub became_common: Vec<(i64, i32)>,

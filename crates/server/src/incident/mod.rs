@@ -239,7 +239,7 @@ async fn cascade_to_alerts(tx: &mut Tx, id: IncidentId, cascade: &AlertCascade) 
         )
         .await?;
     }
-    tx.update_rows("alert", "id", &["updated_at"], updated).await?;
+    tx.update_rows("alert", &["id"], &["updated_at"], updated).await?;
     Ok(())
 }
 

@@ -145,7 +145,7 @@ pub async fn move_alerts(
     for alert in from.values().flatten() {
         rows.extend([alert.0.into(), target.0.into(), tx.next_update().micros().into()]);
     }
-    tx.update_rows("alert", "id", &["incident_id", "updated_at"], rows).await?;
+    tx.update_rows("alert", &["id"], &["incident_id", "updated_at"], rows).await?;
     let now = tx.now();
     for id in from.keys().copied().chain([target]).collect::<Vec<_>>() {
         work.get(id)?.pinned = Some(now);

@@ -113,12 +113,12 @@ impl Plan {
         Ok(())
     }
 
-    /// Adds what is to be written of alerts, entities, runs and counts.
-    pub(super) fn rows(&self, app: &App, rows: &mut Rows, next_update: impl FnMut() -> Timestamp) {
+    /// Adds what is to be written of alerts, runs and counts.
+    pub(super) fn rows(&self, rows: &mut Rows, next_update: impl FnMut() -> Timestamp) {
         rows.placements(&self.outcome.placements, &self.links, next_update);
-        rows.entities(app, self.tenant, &self.read);
-        rows.runs(self.tenant, &self.outcome.runs);
-        rows.stats(self.tenant, &self.outcome.stats);
+        rows.opened_runs(self.tenant, &self.outcome.opened_runs, &self.read);
+        rows.grown_runs(&self.outcome.grown_runs);
+        rows.stats(self.tenant, self.outcome.stats.iter().map(|(key, stat)| (key, stat)));
     }
 }
 

@@ -16,7 +16,7 @@ use crate::id::{IncidentId, TenantNo};
 use crate::incident::correlation::{
     self, Mention, Needs, PendingAlert, Run, Stat, Stats, window_of,
 };
-use crate::incident::entity::{self, Entity, EntityKind, Side};
+use crate::incident::entity::{self, Entity, EntityKind, Side, WINDOW};
 use crate::incident::facts::Facts;
 use crate::tx::Tx;
 
@@ -113,7 +113,8 @@ pub(super) async fn load_runs(
             vec![tenant.0.into(), needs.from.micros().into(), needs.to.micros().into()];
         values.extend(keys);
         let sql = format!(
-            "select entity_id, opened_by, incident_id, side, first_at, last_at, alerts from run \
+            "select entity_id, opened_by, incident_id, side, first_at, last_at, alerts, span, \
+             anchor from run \
              where tenant_no = $1 and last_at >= $2 and first_at <= $3 and entity_id {list}"
         );
         for row in tx.query(&sql, values).await? {
@@ -125,6 +126,8 @@ pub(super) async fn load_runs(
                 first: Timestamp::from_micros(column(&row, 4)?),
                 last: Timestamp::from_micros(column(&row, 5)?),
                 alerts: column::<i64>(&row, 6)? as u32,
+                window: column::<i64>(&row, 7)? as i32,
+                anchor: column(&row, 8)?,
             });
         }
     }
@@ -175,7 +178,8 @@ pub(super) async fn entity_names(
     let (list, keys) = tx.engine().among(2, ids.iter().map(|id| (*id).into()).collect());
     let mut values: Vec<Sql> = vec![tx.tenant().0.into()];
     values.extend(keys);
-    let sql = format!("select id, kind, name from entity where tenant_no = $1 and id {list}");
+    let sql =
+        format!("select entity_id, kind, name from run where tenant_no = $1 and entity_id {list}");
     let mut names = HashMap::new();
     for row in tx.query(&sql, values).await? {
         if let Some(kind) = EntityKind::from_code(column::<i64>(&row, 1)? as i16) {
@@ -185,7 +189,7 @@ pub(super) async fn entity_names(
     Ok(names)
 }
 
-/// All alerts of an incident and the counts of their entities.
+/// All alerts of an incident and the counts of their entities, with those that runs hold.
 pub(super) async fn members(tx: &Tx, id: IncidentId) -> Result<(Vec<Read>, Stats)> {
     let read = alerts_of(tx, id).await?;
     let mut entities: Vec<i64> = read
@@ -198,7 +202,18 @@ pub(super) async fn members(tx: &Tx, id: IncidentId) -> Result<(Vec<Read>, Stats
     let windows = read.iter().map(|read| window_of(read.pending.first));
     let (from, to) =
         windows.fold((i32::MAX, i32::MIN), |(from, to), window| (from.min(window), to.max(window)));
-    let from = i64::from(from).saturating_sub(1);
-    let stats = load_stats(tx, tx.tenant(), &entities, from, i64::from(to)).await?;
+    let from = from.saturating_sub(1);
+    let tenant = tx.tenant();
+    let mut stats = load_stats(tx, tenant, &entities, from.into(), to.into()).await?;
+    // A run is at least where the alert that opened it was.
+    let begin = |window: i32| Timestamp::from_micros(i64::from(window).saturating_mul(WINDOW));
+    let needs = Needs {
+        entities,
+        from: begin(from),
+        to: begin(to.saturating_add(1)),
+        window_from: from,
+        window_to: to,
+    };
+    correlation::count_runs(&mut stats, &load_runs(tx, tenant, &needs).await?);
     Ok((read, stats))
 }

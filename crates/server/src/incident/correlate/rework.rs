@@ -13,7 +13,7 @@ use crate::incident::correlate::read::{Read, entity_names, members};
 use crate::incident::correlate::rows::Rows;
 use crate::incident::correlate::{IdPool, Work, assess, scope};
 use crate::incident::correlation::regroup::{regroup, runs_of};
-use crate::incident::correlation::{Outcome, PendingAlert, Run};
+use crate::incident::correlation::{Outcome, PendingAlert, Run, Stats};
 use crate::incident::facts::Facts;
 use crate::incident::{model, store};
 use crate::tx::Tx;
@@ -74,7 +74,7 @@ pub(in crate::incident) async fn join(
         let id: i64 = column(&row, 0)?;
         rows.extend([id.into(), target.0.into(), tx.next_update().micros().into()]);
     }
-    tx.update_rows("alert", "id", &["incident_id", "updated_at"], rows).await?;
+    tx.update_rows("alert", &["id"], &["incident_id", "updated_at"], rows).await?;
     for sql in [
         "update run set incident_id = $2 where incident_id = $1",
         "update comment set incident_id = $2, origin_id = coalesce(origin_id, $1) \
@@ -100,7 +100,7 @@ pub(super) async fn take_apart(
     let pending: Vec<PendingAlert> = read.iter().map(|read| read.pending.clone()).collect();
     let parts = regroup(id.0, &pending, &stats, &mut || ids.next());
     let by_alert: HashMap<i64, &Read> = read.iter().map(|read| (read.alert.id.0, read)).collect();
-    replace_runs(tx, id, &parts.runs).await?;
+    replace_runs(tx, id, &parts.runs, &read, &stats).await?;
     if parts.pieces.len() < 2 {
         work.get(id)?.run_count = parts.runs.len() as i64;
         return Ok(vec![id]);
@@ -141,14 +141,22 @@ pub(super) async fn take_apart(
         }
         changed.push(target);
     }
-    tx.update_rows("alert", "id", &["incident_id", "updated_at"], rows).await?;
+    tx.update_rows("alert", &["id"], &["incident_id", "updated_at"], rows).await?;
     Ok(changed)
 }
 
-async fn replace_runs(tx: &Tx, id: IncidentId, runs: &[Run]) -> Result<()> {
+/// What the old runs counted is stored before they go: counts are never taken back.
+async fn replace_runs(
+    tx: &Tx,
+    id: IncidentId,
+    runs: &[Run],
+    read: &[Read],
+    stats: &Stats,
+) -> Result<()> {
     tx.execute("delete from run where incident_id = $1", vec![id.0.into()]).await?;
     let mut rows = Rows::default();
-    rows.runs(tx.tenant(), runs);
+    rows.opened_runs(tx.tenant(), runs, read);
+    rows.stats(tx.tenant(), stats);
     rows.write(tx).await
 }
 
@@ -162,10 +170,7 @@ pub(in crate::incident) async fn rebuild(
     let (read, stats) = members(tx, id).await?;
     let pending: Vec<&PendingAlert> = read.iter().map(|read| &read.pending).collect();
     let runs = runs_of(id.0, &pending, &stats);
-    replace_runs(tx, id, &runs).await?;
-    let mut rows = Rows::default();
-    rows.entities(tx.app(), tx.tenant(), &read);
-    rows.write(tx).await?;
+    replace_runs(tx, id, &runs, &read, &stats).await?;
     let incident = work.get(id)?;
     incident.clear();
     for read in &read {

@@ -1,12 +1,11 @@
 //! Rows of a batch on their way into the store, those of all its tenants together: each statement
 //! costs a hand-over, each commit an fsync.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
 use sea_orm::Value as Sql;
 use serde_json::{Value, json};
 
-use crate::app::App;
 use crate::clock::Timestamp;
 use crate::db::Transaction;
 use crate::error::Result;
@@ -22,8 +21,8 @@ const SHOWN_LINKS: usize = 16;
 #[derive(Default)]
 pub(super) struct Rows {
     alerts: Vec<Sql>,
-    entities: Vec<Sql>,
-    runs: Vec<Sql>,
+    opened_runs: Vec<Sql>,
+    grown_runs: Vec<Sql>,
     stats: Vec<Sql>,
 }
 
@@ -45,46 +44,51 @@ impl Rows {
         }
     }
 
-    /// The entities of alerts that are not known to be on disk.
-    pub(super) fn entities(&mut self, app: &App, tenant: TenantNo, read: &[Read]) {
-        let mut fresh: BTreeMap<i64, &Entity> = BTreeMap::new();
-        for entity in read.iter().flat_map(|read| &read.entities) {
-            // Mentions alone link; the rest is found again in the alert itself.
-            if entity.weight > 0 && !app.known_entities.contains(tenant, entity.id) {
-                fresh.insert(entity.id, entity);
-            }
-        }
-        self.entities.extend(fresh.values().flat_map(|entity| {
+    /// New runs, with the names that these alerts give their entities.
+    pub(super) fn opened_runs(&mut self, tenant: TenantNo, runs: &[Run], read: &[Read]) {
+        let named: HashMap<i64, &Entity> =
+            read.iter().flat_map(|read| &read.entities).map(|entity| (entity.id, entity)).collect();
+        self.opened_runs.extend(runs.iter().flat_map(|run| {
+            let entity = named.get(&run.entity_id);
+            let name = entity.map_or("", |entity| entity.name.as_str());
             [
-                tenant.0.into(),
-                entity.id.into(),
-                i64::from(entity.code()).into(),
-                Sql::from(entity.name.chars().filter(|c| *c != '\0').collect::<String>()),
-            ]
-        }));
-        // Before the commit: should that fail, the whole memory is forgotten.
-        app.known_entities.remember(tenant, fresh.keys().copied());
-    }
-
-    /// Runs, new or changed.
-    pub(super) fn runs(&mut self, tenant: TenantNo, runs: &[Run]) {
-        self.runs.extend(runs.iter().flat_map(|run| {
-            [
-                tenant.0.into(),
+                run.incident_id.into(),
                 run.entity_id.into(),
                 run.opened_by.into(),
-                run.incident_id.into(),
+                tenant.0.into(),
+                entity.map_or(0, |entity| i64::from(entity.code())).into(),
+                Sql::from(name.chars().filter(|c| *c != '\0').collect::<String>()),
                 i64::from(run.side.code()).into(),
                 run.first.micros().into(),
                 run.last.micros().into(),
                 i64::from(run.alerts).into(),
+                i64::from(run.window).into(),
+                run.anchor.into(),
+            ]
+        }));
+    }
+
+    /// Stored runs that grew.
+    pub(super) fn grown_runs(&mut self, runs: &[Run]) {
+        self.grown_runs.extend(runs.iter().flat_map(|run| {
+            [
+                run.incident_id.into(),
+                run.entity_id.into(),
+                run.opened_by.into(),
+                run.first.micros().into(),
+                run.last.micros().into(),
+                Sql::from(i64::from(run.alerts)),
             ]
         }));
     }
 
     /// How common entities are, new or changed.
-    pub(super) fn stats(&mut self, tenant: TenantNo, stats: &[((i64, i32), Stat)]) {
-        self.stats.extend(stats.iter().flat_map(|((entity, span), stat)| {
+    pub(super) fn stats<'a>(
+        &mut self,
+        tenant: TenantNo,
+        stats: impl IntoIterator<Item = (&'a (i64, i32), &'a Stat)>,
+    ) {
+        self.stats.extend(stats.into_iter().flat_map(|((entity, span), stat)| {
             let anchors: Vec<u8> =
                 stat.anchors.iter().flat_map(|anchor| anchor.to_be_bytes()).collect();
             [
@@ -100,22 +104,16 @@ impl Rows {
     /// Writes them all.
     pub(super) async fn write(self, tx: &Transaction) -> Result<()> {
         let columns = ["incident_id", "links", "updated_at"];
-        tx.update_rows("alert", "id", &columns, self.alerts).await?;
+        tx.update_rows("alert", &["id"], &columns, self.alerts).await?;
+        let key = ["incident_id", "entity_id", "opened_by"];
+        let columns = ["first_at", "last_at", "alerts"];
+        tx.update_rows("run", &key, &columns, self.grown_runs).await?;
         tx.insert_rows(
-            "insert into entity (tenant_no, id, kind, name)",
-            4,
-            "on conflict do nothing",
-            self.entities,
-        )
-        .await?;
-        tx.insert_rows(
-            "insert into run (tenant_no, entity_id, opened_by, incident_id, side, first_at, \
-             last_at, alerts)",
-            8,
-            "on conflict (tenant_no, entity_id, opened_by) do update set \
-             incident_id = excluded.incident_id, side = excluded.side, \
-             first_at = excluded.first_at, last_at = excluded.last_at, alerts = excluded.alerts",
-            self.runs,
+            "insert into run (incident_id, entity_id, opened_by, tenant_no, kind, name, side, \
+             first_at, last_at, alerts, span, anchor)",
+            12,
+            "",
+            self.opened_runs,
         )
         .await?;
         tx.insert_rows(

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use super::{
     Growth, IncidentHead, Link, Mention, Merge, Outcome, PendingAlert, Placement, REGROUP_ALERTS,
-    Run, State, Stats, is_common, mergeable, precedence,
+    Run, State, Stats, count_runs, is_common, mergeable, precedence,
 };
 use crate::clock::Timestamp;
 use crate::incident::entity::{self, WINDOW};
@@ -38,6 +38,8 @@ struct Batch {
     counted: BTreeSet<(i64, i32)>,
     became_common: Vec<(i64, i32)>,
     runs: Vec<Run>,
+    /// How many of `runs` are stored.
+    stored: usize,
     changed: Vec<bool>,
     by_entity: HashMap<i64, Vec<usize>>,
     heads: HashMap<i64, IncidentHead>,
@@ -62,11 +64,14 @@ impl Batch {
         for (index, run) in state.runs.iter().enumerate() {
             by_entity.entry(run.entity_id).or_default().push(index);
         }
+        let mut stats = state.stats;
+        count_runs(&mut stats, &state.runs);
         Self {
             now,
-            stats: state.stats,
+            stats,
             counted: BTreeSet::new(),
             became_common: Vec::new(),
+            stored: state.runs.len(),
             changed: vec![false; state.runs.len()],
             runs: state.runs,
             by_entity,
@@ -150,7 +155,7 @@ impl Batch {
         links.sort_unstable_by_key(|link| (Reverse(link.weight), link.entity_id, link.with_alert));
         links.dedup_by_key(|link| link.entity_id);
         for mention in telling {
-            self.extend(mention, alert.alert_id, incident_id, first, last);
+            self.extend(mention, alert, incident_id);
         }
         self.grown.entry(incident_id).or_default().alerts += 1;
         self.placements.push(Placement { alert_id: alert.alert_id, incident_id, links });
@@ -237,7 +242,8 @@ impl Batch {
     }
 
     /// Puts a mention into a run of its incident, or opens one.
-    fn extend(&mut self, mention: &Mention, alert_id: i64, incident: i64, first: i64, last: i64) {
+    fn extend(&mut self, mention: &Mention, alert: &PendingAlert, incident: i64) {
+        let (first, last) = alert.span();
         let gap = entity::gap(mention.code);
         let indexes = self.by_entity.entry(mention.entity_id).or_default();
         let into = &self.into;
@@ -272,12 +278,14 @@ impl Batch {
         indexes.push(self.runs.len());
         self.runs.push(Run {
             entity_id: mention.entity_id,
-            opened_by: alert_id,
+            opened_by: alert.alert_id,
             incident_id: incident,
             side: mention.side,
             first,
             last,
             alerts: 1,
+            window: alert.window(),
+            anchor: mention.anchor,
         });
         self.changed.push(true);
         self.grown.entry(incident).or_default().entities += 1;
@@ -326,19 +334,27 @@ impl Batch {
         for placement in &mut placements {
             placement.incident_id = self.root(placement.incident_id);
         }
-        let runs = self.runs.iter().zip(&self.changed).filter(|(_, changed)| **changed);
-        let runs = runs.map(|(run, _)| Run { incident_id: self.root(run.incident_id), ..*run });
-        let runs = runs.collect();
+        let mut told = Stats::new();
+        count_runs(&mut told, &self.runs);
         let stats = std::mem::take(&mut self.counted)
             .into_iter()
             .filter_map(|key| self.stats.remove(&key).map(|stat| (key, stat)))
+            .filter(|(key, stat)| told.get(key) != Some(stat))
             .collect();
+        let runs = self.runs.iter().zip(&self.changed).enumerate();
+        let runs = runs.filter(|(_, (_, changed))| **changed);
+        let runs = runs.map(|(index, (run, _))| {
+            (index < self.stored, Run { incident_id: self.root(run.incident_id), ..*run })
+        });
+        let (grown_runs, opened_runs): (Vec<_>, Vec<_>) = runs.partition(|(stored, _)| *stored);
+        let only = |runs: Vec<(bool, Run)>| runs.into_iter().map(|(_, run)| run).collect();
         Outcome {
             placements,
             opened,
             merged,
             grown,
-            runs,
+            opened_runs: only(opened_runs),
+            grown_runs: only(grown_runs),
             stats,
             became_common: self.became_common,
             regroup: regroup.into_iter().collect(),

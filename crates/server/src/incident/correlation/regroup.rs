@@ -7,7 +7,7 @@
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
-use super::{PendingAlert, Run, Stats, is_common};
+use super::{PendingAlert, Run, Stats, is_common, window_of};
 use crate::clock::Timestamp;
 use crate::incident::entity::{self, Side};
 
@@ -104,8 +104,18 @@ pub fn runs_of(incident_id: i64, members: &[&PendingAlert], stats: &Stats) -> Ve
                 run.alerts = run.alerts.saturating_add(1);
             }
             _ => {
-                let alerts = 1;
-                runs.push(Run { entity_id, opened_by, incident_id, side, first, last, alerts });
+                runs.push(Run {
+                    entity_id,
+                    opened_by,
+                    incident_id,
+                    side,
+                    first,
+                    last,
+                    alerts: 1,
+                    window: window_of(first),
+                    // Counted in a stored stat when the run it replaces went.
+                    anchor: None,
+                });
             }
         }
     }

@@ -123,7 +123,7 @@ impl World {
             head.alerts += growth.alerts;
             head.entities += growth.entities;
         }
-        for run in &outcome.runs {
+        for run in outcome.opened_runs.iter().chain(&outcome.grown_runs) {
             self.insert_run(*run);
         }
         self.rows += outcome.stats.len();
@@ -133,6 +133,10 @@ impl World {
     fn regroup(&mut self, incident: i64) {
         let members: Vec<PendingAlert> =
             self.members[&incident].iter().map(|id| self.alerts[id].clone()).collect();
+        let entities: HashSet<i64> =
+            members.iter().flat_map(|alert| &alert.mentions).map(|it| it.entity_id).collect();
+        let runs = entities.iter().filter_map(|id| self.runs.get(id)).flat_map(BTreeMap::values);
+        count_runs(&mut self.stats, runs);
         let mut last = self.last_incident;
         let out = regroup(incident, &members, &self.stats, &mut || {
             last += 1;
