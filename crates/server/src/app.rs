@@ -2,7 +2,9 @@
 
 use std::collections::HashMap;
 use std::ops::Range;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use tokio::sync::{Notify, broadcast};
 
@@ -33,6 +35,8 @@ pub struct Inner {
     pub correlate: Notify,
     /// Tenants in which something changed, as this process commits it.
     pub changed: broadcast::Sender<TenantNo>,
+    /// How long intake's turns to write are.
+    pub pace: Pace,
     /// Incident ids reserved for correlation.
     pub incident_ids: Ids,
     /// The name of this process among the replicas.
@@ -60,6 +64,7 @@ impl App {
             metrics: Metrics::default(),
             correlate: Notify::new(),
             changed: broadcast::channel(1024).0,
+            pace: Pace::default(),
             incident_ids: Ids::default(),
             holder,
             tenant_ids: Mutex::default(),
@@ -145,5 +150,47 @@ impl Ids {
         if let Ok(mut reserved) = self.0.lock() {
             reserved.1 = least;
         }
+    }
+}
+
+/// How long intake's turns to write are, so that work which competes with it takes turns that are
+/// not much longer: who waits for an answer waits for those as well.
+pub struct Pace {
+    begun: Instant,
+    /// Microseconds from `begun` to the end of the last turn; 0 before the first.
+    last: AtomicU64,
+    /// Microseconds it took.
+    took: AtomicU64,
+}
+
+/// The least turn that competing work gets.
+const LEAST_TURN: Duration = Duration::from_millis(8);
+/// The turn it gets while nobody waits.
+const LONG_TURN: Duration = Duration::from_millis(40);
+/// How long after intake's last turn nobody is thought to wait.
+const QUIET: Duration = Duration::from_millis(100);
+
+impl Default for Pace {
+    fn default() -> Self {
+        Self { begun: Instant::now(), last: AtomicU64::new(0), took: AtomicU64::new(0) }
+    }
+}
+
+impl Pace {
+    /// Notes that a turn of intake ended now.
+    pub fn note(&self, took: Duration) {
+        self.took.store(took.as_micros() as u64, Ordering::Relaxed);
+        self.last.store(self.begun.elapsed().as_micros() as u64, Ordering::Relaxed);
+    }
+
+    /// How long a turn of competing work may be now.
+    #[must_use]
+    pub fn turn(&self) -> Duration {
+        let last = Duration::from_micros(self.last.load(Ordering::Relaxed));
+        let took = Duration::from_micros(self.took.load(Ordering::Relaxed));
+        if last.is_zero() || self.begun.elapsed().saturating_sub(last) > QUIET {
+            return LONG_TURN;
+        }
+        took.clamp(LEAST_TURN, LONG_TURN)
     }
 }

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use crate::app::App;
 use crate::error::Result;
 use crate::id::TenantNo;
-use crate::incident::correlate::{self, Round};
+use crate::incident::correlate::{self, Round, Size};
 use crate::lease::Lease;
 
 /// How often to look for work that another process left behind.
@@ -25,7 +25,7 @@ const GATHER: Duration = Duration::from_millis(25);
 /// Works until `stop`: what is under way is finished first.
 pub async fn run(app: App, stop: CancellationToken) {
     let checkpoints = tokio::spawn(tick(app.clone(), stop.clone()));
-    let mut leases = HashMap::new();
+    let (mut leases, mut size) = (HashMap::new(), Size::default());
     loop {
         tokio::select! {
             () = stop.cancelled() => break,
@@ -33,7 +33,7 @@ pub async fn run(app: App, stop: CancellationToken) {
             () = tokio::time::sleep(LOOK) => {}
         }
         loop {
-            match correlate_waiting(&app, &mut leases).await {
+            match correlate_waiting(&app, &mut leases, &mut size).await {
                 Ok(round) if !round.failed.is_empty() => {
                     for (tenant, error) in round.failed {
                         let no = tenant.0;
@@ -66,7 +66,11 @@ pub async fn run(app: App, stop: CancellationToken) {
 }
 
 /// Correlates the next alerts of the tenants that have waited longest.
-async fn correlate_waiting(app: &App, leases: &mut HashMap<TenantNo, Lease>) -> Result<Round> {
+async fn correlate_waiting(
+    app: &App,
+    leases: &mut HashMap<TenantNo, Lease>,
+    size: &mut Size,
+) -> Result<Round> {
     let mut held = Vec::new();
     for waiting in correlate::waiting(app).await? {
         let tenant = waiting.tenant;
@@ -83,7 +87,7 @@ async fn correlate_waiting(app: &App, leases: &mut HashMap<TenantNo, Lease>) -> 
             break;
         }
     }
-    let mut round = correlate::round(app, &held).await;
+    let mut round = correlate::round(app, &held, size).await;
     round.more |= held.len() >= ROUND_TENANTS;
     for tenant in &round.lost {
         leases.remove(tenant);
@@ -93,9 +97,9 @@ async fn correlate_waiting(app: &App, leases: &mut HashMap<TenantNo, Lease>) -> 
 
 /// Correlates until nothing waits, for commands that run beside or without a server.
 pub async fn settle(app: &App) -> Result<()> {
-    let mut leases = HashMap::new();
+    let (mut leases, mut size) = (HashMap::new(), Size::default());
     loop {
-        let mut round = correlate_waiting(app, &mut leases).await?;
+        let mut round = correlate_waiting(app, &mut leases, &mut size).await?;
         if let Some((_, error)) = round.failed.pop() {
             return Err(error);
         }

@@ -295,6 +295,7 @@ async fn commit_group(
     }
     let now = app.clock.now();
     let tx = app.db.begin().await?;
+    let begun = std::time::Instant::now();
     let mut ledgers = Ledger::lock_all(&tx, tenants.keys().copied()).await?;
     let mut events: BTreeMap<TenantNo, Vec<Event>> = BTreeMap::new();
     let again = insert_new(&tx, &tenants, ids, &mut ledgers, now, &mut events, &mut stored).await?;
@@ -309,6 +310,7 @@ async fn commit_group(
     Ledger::append_all(&tx, ledgers.collect()).await?;
     failpoint::hit("ingest.before_commit");
     tx.commit().await?;
+    app.pace.note(begun.elapsed());
     failpoint::hit("ingest.after_commit");
     for tenant in tenants.keys() {
         let _ = app.changed.send(*tenant);

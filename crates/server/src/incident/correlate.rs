@@ -15,6 +15,8 @@ mod rows;
 mod work;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::ops::RangeInclusive;
+use std::time::{Duration, Instant};
 
 pub(super) use assess::{assess, scope};
 pub(super) use rework::{join, rebuild};
@@ -34,11 +36,10 @@ use crate::tx::Tx;
 use plan::Plan;
 use rows::Rows;
 
-/// Alerts of one tenant placed in one transaction: few enough that an intake of the same tenant
-/// waits for some milliseconds only.
+/// Alerts of one tenant placed in a transaction of its own.
 const BATCH: i64 = 128;
-/// Alerts of all tenants placed in one transaction.
-const ROUND: i64 = 256;
+/// Alerts of all tenants placed in one transaction, at least and at most.
+const ROUND: RangeInclusive<i64> = 32..=512;
 /// Alerts of one tenant when many tenants wait.
 const LEAST_BATCH: i64 = 16;
 /// Incident ids reserved at a time.
@@ -78,40 +79,135 @@ pub struct Round {
     pub done: u64,
     /// Whether more waits than was taken up.
     pub more: bool,
+    /// Tenants whose plan was overtaken by another change and made anew.
+    pub overtaken: usize,
     /// Tenants whose lease has passed to another replica.
     pub lost: Vec<TenantNo>,
     /// Tenants that could not be correlated, and why; their alerts wait on.
     pub failed: Vec<(TenantNo, Error)>,
 }
 
-/// Correlates the next waiting alerts of tenants whose leases this process holds.
-pub async fn round(app: &App, held: &[(Waiting, Lease)]) -> Round {
-    let started = std::time::Instant::now();
-    let mut round = Round::default();
-    let share = ROUND / i64::try_from(held.len().max(1)).unwrap_or(ROUND);
-    let limit = share.clamp(LEAST_BATCH, BATCH);
-    let mut careful: Vec<(TenantNo, &Lease)> = Vec::new();
-    match plans(app, held, limit, &mut round).await {
-        Ok((plans, others)) => {
-            careful.extend(others);
-            let tenants: Vec<(TenantNo, &Lease)> =
-                plans.iter().map(|(plan, lease)| (plan.tenant, *lease)).collect();
-            match write(app, plans, &mut round).await {
-                Ok(stale) => careful.extend(stale),
-                Err(error) => {
-                    // One of them may be to blame: each by itself, the others go on.
-                    tracing::debug!("a round was not written: {error}");
-                    careful.extend(tenants);
-                }
-            }
-        }
-        Err(error) => {
-            tracing::debug!("a round was not planned: {error}");
-            careful.extend(held.iter().map(|(waiting, lease)| (waiting.tenant, lease)));
+/// How many alerts a round takes up, learnt from how long the rounds before held up others.
+#[derive(Debug)]
+pub struct Size {
+    per_alert: Duration,
+}
+
+impl Default for Size {
+    fn default() -> Self {
+        Self { per_alert: Duration::from_micros(100) }
+    }
+}
+
+impl Size {
+    fn alerts(&self, turn: Duration) -> i64 {
+        let fit = turn.as_micros() / self.per_alert.as_micros().max(1);
+        i64::try_from(fit).unwrap_or(i64::MAX).clamp(*ROUND.start(), *ROUND.end())
+    }
+
+    fn learn(&mut self, held: Duration, alerts: u32) {
+        if alerts > 0 {
+            self.per_alert = (self.per_alert * 3 + held / alerts) / 4;
         }
     }
-    for (tenant, lease) in careful {
-        match alone(app, tenant, lease).await {
+}
+
+/// Correlates the next waiting alerts of tenants whose leases this process holds.
+pub async fn round(app: &App, held: &[(Waiting, Lease)], size: &mut Size) -> Round {
+    let started = Instant::now();
+    let planned = plan(app, held, size).await;
+    let round = carry_out(app, planned, size).await;
+    app.metrics.correlate_seconds.observe(started.elapsed().as_secs_f64());
+    round
+}
+
+/// What a round will do, as of when it was planned.
+#[derive(Default)]
+pub struct Planned<'a> {
+    /// Tenants in which incidents only open and grow.
+    plans: Vec<(Plan, &'a Lease)>,
+    /// Tenants that have a transaction of their own.
+    alone: Vec<(TenantNo, &'a Lease)>,
+    /// Whether more waits than was taken up.
+    more: bool,
+}
+
+/// Reads what waits and decides what becomes of it, without keeping anybody from writing.
+pub async fn plan<'a>(app: &App, held: &'a [(Waiting, Lease)], size: &Size) -> Planned<'a> {
+    let mut planned = Planned::default();
+    if let Err(error) = draw_plans(app, held, size, &mut planned).await {
+        // One of them may be to blame: each by itself, the others go on.
+        tracing::debug!("a round was not planned: {error}");
+        planned.plans.clear();
+        planned.alone = held.iter().map(|(waiting, lease)| (waiting.tenant, lease)).collect();
+    }
+    planned
+}
+
+async fn draw_plans<'a>(
+    app: &App,
+    held: &'a [(Waiting, Lease)],
+    size: &Size,
+    planned: &mut Planned<'a>,
+) -> Result<()> {
+    let actor = Actor::system("Correlation");
+    let now = app.clock.now();
+    let mut room = size.alerts(app.pace.turn());
+    let mut ids = IdPool::take(app, room).await?;
+    let reader = app.db.snapshot().await?;
+    let mut tenants = i64::try_from(held.len()).unwrap_or(i64::MAX);
+    for (waiting, lease) in held {
+        let tenant = waiting.tenant;
+        if room <= 0 {
+            planned.more = true;
+            break;
+        }
+        // What a tenant leaves of its share is there for the next.
+        let limit = (room / tenants.max(1)).max(LEAST_BATCH);
+        tenants -= 1;
+        if waiting.refresh {
+            planned.alone.push((tenant, lease));
+            continue;
+        }
+        let read = read::waiting_alerts(&reader, tenant, limit).await?;
+        if read.is_empty() {
+            continue;
+        }
+        room -= read.len() as i64;
+        planned.more |= read.len() as i64 == limit;
+        let mut plan = Plan::draw(app, &reader, tenant, read, &mut ids, (&actor, now)).await?;
+        if ids.dry || !plan.is_plain() {
+            planned.alone.push((tenant, lease));
+            continue;
+        }
+        plan.grow(&actor)?;
+        plan.assess(BTreeSet::new(), &actor, now)?;
+        planned.plans.push((plan, lease));
+    }
+    if !ids.dry {
+        app.incident_ids.give_back(ids.ids);
+    }
+    Ok(())
+}
+
+/// Writes what was planned. Where something has changed since, it is decided anew.
+pub async fn carry_out(app: &App, planned: Planned<'_>, size: &mut Size) -> Round {
+    let mut round = Round { more: planned.more, ..Round::default() };
+    let mut alone = planned.alone;
+    let tenants: Vec<(TenantNo, &Lease)> =
+        planned.plans.iter().map(|(plan, lease)| (plan.tenant, *lease)).collect();
+    match write(app, planned.plans, &mut round, size).await {
+        Ok(overtaken) => {
+            round.overtaken = overtaken.len();
+            alone.extend(overtaken);
+        }
+        Err(error) => {
+            tracing::debug!("a round was not written: {error}");
+            alone.extend(tenants);
+        }
+    }
+    for (tenant, lease) in alone {
+        match by_itself(app, tenant, lease).await {
             Ok(done) => {
                 round.done += done;
                 round.more |= done >= BATCH as u64;
@@ -120,60 +216,10 @@ pub async fn round(app: &App, held: &[(Waiting, Lease)]) -> Round {
                 tracing::info!(tenant.no = tenant.0, "{reason}");
                 round.lost.push(tenant);
             }
-            Err(error) => {
-                round.failed.push((tenant, error));
-            }
+            Err(error) => round.failed.push((tenant, error)),
         }
     }
-    app.metrics.correlate_seconds.observe(started.elapsed().as_secs_f64());
     round
-}
-
-type Planned<'a> = (Vec<(Plan, &'a Lease)>, Vec<(TenantNo, &'a Lease)>);
-
-/// Plans for those tenants where incidents only open and grow, and the other tenants.
-async fn plans<'a>(
-    app: &App,
-    held: &'a [(Waiting, Lease)],
-    limit: i64,
-    round: &mut Round,
-) -> Result<Planned<'a>> {
-    let mut plans: Vec<(Plan, &Lease)> = Vec::new();
-    let mut others: Vec<(TenantNo, &Lease)> = Vec::new();
-    let actor = Actor::system("Correlation");
-    let now = app.clock.now();
-    let mut ids = IdPool::take(app, BATCH).await?;
-    let reader = app.db.snapshot().await?;
-    let mut room = ROUND.max(limit);
-    for (waiting, lease) in held {
-        let tenant = waiting.tenant;
-        if room <= 0 {
-            round.more = true;
-            break;
-        }
-        if waiting.refresh {
-            others.push((tenant, lease));
-            continue;
-        }
-        let read = read::waiting_alerts(&reader, tenant, limit).await?;
-        if read.is_empty() {
-            continue;
-        }
-        room -= read.len() as i64;
-        round.more |= read.len() as i64 == limit;
-        let mut plan = Plan::draw(app, &reader, tenant, read, &mut ids, (&actor, now)).await?;
-        if ids.dry || !plan.is_plain() {
-            others.push((tenant, lease));
-            continue;
-        }
-        plan.grow(&actor)?;
-        plan.assess(BTreeSet::new(), &actor, now)?;
-        plans.push((plan, lease));
-    }
-    if !ids.dry {
-        app.incident_ids.give_back(ids.ids);
-    }
-    Ok((plans, others))
 }
 
 /// Writes plans in one transaction and gives the tenants whose plan was overtaken.
@@ -181,11 +227,13 @@ async fn write<'a>(
     app: &App,
     mut plans: Vec<(Plan, &'a Lease)>,
     round: &mut Round,
+    size: &mut Size,
 ) -> Result<Vec<(TenantNo, &'a Lease)>> {
     if plans.is_empty() {
         return Ok(Vec::new());
     }
     let tx = app.db.begin().await?;
+    let begun = Instant::now();
     let tenants = plans.iter().map(|(plan, _)| plan.tenant);
     let mut ledgers = Ledger::lock_all(&tx, tenants).await?;
     let leases: Vec<Lease> = plans.iter().map(|(_, lease)| (*lease).clone()).collect();
@@ -223,10 +271,13 @@ async fn write<'a>(
     failpoint::hit("correlate.before_commit");
     tx.commit().await?;
     failpoint::hit("correlate.after_commit");
+    let mut placed = 0;
     for (plan, _) in &plans {
-        round.done += plan.read.len() as u64;
+        placed += plan.read.len();
         let _ = app.changed.send(plan.tenant);
     }
+    size.learn(begun.elapsed(), u32::try_from(placed).unwrap_or(u32::MAX));
+    round.done += placed as u64;
     Ok(stale)
 }
 
@@ -308,7 +359,7 @@ impl IdPool {
 ///
 /// # Errors
 /// `Conflict` when the lease has passed to another replica.
-async fn alone(app: &App, tenant: TenantNo, lease: &Lease) -> Result<u64> {
+async fn by_itself(app: &App, tenant: TenantNo, lease: &Lease) -> Result<u64> {
     let mut ids = IdPool::take(app, BATCH).await?;
     // Read and understood before the transaction: an intake of this tenant then waits for the
     // writing only. The lease keeps other replicas from the same alerts.

@@ -1,8 +1,11 @@
 //! Correlation in the store: INC-16, INC-17, INC-18.
 
+use riposte::alert::format::Format;
 use riposte::id::{AlertId, IncidentId};
+use riposte::incident::correlate::{self, Size};
 use riposte::incident::{self, model::Patch};
-use riposte::word::IncidentStatus;
+use riposte::lease::Lease;
+use riposte::word::{IncidentStatus, Severity};
 
 use crate::world::{World, alert};
 
@@ -178,4 +181,72 @@ async fn the_audit_tree_notices_a_changed_and_a_removed_event() {
     tx.commit().await.expect("commits");
     let gone = riposte::audit::verify(&world.app, None).await.expect("verifies");
     assert!(!gone.ok, "a removed event is noticed without any checkpoint of one's own");
+}
+
+async fn held(world: &World) -> Vec<(correlate::Waiting, Lease)> {
+    let mut held = Vec::new();
+    for waiting in correlate::waiting(&world.app).await.expect("a look") {
+        let name = format!("correlate {}", waiting.tenant.0);
+        let lease = Lease::take(&world.app, &name).await.expect("a lease").expect("free");
+        held.push((waiting, lease));
+    }
+    held
+}
+
+#[tokio::test]
+async fn a_plan_that_a_person_overtook_is_made_anew() {
+    let world = World::new().await;
+    world.alerts(&[alert("a", "laptop-1", "ida", 0)]).await;
+    let first = IncidentId(open_incidents(&world).await[0]);
+    world.push(Format::Graph, alert("b", "laptop-1", "ida", 10).to_string()).await;
+    let mut size = Size::default();
+    let held = held(&world).await;
+    let planned = correlate::plan(&world.app, &held, &size).await;
+    // Planned into an incident that is resolved a moment later.
+    let patch = Patch { status: Some(IncidentStatus::Resolved), ..Patch::default() };
+    incident::change(&world.app, &world.customer(), first, patch).await.expect("resolves");
+    let round = correlate::carry_out(&world.app, planned, &mut size).await;
+    assert_eq!((round.done, round.overtaken, round.failed.len()), (1, 1, 0));
+    assert_eq!(world.groups().await, [["a"], ["b"]], "a resolved incident takes no alert");
+    let still = incident::find(&world.app, &world.customer().reach, first).await.expect("there");
+    assert_eq!(still.alert_count, 1);
+}
+
+#[tokio::test]
+async fn a_plan_whose_alert_has_newer_content_is_made_anew() {
+    let world = World::new().await;
+    world.push(Format::Graph, alert("a", "laptop-1", "ida", 0).to_string()).await;
+    let mut size = Size::default();
+    let held = held(&world).await;
+    let planned = correlate::plan(&world.app, &held, &size).await;
+    let mut newer = alert("a", "laptop-1", "ida", 0);
+    newer["severity"] = "high".into();
+    world.push(Format::Graph, newer.to_string()).await;
+    let round = correlate::carry_out(&world.app, planned, &mut size).await;
+    assert_eq!((round.overtaken, round.failed.len()), (1, 0));
+    world.settle().await;
+    let id = IncidentId(open_incidents(&world).await[0]);
+    let incident = incident::find(&world.app, &world.customer().reach, id).await.expect("there");
+    assert_eq!(incident.model.severity, Severity::High);
+}
+
+#[tokio::test]
+async fn a_plan_whose_lease_has_passed_on_writes_nothing_and_the_others_go_on() {
+    let world = World::new().await;
+    world.push(Format::Graph, alert("a", "laptop-1", "ida", 0).to_string()).await;
+    let other = alert("z", "laptop-7", "una", 0).to_string();
+    world.push_to(world.other.no, Format::Graph, other).await;
+    let mut size = Size::default();
+    let held = held(&world).await;
+    assert_eq!(held.len(), 2);
+    let planned = correlate::plan(&world.app, &held, &size).await;
+    world.app.clock.advance_seconds(riposte::lease::LEASE_S + 1);
+    let replica = world.replica();
+    let name = format!("correlate {}", world.tenant.no.0);
+    Lease::take(&replica, &name).await.expect("a lease").expect("it has ended");
+    let round = correlate::carry_out(&world.app, planned, &mut size).await;
+    assert_eq!(round.lost, [world.tenant.no]);
+    assert_eq!((round.done, round.failed.len()), (1, 0));
+    let waiting = correlate::waiting(&world.app).await.expect("a look");
+    assert_eq!(waiting.iter().map(|it| it.tenant).collect::<Vec<_>>(), [world.tenant.no]);
 }
