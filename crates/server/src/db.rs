@@ -84,9 +84,9 @@ struct Log {
 }
 
 /// Commits after which the log is copied back, in the background.
-const COPY_EVERY: u32 = 32;
+const COPY_EVERY: u32 = 128;
 /// Pages of log from which writing pauses for a moment, so that the log can begin anew.
-const LONG_LOG: i64 = 4_000;
+const LONG_LOG: i64 = 12_000;
 
 impl Db {
     /// Opens the SQLite store `riposte.db` in `dir`, creating it when absent.

@@ -218,17 +218,17 @@ impl Intake {
 
 async fn commit_groups(app: App, mut queue: mpsc::Receiver<Waiting>, bytes: Arc<AtomicUsize>) {
     let mut ids = 0..0;
-    let mut crowded = false;
+    let mut answered = 0;
     while let Some(first) = queue.recv().await {
         let mut alerts = first.alerts.len();
         let mut group = vec![first];
-        // Those just answered are about to ask again: waiting for them for a moment makes one
+        // Those just answered are about to ask again: waiting for as many for a moment makes one
         // group of what would be two, each with its own fsync. A lone client never waits.
-        let until = tokio::time::Instant::now() + if crowded { GATHER } else { Duration::ZERO };
+        let until = tokio::time::Instant::now() + GATHER;
         while group.len() < GROUP_REQUESTS && alerts < GROUP_ALERTS {
             let next = match queue.try_recv() {
                 Ok(next) => next,
-                Err(mpsc::error::TryRecvError::Empty) if crowded => {
+                Err(mpsc::error::TryRecvError::Empty) if group.len() < answered => {
                     match tokio::time::timeout_at(until, queue.recv()).await {
                         Ok(Some(next)) => next,
                         _ => break,
@@ -239,7 +239,7 @@ async fn commit_groups(app: App, mut queue: mpsc::Receiver<Waiting>, bytes: Arc<
             alerts += next.alerts.len();
             group.push(next);
         }
-        crowded = group.len() > 1;
+        answered = group.len();
         let started = std::time::Instant::now();
         let results = match commit_group(&app, &group, &mut ids).await {
             Ok(stored) => stored.into_iter().map(Ok).collect(),
