@@ -63,6 +63,8 @@ pub enum Fact {
     IncidentChanged { incident: IncidentId, changes: Vec<Change> },
     /// Somebody commented on the incident.
     IncidentCommented { incident: IncidentId, comment: i64, text: String },
+    /// The provider has its name and id.
+    ProviderNamed { provider: String, name: String },
     /// A customer exists.
     TenantAdded { name: String },
     /// An application may sign in.
@@ -90,6 +92,7 @@ impl Fact {
             Self::IncidentConcluded { .. } => "incident.concluded",
             Self::IncidentChanged { .. } => "incident.changed",
             Self::IncidentCommented { .. } => "incident.commented",
+            Self::ProviderNamed { .. } => "provider.named",
             Self::TenantAdded { .. } => "tenant.added",
             Self::AppAdded { .. } => "app.added",
             Self::PersonAdded { .. } => "person.added",
@@ -114,6 +117,7 @@ impl Fact {
             // The log of the target tells it; the source's own log ends with its redirection.
             Self::IncidentMerged { target, .. } | Self::AlertsMoved { target, .. } => Some(*target),
             Self::AlertReceived { .. }
+            | Self::ProviderNamed { .. }
             | Self::TenantAdded { .. }
             | Self::AppAdded { .. }
             | Self::PersonAdded { .. } => None,
@@ -163,6 +167,9 @@ impl Fact {
             }
             Self::IncidentCommented { comment, text, .. } => {
                 json!({ "commentId": comment, "comment": text })
+            }
+            Self::ProviderNamed { provider, name } => {
+                json!({ "providerId": provider, "name": name })
             }
             Self::TenantAdded { name } => json!({ "name": name }),
             Self::AppAdded { client_id, name, permissions } => {
