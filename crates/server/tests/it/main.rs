@@ -17,6 +17,7 @@ mod data;
 mod face;
 mod graph;
 mod intake;
+mod operations;
 mod provider;
 mod tidy;
 mod world;
