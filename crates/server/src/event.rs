@@ -69,6 +69,8 @@ pub enum Fact {
     TenantAdded { name: String },
     /// An application may sign in.
     AppAdded { client_id: String, name: String, permissions: Vec<String> },
+    /// An application of the provider was given a token: an expert signed in (AUD-1).
+    AppSignedIn { client_id: String },
     /// A person was invited.
     PersonAdded { person: String, email: String, role: String },
 }
@@ -95,6 +97,7 @@ impl Fact {
             Self::ProviderNamed { .. } => "provider.named",
             Self::TenantAdded { .. } => "tenant.added",
             Self::AppAdded { .. } => "app.added",
+            Self::AppSignedIn { .. } => "app.signedIn",
             Self::PersonAdded { .. } => "person.added",
         }
     }
@@ -120,6 +123,7 @@ impl Fact {
             | Self::ProviderNamed { .. }
             | Self::TenantAdded { .. }
             | Self::AppAdded { .. }
+            | Self::AppSignedIn { .. }
             | Self::PersonAdded { .. } => None,
         }
     }
@@ -175,6 +179,7 @@ impl Fact {
             Self::AppAdded { client_id, name, permissions } => {
                 json!({ "clientId": client_id, "name": name, "permissions": permissions })
             }
+            Self::AppSignedIn { client_id } => json!({ "clientId": client_id }),
             Self::PersonAdded { person, email, role } => {
                 json!({ "personId": person, "email": email, "role": role })
             }

@@ -54,8 +54,11 @@ pub(super) struct Search {
     cursor: Option<String>,
 }
 
-/// Workload and record type of a kind of event.
+/// Workload and record type of a kind of event (AUD-1).
 fn record_type(kind: &str) -> (&'static str, &'static str) {
+    if kind == "app.signedIn" {
+        return ("AzureActiveDirectory", "AzureActiveDirectoryStsLogon");
+    }
     match kind.split('.').next() {
         Some("provider" | "tenant" | "app" | "person") => {
             ("MicrosoftDefenderExperts", "DefenderExpertsforXDRAdmin")

@@ -171,11 +171,21 @@ async fn record(
     at: Timestamp,
     facts: Vec<Fact>,
 ) -> Result<()> {
+    record_by(tx, &Actor::system("riposte"), tenant, at, facts).await
+}
+
+async fn record_by(
+    tx: &Transaction,
+    actor: &Actor,
+    tenant: Option<TenantNo>,
+    at: Timestamp,
+    facts: Vec<Fact>,
+) -> Result<()> {
     if tenant.is_none() {
         // A store of an older version has none.
         open_ledger(tx, TenantNo::PROVIDER).await?;
     }
-    let event = |fact| Event { at, actor: Actor::system("riposte"), fact };
+    let event = |fact| Event { at, actor: actor.clone(), fact };
     let events: Vec<Event> = facts.into_iter().map(event).collect();
     let ledger = Ledger::lock(tx, tenant.unwrap_or(TenantNo::PROVIDER)).await?;
     ledger.append(tx, &events).await?;
