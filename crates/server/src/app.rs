@@ -15,6 +15,11 @@ use crate::error::{Error, Result};
 use crate::id::{Random, TenantNo};
 use crate::metrics::Metrics;
 
+/// Everybody with a ledger, as a table `owner (no, id)`: the tenants, and the provider under its
+/// reserved number once it has a name.
+pub const OWNERS: &str = "(select no, id from tenant union all select 0, value from setting \
+    where name = 'provider.id') owner";
+
 /// The process: store, clock, random bytes, configuration and signals. Cheap to clone.
 #[derive(Clone)]
 pub struct App(Arc<Inner>);
@@ -71,14 +76,17 @@ impl App {
         })))
     }
 
-    /// The public id of a tenant.
+    /// The public id of a tenant, or of the provider.
     pub async fn tenant_id(&self, tenant: TenantNo) -> Result<Arc<str>> {
         if let Some(id) = self.known_tenant(tenant) {
             return Ok(id);
         }
         let row = self
             .db
-            .query_one("select id from tenant where no = $1", vec![tenant.0.into()])
+            .query_one(
+                &format!("select owner.id from {OWNERS} where owner.no = $1"),
+                vec![tenant.0.into()],
+            )
             .await?
             .ok_or_else(|| Error::NotFound(format!("no tenant {}", tenant.0)))?;
         let id: Arc<str> = column::<String>(&row, 0)?.into();

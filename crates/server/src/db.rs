@@ -303,6 +303,7 @@ impl Db {
 const MIGRATIONS: &[(&str, &str)] = &[
     ("0001_core", include_str!("../migrations/0001_core.sql")),
     ("0002_runs", include_str!("../migrations/0002_runs.sql")),
+    ("0003_claims", include_str!("../migrations/0003_claims.sql")),
 ];
 
 /// An open write transaction; dropped without [`Transaction::commit`] it never happened.

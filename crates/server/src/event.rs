@@ -63,10 +63,14 @@ pub enum Fact {
     IncidentChanged { incident: IncidentId, changes: Vec<Change> },
     /// Somebody commented on the incident.
     IncidentCommented { incident: IncidentId, comment: i64, text: String },
+    /// The provider has its name and id.
+    ProviderNamed { provider: String, name: String },
     /// A customer exists.
     TenantAdded { name: String },
     /// An application may sign in.
     AppAdded { client_id: String, name: String, permissions: Vec<String> },
+    /// An application of the provider was given a token: an expert signed in (AUD-1).
+    AppSignedIn { client_id: String },
     /// A person was invited.
     PersonAdded { person: String, email: String, role: String },
 }
@@ -90,8 +94,10 @@ impl Fact {
             Self::IncidentConcluded { .. } => "incident.concluded",
             Self::IncidentChanged { .. } => "incident.changed",
             Self::IncidentCommented { .. } => "incident.commented",
+            Self::ProviderNamed { .. } => "provider.named",
             Self::TenantAdded { .. } => "tenant.added",
             Self::AppAdded { .. } => "app.added",
+            Self::AppSignedIn { .. } => "app.signedIn",
             Self::PersonAdded { .. } => "person.added",
         }
     }
@@ -114,8 +120,10 @@ impl Fact {
             // The log of the target tells it; the source's own log ends with its redirection.
             Self::IncidentMerged { target, .. } | Self::AlertsMoved { target, .. } => Some(*target),
             Self::AlertReceived { .. }
+            | Self::ProviderNamed { .. }
             | Self::TenantAdded { .. }
             | Self::AppAdded { .. }
+            | Self::AppSignedIn { .. }
             | Self::PersonAdded { .. } => None,
         }
     }
@@ -164,10 +172,14 @@ impl Fact {
             Self::IncidentCommented { comment, text, .. } => {
                 json!({ "commentId": comment, "comment": text })
             }
+            Self::ProviderNamed { provider, name } => {
+                json!({ "providerId": provider, "name": name })
+            }
             Self::TenantAdded { name } => json!({ "name": name }),
             Self::AppAdded { client_id, name, permissions } => {
                 json!({ "clientId": client_id, "name": name, "permissions": permissions })
             }
+            Self::AppSignedIn { client_id } => json!({ "clientId": client_id }),
             Self::PersonAdded { person, email, role } => {
                 json!({ "personId": person, "email": email, "role": role })
             }

@@ -12,6 +12,11 @@ use ring::rand::SecureRandom;
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct TenantNo(pub i64);
 
+impl TenantNo {
+    /// The number under which the provider keeps its own ledger; no tenant has it.
+    pub const PROVIDER: Self = Self(0);
+}
+
 /// An incident: `42`.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct IncidentId(pub i64);

@@ -92,9 +92,32 @@ fn agreement() -> (Vec<Call>, Seen) {
         incidents: vec![incident, other],
         alert_count: Some(3),
         incident_count: Some(2),
+        leaves: Some(log(&[
+            ("alert.received", None, Some("al-a"), "a"),
+            ("alert.received", None, Some("al-b"), "b"),
+            ("incident.opened", Some("i1"), None, ""),
+            ("alert.received", None, Some("al-c"), "c"),
+            ("incident.opened", Some("i2"), None, ""),
+            ("incident.changed", Some("i1"), None, "[\"m1-a\",\"m1-b\"] \"m1\""),
+            ("incident.commented", Some("i1"), None, "m2"),
+        ])),
     };
     let audit = Verified { ok: true, leaves: 9, first_bad: "null".to_owned() };
     (calls, Seen { tenants: vec![tenant], audit: Some(audit) })
+}
+
+/// An operation, its incident, its alert, and what it says.
+type Entry<'a> = (&'a str, Option<&'a str>, Option<&'a str>, &'a str);
+
+fn log(entries: &[Entry<'_>]) -> Vec<Leaf> {
+    let leaf = |(position, (operation, incident, alert, says)): (usize, &Entry<'_>)| Leaf {
+        position: position as u64,
+        operation: (*operation).to_owned(),
+        incident: incident.map(str::to_owned),
+        alert: alert.map(str::to_owned),
+        says: (*says).to_owned(),
+    };
+    entries.iter().enumerate().map(leaf).collect()
 }
 
 /// Changes the agreement and expects exactly this violation.
@@ -132,6 +155,16 @@ fn unknown_changes_may_be_there_when_whole() {
     tenant.alerts.push(alert("d", "i2"));
     tenant.incidents[1].alerts.push("al-d".to_owned());
     tenant.alert_count = Some(4);
+    let leaves = tenant.leaves.as_mut().unwrap();
+    leaves.extend(log(&[
+        ("alert.received", None, Some("al-d"), "d"),
+        ("incident.changed", Some("i1"), None, "m4"),
+        ("incident.commented", Some("i1"), None, "m3"),
+    ]));
+    for (place, leaf) in leaves.iter_mut().enumerate() {
+        leaf.position = place as u64;
+    }
+    seen.audit.as_mut().unwrap().leaves = 10;
     assert_eq!(check(&calls, &seen), []);
 }
 
@@ -209,7 +242,59 @@ fn a_broken_audit_is_found() {
         audit.ok = false;
         audit.first_bad = "7".to_owned();
     });
-    planted("I5", "too few", |_, _, audit| audit.leaves = 4);
+    planted("I5", "4 leaves were verified and 7 are shown", |_, _, audit| audit.leaves = 4);
+}
+
+#[test]
+fn a_promise_without_its_own_leaf_is_found_though_their_number_fits() {
+    // One leaf is replaced by another each time: counting them finds nothing.
+    let replaced = |tenant: &mut TenantSeen, place: usize, by: Entry<'_>| {
+        let leaves = tenant.leaves.as_mut().unwrap();
+        let mut other = log(&[by]).remove(0);
+        other.position = place as u64;
+        leaves[place] = other;
+    };
+    planted("I5", "alert al-a has 0 leaves", |_, tenant, _| {
+        replaced(tenant, 0, ("alert.updated", None, Some("al-a"), "a"));
+    });
+    planted("I5", "alert al-a has 2 leaves", |_, tenant, _| {
+        replaced(tenant, 1, ("alert.received", None, Some("al-a"), "a"));
+    });
+    planted("I5", "a leaf received alert al-z, which is not there", |_, tenant, _| {
+        replaced(tenant, 2, ("alert.received", None, Some("al-z"), "z"));
+    });
+    planted("I5", "the leaf of alert al-b received \"c\", the alert is \"b\"", |_, tenant, _| {
+        replaced(tenant, 1, ("alert.received", None, Some("al-b"), "c"));
+    });
+    planted("I5", "incident i2 has no leaf", |_, tenant, _| {
+        replaced(tenant, 4, ("incident.opened", Some("i1"), None, ""));
+    });
+    planted("I5", "m1 of incident i1 was acknowledged and has 0 leaves", |_, tenant, _| {
+        replaced(tenant, 5, ("incident.changed", Some("i2"), None, "m1"));
+    });
+    planted("I5", "m1 of incident i1 was acknowledged and has 0 leaves", |_, tenant, _| {
+        replaced(tenant, 5, ("incident.changed", Some("i1"), None, "m12"));
+    });
+    planted("I5", "m1 of incident i1 was acknowledged and has 2 leaves", |_, tenant, _| {
+        replaced(tenant, 6, ("incident.changed", Some("i1"), None, "m1"));
+    });
+    planted("I5", "m2 of incident i1 was acknowledged and has 0 leaves", |_, tenant, _| {
+        replaced(tenant, 6, ("incident.commented", Some("i1"), None, "m1"));
+    });
+    planted("I5", "m5 of incident i1 was refused and has 1 leaves", |_, tenant, _| {
+        let leaves = tenant.leaves.as_mut().unwrap();
+        leaves.extend(log(&[("incident.changed", Some("i1"), None, "m5")]));
+        leaves[7].position = 7;
+    });
+    planted("I5", "m3 of incident i1 was left open and has 2 leaves", |_, tenant, _| {
+        let leaves = tenant.leaves.as_mut().unwrap();
+        let twice = ("incident.commented", Some("i1"), None, "m3");
+        leaves.extend(log(&[twice, twice]));
+        (leaves[7].position, leaves[8].position) = (7, 8);
+    });
+    planted("I5", "position 3 at place 2", |_, tenant, _| {
+        tenant.leaves.as_mut().unwrap()[2].position = 3;
+    });
 }
 
 #[test]

@@ -7,6 +7,7 @@
 
 mod checker;
 mod journal;
+mod leaves;
 mod load;
 mod observe;
 mod replicas;

@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use serde_json::Value;
 
 use super::checker::{AlertSeen, IncidentSeen, TenantSeen};
+use super::leaves::Leaf;
 use crate::http::{Client, Reply};
 
 /// More pages than any run makes; a link that leads in a circle ends there.
@@ -129,6 +130,7 @@ impl<'a> Observer<'a> {
         }
         let alert_count = self.count("/v1.0/security/alerts_v2/$count").await;
         let incident_count = self.count("/v1.0/security/incidents/$count").await;
+        let leaves = self.rows("/api/v1/audit?top=1000").await?.iter().map(leaf).collect();
         Ok(TenantSeen {
             tenant_id: tenant_id.to_owned(),
             canary: canary.to_owned(),
@@ -137,6 +139,7 @@ impl<'a> Observer<'a> {
             incidents,
             alert_count,
             incident_count,
+            leaves: Some(leaves),
         })
     }
 }
@@ -164,6 +167,20 @@ fn incident(row: &Value) -> IncidentSeen {
         alerts: list(row, "alerts").iter().filter_map(|alert| text(alert, "id")).collect(),
         comments: list(row, "comments").iter().filter_map(|one| text(one, "comment")).collect(),
         timeline: None,
+    }
+}
+
+fn leaf(row: &Value) -> Leaf {
+    let data = &row["auditData"];
+    let mut says: Vec<String> =
+        ["providerAlertId", "comment"].into_iter().filter_map(|name| text(data, name)).collect();
+    says.extend(list(data, "changes").iter().map(|change| change["after"].to_string()));
+    Leaf {
+        position: data["position"].as_u64().unwrap_or(u64::MAX),
+        operation: text(row, "operation").unwrap_or_default(),
+        incident: text(data, "incidentId"),
+        alert: text(data, "alertId"),
+        says: says.join(" "),
     }
 }
 
@@ -224,6 +241,15 @@ mod tests {
                     "tenantId": "t"}],
                     "@odata.nextLink": "http://h/v1.0/security/alerts_v2?page2"})
                 .to_string()
+            } else if path.starts_with("/api/v1/audit") {
+                json!({"value": [
+                    {"operation": "alert.received", "auditData": {"position": 0,
+                        "alertId": "a", "incidentId": null, "providerAlertId": "labone-1"}},
+                    {"operation": "incident.changed", "auditData": {"position": 1,
+                        "alertId": null, "incidentId": "7",
+                        "changes": [{"field": "description", "before": "m0", "after": "m1"}]}},
+                ], "nextCursor": null})
+                .to_string()
             } else if path.ends_with("timeline") {
                 json!({"value": [{"kind": "incident.changed", "mark": "m1"}]}).to_string()
             } else {
@@ -246,5 +272,9 @@ mod tests {
         assert_eq!((seen.alert_count, seen.incident_count), (Some(2), None));
         assert_eq!(seen.incidents[0].comments, ["hi"]);
         assert_eq!(seen.incidents[0].timeline.as_ref().unwrap().len(), 1);
+        let leaves = seen.leaves.unwrap();
+        assert_eq!((leaves[0].says.as_str(), leaves[1].says.as_str()), ("labone-1", "\"m1\""));
+        assert_eq!((leaves[0].incident.as_deref(), leaves[0].alert.as_deref()), (None, Some("a")));
+        assert_eq!((leaves[1].incident.as_deref(), leaves[1].position), (Some("7"), 1));
     }
 }

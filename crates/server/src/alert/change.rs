@@ -1,5 +1,7 @@
 //! What people and integrations change on an alert.
 
+use std::collections::HashSet;
+
 use crate::alert::{Alert, COLUMNS};
 use crate::app::App;
 use crate::clock::Timestamp;
@@ -43,11 +45,54 @@ pub async fn find(app: &App, reach: &Reach, id: AlertId) -> Result<Alert> {
 /// Changes members of an alert: all that the patch names, or none.
 pub async fn change(app: &App, caller: &Caller, id: AlertId, patch: AlertPatch) -> Result<()> {
     let mut tx = begin(app, caller, id).await?;
+    let alert = one(&tx, id).await?;
+    edit(&mut tx, &alert, patch).await?;
+    tx.commit().await
+}
+
+/// Adds comments to an alert.
+pub async fn comment(app: &App, caller: &Caller, id: AlertId, texts: Vec<String>) -> Result<()> {
+    let mut tx = begin(app, caller, id).await?;
+    let alert = one(&tx, id).await?;
+    for text in &texts {
+        say(&mut tx, &alert, text).await?;
+    }
+    tx.commit().await
+}
+
+/// Changes members of an alert and adds those of `texts` that it has no comment of yet: all of it,
+/// or nothing. For interfaces whose alerts carry their comments as a list of texts.
+pub async fn rewrite(
+    app: &App,
+    caller: &Caller,
+    id: AlertId,
+    patch: AlertPatch,
+    texts: &[String],
+) -> Result<()> {
+    let mut tx = begin(app, caller, id).await?;
+    let alert = one(&tx, id).await?;
+    let rows = tx.query("select text from comment where alert_id = $1", vec![id.0.into()]).await?;
+    let said: Result<Vec<String>> = rows.iter().map(|row| column(row, 0)).collect();
+    let mut said: HashSet<String> = said?.into_iter().collect();
+    edit(&mut tx, &alert, patch).await?;
+    for text in texts {
+        if said.insert(text.trim().to_owned()) {
+            say(&mut tx, &alert, text).await?;
+        }
+    }
+    tx.commit().await
+}
+
+async fn one(tx: &Tx, id: AlertId) -> Result<Alert> {
     let row = tx
         .query_one(&format!("select {COLUMNS} from alert where id = $1"), vec![id.0.into()])
         .await?
         .ok_or_else(|| unknown(id))?;
-    let alert = Alert::from_row(&row)?;
+    Alert::from_row(&row)
+}
+
+async fn edit(tx: &mut Tx, alert: &Alert, patch: AlertPatch) -> Result<()> {
+    let id = alert.id;
     let before = &alert.head;
     let mut after = before.clone();
     let verdict = Verdict::told(before.classification, before.determination)
@@ -101,30 +146,26 @@ pub async fn change(app: &App, caller: &Caller, id: AlertId, patch: AlertPatch) 
     )
     .await?;
     tx.record(Fact::AlertChanged { alert: id, incident: alert.incident, changes });
-    tx.commit().await
+    Ok(())
 }
 
-/// Adds comments to an alert.
-pub async fn comment(app: &App, caller: &Caller, id: AlertId, texts: Vec<String>) -> Result<()> {
-    let alert = find(app, &caller.reach, id).await?;
-    let mut tx = begin(app, caller, id).await?;
-    for text in texts {
-        let text = text.trim();
-        if text.is_empty() || text.chars().count() > LONGEST_COMMENT || text.contains('\0') {
-            return Err(Error::Invalid(format!(
-                "alert {id}: a comment has 1 to {LONGEST_COMMENT} characters, none of them null"
-            )));
-        }
-        let comment = tx.comment(None, Some(id), text).await?;
-        let updated = tx.next_update();
-        tx.execute(
-            "update alert set updated_at = $2 where id = $1",
-            vec![id.0.into(), updated.micros().into()],
-        )
-        .await?;
-        tx.record(Fact::AlertCommented { alert: id, incident: alert.incident, comment });
+async fn say(tx: &mut Tx, alert: &Alert, text: &str) -> Result<()> {
+    let id = alert.id;
+    let text = text.trim();
+    if text.is_empty() || text.chars().count() > LONGEST_COMMENT || text.contains('\0') {
+        return Err(Error::Invalid(format!(
+            "alert {id}: a comment has 1 to {LONGEST_COMMENT} characters, none of them null"
+        )));
     }
-    tx.commit().await
+    let comment = tx.comment(None, Some(id), text).await?;
+    let updated = tx.next_update();
+    tx.execute(
+        "update alert set updated_at = $2 where id = $1",
+        vec![id.0.into(), updated.micros().into()],
+    )
+    .await?;
+    tx.record(Fact::AlertCommented { alert: id, incident: alert.incident, comment });
+    Ok(())
 }
 
 async fn begin(app: &App, caller: &Caller, id: AlertId) -> Result<Tx> {

@@ -22,7 +22,7 @@ use crate::http::{Answer, Failure, Site, json_response};
 use crate::id::TenantNo;
 use crate::permission::Permission;
 use crate::tenant::caller::Caller;
-use crate::tenant::caller::tenant_within_reach;
+use crate::tenant::caller::log_within_reach;
 
 /// The largest page.
 const LARGEST: u64 = 1_000;
@@ -46,7 +46,7 @@ pub(super) struct Search {
     record_type: Option<String>,
     /// Who did it, by name.
     actor: Option<String>,
-    /// Only this tenant.
+    /// Only this tenant, or the provider itself.
     tenant_id: Option<String>,
     /// Records of a page, 100 when absent, at most 1,000.
     top: Option<u64>,
@@ -54,10 +54,13 @@ pub(super) struct Search {
     cursor: Option<String>,
 }
 
-/// Workload and record type of a kind of event.
+/// Workload and record type of a kind of event (AUD-1).
 fn record_type(kind: &str) -> (&'static str, &'static str) {
+    if kind == "app.signedIn" {
+        return ("AzureActiveDirectory", "AzureActiveDirectoryStsLogon");
+    }
     match kind.split('.').next() {
-        Some("tenant" | "app" | "person") => {
+        Some("provider" | "tenant" | "app" | "person") => {
             ("MicrosoftDefenderExperts", "DefenderExpertsforXDRAdmin")
         }
         _ => ("Microsoft365Defender", "MS365DIncident"),
@@ -79,8 +82,8 @@ pub(super) async fn search(
     let to = search.to.as_deref().map(|text| moment("to", text)).transpose()?;
     let top = usize::try_from(search.top.unwrap_or(100).clamp(1, LARGEST)).unwrap_or(100);
     let tenants: Vec<TenantNo> = match &search.tenant_id {
-        Some(id) => vec![tenant_within_reach(&site.app, &caller, id).await?],
-        None => caller.reach.tenants().to_vec(),
+        Some(id) => vec![log_within_reach(&site.app, &caller, id).await?],
+        None => caller.logs(),
     };
     let cursor = match &search.cursor {
         None => None,
@@ -217,7 +220,7 @@ fn moment(name: &str, text: &str) -> std::result::Result<Timestamp, Failure> {
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 #[into_params(parameter_in = Query)]
 pub(super) struct Whose {
-    /// The tenant; an expert-side application must name it.
+    /// The tenant or the provider; an expert-side application must name one.
     tenant_id: Option<String>,
 }
 
@@ -236,7 +239,7 @@ pub(super) async fn checkpoint(
 ) -> Answer {
     caller.require(&[Permission::AuditRead])?;
     let tenant = match &whose.tenant_id {
-        Some(id) => tenant_within_reach(&site.app, &caller, id).await?,
+        Some(id) => log_within_reach(&site.app, &caller, id).await?,
         None => caller.own_tenant()?,
     };
     match crate::audit::newest(&site.app, tenant).await? {

@@ -113,7 +113,7 @@ struct Feed {
     caller: Caller,
     token: String,
     changed: tokio::sync::broadcast::Receiver<TenantNo>,
-    /// The position of the next event of each tenant.
+    /// The position of the next event in each log the caller may read.
     places: BTreeMap<TenantNo, i64>,
     pieces: mpsc::Sender<Bytes>,
     text: String,
@@ -167,7 +167,7 @@ impl Feed {
                 _ = look.tick() => changed = self.grown().await?,
             }
             for tenant in changed {
-                if self.caller.reach.includes(tenant) && self.tell(tenant).await? {
+                if self.tell(tenant).await? {
                     quiet_since = Instant::now();
                 }
             }
@@ -182,10 +182,10 @@ impl Feed {
     /// Tenants that have come within reach begin with what happens next, those that have left are
     /// forgotten.
     async fn enter_tenants(&mut self) -> Result<()> {
-        let reach = self.caller.reach.clone();
-        self.places.retain(|tenant, _| reach.includes(*tenant));
+        let logs = self.caller.logs();
+        self.places.retain(|tenant, _| logs.binary_search(tenant).is_ok());
         let fresh: Vec<TenantNo> =
-            reach.tenants().iter().filter(|no| !self.places.contains_key(no)).copied().collect();
+            logs.into_iter().filter(|no| !self.places.contains_key(no)).collect();
         for (tenant, size) in sizes(&self.site.app, &fresh).await? {
             self.places.insert(tenant, size);
         }

@@ -3,20 +3,33 @@
 //! The key belongs to the application that sent it, and to the request it first came with; it is
 //! remembered for seven days (see `worker`). While the first request is under way a second one is
 //! told so. Once begun a request is carried out even when its client goes away.
+//!
+//! Whoever carries a request out shows every [`BEAT`] that it is alive. A claim without that for
+//! [`DEAD_S`] died with its process and is taken over by whoever asks next, under a name of its
+//! own: a process that was only paused finds its claim gone and keeps nothing. What it did
+//! meanwhile is not undone; a request done twice is harmless by itself, as an alert is known by its
+//! source's id and a step by the state it begins in.
+
+use std::sync::Arc;
+use std::time::Duration;
 
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use http_body_util::BodyExt;
 use sha2::{Digest, Sha256};
+use tokio::task::JoinSet;
 
 use crate::app::App;
 use crate::db::column;
 use crate::error::{Error, Result};
 use crate::http::{Answer, EXCHANGE, Failure, json_bytes};
+use crate::lease::LEASE_S;
 use crate::tenant::caller::Caller;
 
-/// After this many seconds a request without an answer is taken to have died with its process.
-const DEAD_S: i64 = 60;
+/// After this many seconds without a sign of life a request is taken to have died with its process.
+const DEAD_S: i64 = LEASE_S;
+/// How often a request under way gives one.
+const BEAT: Duration = Duration::from_secs(1);
 
 /// Carries `work` out, once per key. `request` is everything that makes it this request.
 pub async fn once<F>(
@@ -38,12 +51,19 @@ where
         caller: caller.client_id.clone(),
         key: hash(&[key.as_bytes()]),
         request: hash(request),
+        name: hex::encode(app.random.bytes::<16>()?),
     };
     if let Some(answer) = slot.claim().await? {
         return Ok(answer);
     }
     let task = async move {
+        let slot = Arc::new(slot);
+        // Beside the work and not between its steps: both may wait for the store. Ends with it,
+        // even when it panics.
+        let mut beats = JoinSet::new();
+        beats.spawn(slot.clone().beat());
         let answer = work.await;
+        drop(beats);
         let response = match answer {
             Ok(response) => response,
             Err(failure) => failure.into_response(),
@@ -62,22 +82,27 @@ struct Slot {
     caller: String,
     key: String,
     request: String,
+    /// Of this very claim.
+    name: String,
 }
 
 impl Slot {
     /// Takes the key for this request, or gives the answer to send instead.
     async fn claim(&self) -> std::result::Result<Option<Response>, Failure> {
+        // Before the transaction: while this one waits for the store, so may the sign of life that
+        // came behind it.
         let now = self.app.clock.now();
         let tx = self.app.db.begin().await?;
         let fresh = tx
             .execute(
-                "insert into idempotency (caller, key_hash, request_hash, at) \
-                 values ($1, $2, $3, $4) on conflict do nothing",
+                "insert into idempotency (caller, key_hash, request_hash, at, claim) \
+                 values ($1, $2, $3, $4, $5) on conflict do nothing",
                 vec![
                     self.caller.clone().into(),
                     self.key.clone().into(),
                     self.request.clone().into(),
                     now.micros().into(),
+                    self.name.clone().into(),
                 ],
             )
             .await?;
@@ -111,13 +136,14 @@ impl Slot {
         }
         let taken = tx
             .execute(
-                "update idempotency set at = $3 \
+                "update idempotency set at = $3, claim = $5 \
                  where caller = $1 and key_hash = $2 and status is null and at < $4",
                 vec![
                     self.caller.clone().into(),
                     self.key.clone().into(),
                     now.micros().into(),
                     now.plus_seconds(-DEAD_S).micros().into(),
+                    self.name.clone().into(),
                 ],
             )
             .await?;
@@ -130,6 +156,35 @@ impl Slot {
         Err(Failure { retry_after_s: Some(1), ..under_way })
     }
 
+    /// Shows that the request is under way, as long as the claim is this one.
+    async fn beat(self: Arc<Self>) {
+        loop {
+            tokio::time::sleep(BEAT).await;
+            match self.renew().await {
+                Ok(true) => {}
+                Ok(false) => return,
+                Err(error) => tracing::warn!("a request under way could not say so: {error}"),
+            }
+        }
+    }
+
+    async fn renew(&self) -> Result<bool> {
+        let tx = self.app.db.begin().await?;
+        let renewed = tx
+            .execute(
+                "update idempotency set at = $4 where caller = $1 and key_hash = $2 and claim = $3",
+                vec![
+                    self.caller.clone().into(),
+                    self.key.clone().into(),
+                    self.name.clone().into(),
+                    self.app.clock.now().micros().into(),
+                ],
+            )
+            .await?;
+        tx.commit().await?;
+        Ok(renewed == 1)
+    }
+
     /// Keeps the answer for whoever asks again. What failed for reasons of ours is not kept.
     async fn keep(&self, response: Response) -> Result<Response> {
         let (parts, body) = response.into_parts();
@@ -138,10 +193,12 @@ impl Slot {
         let tx = self.app.db.begin().await?;
         if kept {
             tx.execute(
-                "update idempotency set status = $3, reply = $4 where caller = $1 and key_hash = $2",
+                "update idempotency set status = $4, reply = $5 \
+                 where caller = $1 and key_hash = $2 and claim = $3",
                 vec![
                     self.caller.clone().into(),
                     self.key.clone().into(),
+                    self.name.clone().into(),
                     i64::from(parts.status.as_u16()).into(),
                     String::from_utf8_lossy(&bytes).into_owned().into(),
                 ],
@@ -149,8 +206,8 @@ impl Slot {
             .await?;
         } else {
             tx.execute(
-                "delete from idempotency where caller = $1 and key_hash = $2",
-                vec![self.caller.clone().into(), self.key.clone().into()],
+                "delete from idempotency where caller = $1 and key_hash = $2 and claim = $3",
+                vec![self.caller.clone().into(), self.key.clone().into(), self.name.clone().into()],
             )
             .await?;
         }

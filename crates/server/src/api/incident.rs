@@ -103,7 +103,7 @@ async fn shown(
         beta: true,
         not_after: None,
     };
-    let mut out = incident::view::json(incident, comments, spelling);
+    let mut out = incident::view::json(incident, comments, None, spelling);
     let it = &incident.model;
     let factors: Value = serde_json::from_str(&incident.priority_factors).unwrap_or_default();
     let reason = match &it.state {

@@ -14,7 +14,7 @@ use crate::graph::incident::{id_of as incident_id, merged, tenant_of};
 use crate::graph::page::Resource;
 use crate::graph::patch;
 use crate::graph::write::Shape;
-use crate::graph::{Ask, plain};
+use crate::graph::{Ask, comment, plain};
 use crate::http::{Answer, Failure, Site, body, json_response};
 use crate::id::{AlertId, IncidentId};
 use crate::incident;
@@ -22,7 +22,7 @@ use crate::permission::Permission;
 use crate::tenant::caller::Reach;
 
 pub(super) const READ: &[Permission] = &[Permission::AlertRead];
-const WRITE: &[Permission] = &[Permission::AlertReadWrite];
+pub(super) const WRITE: &[Permission] = &[Permission::AlertReadWrite];
 /// The alerts of an incident belong to it, so who may read incidents may read them there.
 const READ_WITHIN: &[Permission] = &[Permission::IncidentRead, Permission::AlertRead];
 
@@ -185,10 +185,10 @@ pub(super) async fn count_comments(
 ) -> Answer {
     ask.caller.require(READ)?;
     let all = all_comments(&site, &ask, id_of(&id)?, None).await?;
-    Ok(plain(all.len() as i64))
+    Ok(plain(comment::count(&site.app, &ask.options, &all).await?))
 }
 
-pub(super) async fn comment(
+pub(super) async fn add_comment(
     State(site): State<Site>,
     Path(id): Path<String>,
     ask: Ask,
@@ -202,7 +202,7 @@ pub(super) async fn comment(
     said(&site, &ask, id, None).await
 }
 
-pub(super) async fn comment_within(
+pub(super) async fn add_comment_within(
     State(site): State<Site>,
     Path((id, alert)): Path<(String, String)>,
     ask: Ask,
@@ -254,8 +254,7 @@ pub(super) async fn move_alerts(
         Some(id) => Some(patch::text("incidentId", id)?),
     };
     let to = to.filter(|to| !to.is_empty()).map(|to| incident_id(&to)).transpose()?;
-    let comment = members.get("alertComment").map(|text| patch::text("alertComment", text));
-    let comment = comment.transpose()?.filter(|text| !text.trim().is_empty());
-    let target = incident::move_alerts(&site.app, &ask.caller, ids?, to, comment).await?;
+    let why = patch::because(&members, "alertComment", "newCorrelationReasons")?;
+    let target = incident::move_alerts(&site.app, &ask.caller, ids?, to, why).await?;
     Ok(merged(&ask, target))
 }

@@ -200,6 +200,16 @@ static ALERT_ROW: [Field; 21] = {
     all
 };
 
+/// Comments by themselves, as a table of values.
+static COMMENT_ROW: [Field; 3] = [
+    Field::required("comment", "column1", TEXT),
+    Field::required("createdByDisplayName", "column2", TEXT).or(&["createdBy"]),
+    Field::required("createdDateTime", "column3", Kind::Instant).or(&["createdTime"]),
+];
+
+/// Comments of one thing: text, author and moment in the columns that a table of values has.
+pub static COMMENTS: Table = Table { alias: "comment", fields: &COMMENT_ROW };
+
 /// Incidents.
 pub static INCIDENTS: Table = Table { alias: "incident", fields: &INCIDENT };
 

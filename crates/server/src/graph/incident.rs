@@ -10,7 +10,7 @@ use crate::alert::view::{self, Comment};
 use crate::graph::page::Resource;
 use crate::graph::patch;
 use crate::graph::write::Shape;
-use crate::graph::{Ask, plain};
+use crate::graph::{Ask, comment, plain};
 use crate::http::{Answer, Failure, Site, body, json_response};
 use crate::id::{IncidentId, TenantNo};
 use crate::incident;
@@ -138,10 +138,11 @@ pub(super) async fn count_comments(
     ask.caller.require(READ)?;
     let incident = incident::find(&site.app, &ask.caller.reach, id_of(&id)?).await?;
     let said = view::comments(&site.app, "incident_id", &[incident.id.0], i64::MAX).await?;
-    Ok(plain(said.values().map(Vec::len).sum::<usize>() as i64))
+    let said: Vec<Value> = said.values().flatten().map(Comment::json).collect();
+    Ok(plain(comment::count(&site.app, &ask.options, &said).await?))
 }
 
-pub(super) async fn comment(
+pub(super) async fn add_comment(
     State(site): State<Site>,
     Path(id): Path<String>,
     ask: Ask,
@@ -176,9 +177,8 @@ pub(super) async fn merge(
         None => return Err(Failure::bad("incidentIds is missing")),
     };
     let ids: Result<Vec<IncidentId>, Failure> = ids.iter().map(|id| id_of(id)).collect();
-    let comment = members.get("incidentComment").map(|text| patch::text("incidentComment", text));
-    let comment = comment.transpose()?.filter(|text| !text.trim().is_empty());
-    let target = incident::merge(&site.app, &ask.caller, ids?, comment).await?;
+    let why = patch::because(&members, "incidentComment", "mergeReasons")?;
+    let target = incident::merge(&site.app, &ask.caller, ids?, why).await?;
     Ok(merged(&ask, target))
 }
 

@@ -5,6 +5,7 @@
 //! changed. Not here: what may be changed by whom (see `incident`, `alert`).
 
 mod alert;
+mod comment;
 pub mod fields;
 mod first_alert;
 mod incident;
@@ -68,7 +69,7 @@ pub fn routes(version: Version) -> Router<Site> {
         )
         .route(
             &format!("{incidents}/{{id}}/comments"),
-            get(incident::comments).post(incident::comment),
+            get(incident::comments).post(incident::add_comment),
         )
         .route(&format!("{incidents}/{{id}}/comments/$count"), get(incident::count_comments))
         .route(&format!("{incidents}/{{id}}/alerts"), get(alert::list_within))
@@ -76,7 +77,7 @@ pub fn routes(version: Version) -> Router<Site> {
         .route(&format!("{incidents}/{{id}}/alerts/{{alert}}"), get(alert::get_within))
         .route(
             &format!("{incidents}/{{id}}/alerts/{{alert}}/comments"),
-            post(alert::comment_within),
+            post(alert::add_comment_within),
         )
         .route(&alerts, get(alert::list).post(alert::create))
         .route(&format!("{alerts}/$count"), get(alert::count))
@@ -86,11 +87,11 @@ pub fn routes(version: Version) -> Router<Site> {
             &format!("{alerts}/{{id}}"),
             get(alert::get).patch(alert::update).delete(alert::delete),
         )
-        .route(&format!("{alerts}/{{id}}/comments"), get(alert::comments).post(alert::comment))
+        .route(&format!("{alerts}/{{id}}/comments"), get(alert::comments).post(alert::add_comment))
         .route(&format!("{alerts}/{{id}}/comments/$count"), get(alert::count_comments))
         .route(&first, get(first_alert::list))
         .route(&format!("{first}/$count"), get(alert::count))
-        .route(&format!("{first}/{{id}}"), get(first_alert::get))
+        .route(&format!("{first}/{{id}}"), get(first_alert::get).patch(first_alert::update))
         .layer(Extension(version))
         .layer(middleware::from_fn(odata_version))
 }
@@ -276,7 +277,8 @@ pub const PATHS: &[(&str, &[&str])] = &[
     ("/security/alerts_v2/{id}/comments/$count", &["get"]),
     ("/security/alerts_v2/microsoft.graph.security.moveAlerts", &["post"]),
     ("/security/alerts", &["get"]),
-    ("/security/alerts/{id}", &["get"]),
+    ("/security/alerts/$count", &["get"]),
+    ("/security/alerts/{id}", &["get", "patch"]),
     ("/api/incidents", &["get"]),
     ("/api/incidents/{id}", &["get", "patch"]),
     ("/{tenant}/oauth2/v2.0/token", &["post"]),

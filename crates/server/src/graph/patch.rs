@@ -5,8 +5,33 @@ use serde_json::{Map, Value};
 use crate::alert::change::AlertPatch;
 use crate::app::App;
 use crate::http::Failure;
+use crate::incident::Because;
 use crate::incident::model::Patch;
 use crate::word::{AlertStatus, Classification, Determination, IncidentStatus, Severity};
+
+/// The words of `correlationReason`.
+const CORRELATION_REASON: &[&str] = &[
+    "repeatedAlertOccurrence",
+    "sameGeography",
+    "similarArtifacts",
+    "sameTargetedAsset",
+    "sameNetworkSegment",
+    "eventSequence",
+    "timeFrame",
+    "sameThreatSource",
+    "similarTTPsOrBehavior",
+    "sameActor",
+    "sameCampaign",
+    "sharedIndicators",
+    "sameAsset",
+    "networkProximity",
+    "eventCasualSequence",
+    "temporalProximity",
+    "lateralMovementPath",
+];
+
+/// Comments that a PATCH of an alert may carry; those it has go along with the new ones.
+const MOST_COMMENTS: usize = 1_000;
 
 /// The members of a body, which must be an object.
 pub(super) fn object(body: Value) -> Result<Map<String, Value>, Failure> {
@@ -64,6 +89,48 @@ pub(super) fn alert(app: &App, members: &Map<String, Value>) -> Result<AlertPatc
     Ok(patch)
 }
 
+/// What a PATCH of an alert in its first version changes, and the texts of its comments.
+pub(super) fn first_alert(
+    app: &App,
+    members: &Map<String, Value>,
+) -> Result<(AlertPatch, Vec<String>), Failure> {
+    let mut patch = AlertPatch::default();
+    let mut said = Vec::new();
+    for (name, value) in members {
+        match name.as_str() {
+            "assignedTo" => {
+                let owner = text(name, value)?;
+                patch.assigned_to = Some(Some(owner).filter(|owner| !owner.trim().is_empty()));
+            }
+            "status" => patch.status = Some(word(name, value, first_status)?),
+            "feedback" => patch.classification = Some(cleared(name, value, feedback)?),
+            "comments" => said = texts(name, value)?,
+            // They say which alert is meant, and what follows from its status.
+            "id" | "vendorInformation" | "closedDateTime" => {}
+            _ => unknown(app, name)?,
+        }
+    }
+    if said.len() > MOST_COMMENTS {
+        return Err(Failure::bad(format!("an alert's comments are at most {MOST_COMMENTS} texts")));
+    }
+    said.retain(|text| !text.trim().is_empty());
+    Ok((patch, said))
+}
+
+fn first_status(word: &str) -> Option<AlertStatus> {
+    if word.eq_ignore_ascii_case("dismissed") {
+        return Some(AlertStatus::Resolved);
+    }
+    AlertStatus::read(word).filter(|status| *status != AlertStatus::Unknown)
+}
+
+fn feedback(word: &str) -> Option<Classification> {
+    if word.eq_ignore_ascii_case("benignPositive") {
+        return Some(Classification::InformationalExpectedActivity);
+    }
+    Classification::read(word)
+}
+
 /// The texts of one comment or of an array of them.
 pub(super) fn comments(body: Value) -> Result<Vec<String>, Failure> {
     let all = match body {
@@ -80,6 +147,33 @@ pub(super) fn comments(body: Value) -> Result<Vec<String>, Failure> {
             None => Err(Failure::bad("a comment needs the member comment, a text")),
         })
         .collect()
+}
+
+/// Why somebody regroups: the members of these names, both of which may be absent.
+pub(super) fn because(
+    members: &Map<String, Value>,
+    comment: &str,
+    reasons: &str,
+) -> Result<Because, Failure> {
+    let said = members.get(comment).map(|value| text(comment, value)).transpose()?;
+    let listed = match members.get(reasons) {
+        None | Some(Value::Null) => Vec::new(),
+        // An enumeration of flags: several words in one text.
+        Some(Value::String(words)) => words.split(',').map(str::to_owned).collect(),
+        Some(value) => texts(reasons, value)?,
+    };
+    let mut found = Vec::new();
+    for listed in listed.iter().filter(|word| !word.trim().is_empty()) {
+        let known = CORRELATION_REASON.iter().find(|word| word.eq_ignore_ascii_case(listed.trim()));
+        let known = known.ok_or_else(|| {
+            let shown: String = listed.chars().take(64).flat_map(char::escape_debug).collect();
+            Failure::bad(format!("{reasons} has no member '{shown}'"))
+        })?;
+        if !found.contains(known) {
+            found.push(*known);
+        }
+    }
+    Ok(Because { comment: said.filter(|text| !text.trim().is_empty()), reasons: found })
 }
 
 /// A member that is text; null is the empty text.

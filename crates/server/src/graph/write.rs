@@ -21,8 +21,8 @@ use crate::graph::odata::query::Options;
 use crate::graph::page::{Phase, Plan, Resource};
 use crate::http::{Failure, Prefer, Site, json_bytes};
 use crate::id::{IncidentId, TenantNo};
-use crate::incident::Incident;
 use crate::incident::view as incident_view;
+use crate::incident::{Incident, advice};
 use crate::tenant::caller::Reach;
 
 /// Rows read at a time.
@@ -312,9 +312,16 @@ impl Writer {
             if std::mem::replace(after_first, true) {
                 sink.piece.push(b',');
             }
+            let advice = match &self.shape {
+                Shape::Incident(_) if self.beta && wanted(&self.select, "recommendedActions") => {
+                    advice::actions(&site.app, incident.id).await?
+                }
+                _ => None,
+            };
             let expand = match &self.shape {
                 Shape::Incident(None) => {
-                    let mut row = incident_view::json(incident, comments, spelling);
+                    let mut row =
+                        incident_view::json(incident, comments, advice.as_deref(), spelling);
                     keep(&mut row, &self.select);
                     self.mark(&mut row);
                     if let Some(budget) = self.budget {
@@ -329,7 +336,8 @@ impl Writer {
             };
             let mut row = match expand {
                 Some(_) => {
-                    let mut row = incident_view::json(incident, comments, spelling);
+                    let mut row =
+                        incident_view::json(incident, comments, advice.as_deref(), spelling);
                     keep(&mut row, &self.select);
                     row
                 }
@@ -543,15 +551,13 @@ fn plain(options: &Options) -> bool {
 
 /// Keeps the members a `$select` names, and the id.
 fn keep(row: &mut Map<String, Value>, select: &[String]) {
-    if select.is_empty() || select.iter().any(|name| name == "*") {
-        return;
-    }
-    row.retain(|name, _| {
-        name == "id"
-            || name.starts_with('@')
-            || select.iter().any(|wanted| {
-                let wanted = wanted.split('/').next().unwrap_or_default();
-                wanted.eq_ignore_ascii_case(name)
-            })
-    });
+    row.retain(|name, _| name == "id" || name.starts_with('@') || wanted(select, name));
+}
+
+/// Whether a `$select` lets a member through.
+fn wanted(select: &[String], name: &str) -> bool {
+    let names = |wanted: &String| {
+        wanted == "*" || wanted.split('/').next().unwrap_or_default().eq_ignore_ascii_case(name)
+    };
+    select.is_empty() || select.iter().any(names)
 }

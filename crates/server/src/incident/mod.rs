@@ -8,6 +8,7 @@
 //! incident never reopens by itself (INC-15); a redirected one keeps answering with where it went.
 //! Not here: which incidents are in scope and how urgent they are (see `triage`).
 
+pub mod advice;
 pub mod correlate;
 pub mod correlation;
 pub mod entity;
@@ -18,7 +19,7 @@ mod regroup;
 mod store;
 pub mod view;
 
-pub use regroup::{create, merge, move_alerts};
+pub use regroup::{Because, create, merge, move_alerts};
 pub use store::{COLUMNS, FROM, WIDTH};
 
 use sea_orm::Value as Sql;

@@ -23,14 +23,41 @@ const MOST_MERGED: usize = 5;
 /// Alerts that may be moved at once.
 const MOST_MOVED: usize = 1_000;
 
+/// Why somebody regroups.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Because {
+    /// In their own words; becomes a comment on the incident that results.
+    pub comment: Option<String>,
+    /// In the contract's words, for the activity log.
+    pub reasons: Vec<&'static str>,
+}
+
+impl From<Option<String>> for Because {
+    fn from(comment: Option<String>) -> Self {
+        Self { comment, reasons: Vec::new() }
+    }
+}
+
+impl Because {
+    /// What the activity log says.
+    fn told(&self, usual: &str) -> String {
+        let text = self.comment.as_deref().unwrap_or(usual);
+        if self.reasons.is_empty() {
+            return text.to_owned();
+        }
+        format!("{text} ({})", self.reasons.join(", "))
+    }
+}
+
 /// Merges incidents of one tenant and gives the one that stays: the one somebody works on, else
 /// the oldest; who asks cannot choose.
 pub async fn merge(
     app: &App,
     caller: &Caller,
     mut ids: Vec<IncidentId>,
-    comment: Option<String>,
+    why: impl Into<Because>,
 ) -> Result<IncidentId> {
+    let why = why.into();
     ids.sort_unstable();
     ids.dedup();
     if !(2..=MOST_MERGED).contains(&ids.len()) {
@@ -65,7 +92,7 @@ pub async fn merge(
     for incident in loaded.into_values() {
         work.hold(incident);
     }
-    let because = comment.clone().unwrap_or_else(|| "merged by hand".to_owned());
+    let because = why.told("merged by hand");
     for source in sources {
         correlate::join(&mut tx, &mut work, source, target, &because).await?;
     }
@@ -73,7 +100,7 @@ pub async fn merge(
     work.get(target)?.pinned = Some(now);
     let scope = correlate::scope(&tx, tenant).await?;
     correlate::assess(tx.actor(), tx.now(), &mut work, target, &scope)?;
-    if let Some(text) = comment {
+    if let Some(text) = why.comment {
         say(&mut tx, &mut work, target, &text).await?;
     }
     work.save(&mut tx).await?;
@@ -87,8 +114,9 @@ pub async fn move_alerts(
     caller: &Caller,
     mut alerts: Vec<AlertId>,
     to: Option<IncidentId>,
-    comment: Option<String>,
+    why: impl Into<Because>,
 ) -> Result<IncidentId> {
+    let why = why.into();
     alerts.sort_unstable();
     alerts.dedup();
     if !(1..=MOST_MOVED).contains(&alerts.len()) {
@@ -153,10 +181,10 @@ pub async fn move_alerts(
     }
     let actor = tx.actor().clone();
     for (source, alerts) in from {
-        let because = comment.clone().unwrap_or_else(|| "moved by hand".to_owned());
+        let because = why.told("moved by hand");
         work.note(actor.clone(), Fact::AlertsMoved { source, target, alerts, because });
     }
-    if let Some(text) = comment {
+    if let Some(text) = why.comment {
         say(&mut tx, &mut work, target, &text).await?;
     }
     work.save(&mut tx).await?;

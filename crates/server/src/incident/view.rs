@@ -6,15 +6,17 @@ use crate::alert::view::{Comment, Spelling};
 use crate::incident::Incident;
 
 /// Members that hold text as long as people made it, in the order in which a short view clips them.
-const LONG: [&str; 3] = ["resolvingComment", "summary", "description"];
+const LONG: [&str; 4] = ["recommendedActions", "resolvingComment", "summary", "description"];
 /// Where a short view clips long text, in characters.
 const CLIPPED: usize = 1_000;
 
-/// The incident as the contract shows it, every member present but `alerts`.
+/// The incident as the contract shows it, every member present but `alerts`. `recommended` is for
+/// the beta version (see `advice`).
 #[must_use]
 pub fn json(
     incident: &Incident,
     comments: &[Comment],
+    recommended: Option<&str>,
     spelling: Spelling<'_>,
 ) -> Map<String, Value> {
     let it = &incident.model;
@@ -46,7 +48,7 @@ pub fn json(
         out.insert(name.to_owned(), value);
     }
     if spelling.beta {
-        out.insert("recommendedActions".to_owned(), Value::Null);
+        out.insert("recommendedActions".to_owned(), json!(recommended));
         out.insert("recommendedHuntingQueries".to_owned(), json!([]));
     }
     out

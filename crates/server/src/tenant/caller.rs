@@ -93,6 +93,17 @@ impl Caller {
         )))
     }
 
+    /// Whose logs the caller may read, in ascending order: those of the tenants within reach, and
+    /// for the provider's applications the provider's own.
+    #[must_use]
+    pub fn logs(&self) -> Vec<TenantNo> {
+        let own = match &self.reach {
+            Reach::Tenant(_) => None,
+            Reach::Granted(_) => Some(TenantNo::PROVIDER),
+        };
+        own.into_iter().chain(self.reach.tenants().iter().copied()).collect()
+    }
+
     /// The one tenant of a customer's application; an expert-side one must name a tenant instead.
     pub fn own_tenant(&self) -> Result<TenantNo> {
         match &self.reach {
@@ -209,4 +220,16 @@ pub async fn tenant_within_reach(app: &App, caller: &Caller, id: &str) -> Result
         Err(error) => return Err(error),
     };
     found.ok_or_else(|| Error::NotFound("the tenant does not exist".to_owned()))
+}
+
+/// Like [`tenant_within_reach`], for reading a log: the provider's applications may name the
+/// provider as well.
+pub async fn log_within_reach(app: &App, caller: &Caller, id: &str) -> Result<TenantNo> {
+    if let Reach::Granted(_) = caller.reach
+        && let Some((provider, _)) = super::provider(app).await?
+        && provider.eq_ignore_ascii_case(id)
+    {
+        return Ok(TenantNo::PROVIDER);
+    }
+    tenant_within_reach(app, caller, id).await
 }

@@ -2,7 +2,8 @@
 //!
 //! A tenant is a customer. One provider runs the installation; its experts reach a tenant only
 //! while that tenant's grant (`experts`) is `reader` or `operator`. Applications belong to one
-//! tenant or to the provider. Invariant: an application's secret is stored as a hash only.
+//! tenant or to the provider. Invariants: an application's secret is stored as a hash only; every
+//! change here leaves a leaf in the ledger of the tenant it is in, or in the provider's own.
 //! Not here: what a caller may do with incidents and alerts (see `caller`, `permission`).
 
 pub mod caller;
@@ -12,7 +13,8 @@ use sha2::{Digest, Sha256};
 
 use crate::actor::Actor;
 use crate::app::{App, next_ids};
-use crate::db::column;
+use crate::clock::Timestamp;
+use crate::db::{Transaction, column};
 use crate::error::{Error, Result};
 use crate::event::{Event, Fact};
 use crate::id::TenantNo;
@@ -87,7 +89,9 @@ pub struct Invitation {
 /// Names the provider and invites its first administrator. Once only.
 pub async fn init(app: &App, provider: &str, email: &str) -> Result<(String, String)> {
     let provider = named("provider", provider)?;
+    let invited = Invited::read(app, Side::Provider, email, "Provider administrator")?;
     let id = app.random.uuid()?;
+    let now = app.clock.now();
     let tx = app.db.begin().await?;
     let set = tx
         .execute(
@@ -104,9 +108,11 @@ pub async fn init(app: &App, provider: &str, email: &str) -> Result<(String, Str
         vec![provider.into()],
     )
     .await?;
+    invited.write(&tx, None, now).await?;
+    let named = Fact::ProviderNamed { provider: id.clone(), name: provider.to_owned() };
+    record(&tx, None, now, vec![named, invited.fact()]).await?;
     tx.commit().await?;
-    let invitation = add_person(app, Side::Provider, email, "Provider administrator").await?;
-    Ok((id, invitation.setup_url))
+    Ok((id, invited.invitation(app).setup_url))
 }
 
 /// The provider's id and name, when [`init`] has run.
@@ -140,19 +146,50 @@ pub async fn add(app: &App, name: &str, experts: ExpertAccess) -> Result<Tenant>
         ],
     )
     .await?;
+    open_ledger(&tx, no).await?;
+    record(&tx, Some(no), now, vec![Fact::TenantAdded { name: name.to_owned() }]).await?;
+    tx.commit().await?;
+    Ok(Tenant { no, id, name: name.to_owned() })
+}
+
+/// Makes the ledger of a tenant or of the provider, when there is none.
+async fn open_ledger(tx: &Transaction, no: TenantNo) -> Result<()> {
     tx.execute(
-        "insert into ledger (tenant_no, size, peaks, last_update) values ($1, 0, $2, 0)",
+        "insert into ledger (tenant_no, size, peaks, last_update) values ($1, 0, $2, 0) \
+         on conflict do nothing",
         vec![no.0.into(), crate::merkle::Tree::default().to_bytes().into()],
     )
     .await?;
-    let event = Event {
-        at: now,
-        actor: Actor::system("riposte"),
-        fact: Fact::TenantAdded { name: name.to_owned() },
-    };
-    Ledger::lock(&tx, no).await?.append(&tx, &[event]).await?;
-    tx.commit().await?;
-    Ok(Tenant { no, id, name: name.to_owned() })
+    Ok(())
+}
+
+/// Writes the leaves of what the installation's own commands did, in their transaction; of the
+/// provider when `tenant` is none.
+async fn record(
+    tx: &Transaction,
+    tenant: Option<TenantNo>,
+    at: Timestamp,
+    facts: Vec<Fact>,
+) -> Result<()> {
+    record_by(tx, &Actor::system("riposte"), tenant, at, facts).await
+}
+
+async fn record_by(
+    tx: &Transaction,
+    actor: &Actor,
+    tenant: Option<TenantNo>,
+    at: Timestamp,
+    facts: Vec<Fact>,
+) -> Result<()> {
+    if tenant.is_none() {
+        // A store of an older version has none.
+        open_ledger(tx, TenantNo::PROVIDER).await?;
+    }
+    let event = |fact| Event { at, actor: actor.clone(), fact };
+    let events: Vec<Event> = facts.into_iter().map(event).collect();
+    let ledger = Ledger::lock(tx, tenant.unwrap_or(TenantNo::PROVIDER)).await?;
+    ledger.append(tx, &events).await?;
+    Ok(())
 }
 
 /// The tenant of a public id.
@@ -201,71 +238,100 @@ pub async fn add_app(
         ],
     )
     .await?;
-    if let Some(no) = tenant {
-        let fact = Fact::AppAdded {
-            client_id: client_id.clone(),
-            name: name.to_owned(),
-            permissions: words,
-        };
-        let event = Event { at: now, actor: Actor::system("riposte"), fact };
-        Ledger::lock(&tx, no).await?.append(&tx, &[event]).await?;
-    }
+    let fact =
+        Fact::AppAdded { client_id: client_id.clone(), name: name.to_owned(), permissions: words };
+    record(&tx, tenant, now, vec![fact]).await?;
     tx.commit().await?;
     Ok(Credentials { client_id, client_secret, tenant_id })
 }
 
 /// Invites a person; the link it returns is shown once.
 pub async fn add_person(app: &App, side: Side<'_>, email: &str, role: &str) -> Result<Invitation> {
-    let email = email.trim();
-    let plausible = email.len() <= 254
-        && !email.chars().any(|c| c.is_whitespace() || c.is_control())
-        && email.split_once('@').is_some_and(|(user, domain)| {
-            !user.is_empty() && !domain.is_empty() && !domain.contains('@')
-        });
-    if !plausible {
-        return Err(Error::Invalid(format!("{email:?} is not a mail address")));
-    }
-    let roles: &[&str] = match side {
-        Side::Tenant(_) => &["Security Reader", "Security Operator", "Security Administrator"],
-        Side::Provider => &["Expert", "Lead", "Service delivery manager", "Provider administrator"],
-    };
-    let role = roles.iter().find(|known| known.eq_ignore_ascii_case(role)).ok_or_else(|| {
-        Error::Invalid(format!("no role {role} there; known are {}", roles.join(", ")))
-    })?;
+    let invited = Invited::read(app, side, email, role)?;
     let (tenant, _) = side_of(app, side).await?;
-    let person = app.random.uuid()?;
-    let token = app.random.secret()?;
     let now = app.clock.now();
     let tx = app.db.begin().await?;
-    tx.execute(
-        "insert into person (id, tenant_no, email, role, created_at) values ($1, $2, $3, $4, $5)",
-        vec![
-            person.clone().into(),
-            tenant.map(|no| no.0).into(),
-            email.into(),
-            (*role).into(),
-            now.micros().into(),
-        ],
-    )
-    .await?;
-    tx.execute(
-        "insert into setup_link (token_hash, person_id, expires_at) values ($1, $2, $3)",
-        vec![hash(&token).into(), person.clone().into(), now.plus_seconds(3600).micros().into()],
-    )
-    .await?;
-    if let Some(no) = tenant {
-        let fact = Fact::PersonAdded {
-            person: person.clone(),
-            email: email.to_owned(),
-            role: (*role).to_owned(),
-        };
-        let event = Event { at: now, actor: Actor::system("riposte"), fact };
-        Ledger::lock(&tx, no).await?.append(&tx, &[event]).await?;
-    }
+    invited.write(&tx, tenant, now).await?;
+    record(&tx, tenant, now, vec![invited.fact()]).await?;
     tx.commit().await?;
-    let base =
-        app.config.public_url.clone().unwrap_or_else(|| format!("http://{}", app.config.listen));
-    Ok(Invitation { user_id: person, setup_url: format!("{base}/setup/{token}") })
+    Ok(invited.invitation(app))
+}
+
+/// A person to be invited: address and role are sound, id and token are drawn.
+struct Invited<'a> {
+    id: String,
+    email: &'a str,
+    role: &'static str,
+    token: String,
+}
+
+impl<'a> Invited<'a> {
+    fn read(app: &App, side: Side<'_>, email: &'a str, role: &str) -> Result<Self> {
+        let email = email.trim();
+        let plausible = email.len() <= 254
+            && !email.chars().any(|c| c.is_whitespace() || c.is_control())
+            && email.split_once('@').is_some_and(|(user, domain)| {
+                !user.is_empty() && !domain.is_empty() && !domain.contains('@')
+            });
+        if !plausible {
+            return Err(Error::Invalid(format!("{email:?} is not a mail address")));
+        }
+        let roles: &'static [&'static str] = match side {
+            Side::Tenant(_) => &["Security Reader", "Security Operator", "Security Administrator"],
+            Side::Provider => {
+                &["Expert", "Lead", "Service delivery manager", "Provider administrator"]
+            }
+        };
+        let role =
+            roles.iter().find(|known| known.eq_ignore_ascii_case(role)).ok_or_else(|| {
+                Error::Invalid(format!("no role {role} there; known are {}", roles.join(", ")))
+            })?;
+        Ok(Self { id: app.random.uuid()?, email, role, token: app.random.secret()? })
+    }
+
+    async fn write(
+        &self,
+        tx: &Transaction,
+        tenant: Option<TenantNo>,
+        now: Timestamp,
+    ) -> Result<()> {
+        tx.execute(
+            "insert into person (id, tenant_no, email, role, created_at) \
+             values ($1, $2, $3, $4, $5)",
+            vec![
+                self.id.clone().into(),
+                tenant.map(|no| no.0).into(),
+                self.email.into(),
+                self.role.into(),
+                now.micros().into(),
+            ],
+        )
+        .await?;
+        tx.execute(
+            "insert into setup_link (token_hash, person_id, expires_at) values ($1, $2, $3)",
+            vec![
+                hash(&self.token).into(),
+                self.id.clone().into(),
+                now.plus_seconds(3600).micros().into(),
+            ],
+        )
+        .await?;
+        Ok(())
+    }
+
+    fn fact(&self) -> Fact {
+        Fact::PersonAdded {
+            person: self.id.clone(),
+            email: self.email.to_owned(),
+            role: self.role.to_owned(),
+        }
+    }
+
+    fn invitation(self, app: &App) -> Invitation {
+        let base = app.config.public_url.clone();
+        let base = base.unwrap_or_else(|| format!("http://{}", app.config.listen));
+        Invitation { user_id: self.id, setup_url: format!("{base}/setup/{}", self.token) }
+    }
 }
 
 async fn side_of(app: &App, side: Side<'_>) -> Result<(Option<TenantNo>, String)> {

@@ -10,10 +10,12 @@ use ring::signature::{ECDSA_P256_SHA256_FIXED, ECDSA_P256_SHA256_FIXED_SIGNING, 
 use ring::signature::{KeyPair, UnparsedPublicKey};
 use serde_json::{Value, json};
 
+use crate::actor::Actor;
 use crate::app::App;
 use crate::clock::Timestamp;
 use crate::db::column;
 use crate::error::{Error, Result};
+use crate::event::Fact;
 
 /// How long a token is valid, in seconds.
 pub const LIFETIME_S: i64 = 3599;
@@ -171,7 +173,8 @@ impl Keys {
     }
 }
 
-/// Checks an application's secret and says who it is and what it may do.
+/// Checks an application's secret and says what it may do. That an application of the provider
+/// signed in is a leaf of the provider's ledger.
 pub async fn authenticate(
     app: &App,
     tenant_id: &str,
@@ -182,7 +185,7 @@ pub async fn authenticate(
     let row = app
         .db
         .query_one(
-            "select app.secret_hash, app.permissions, tenant.id from app \
+            "select app.secret_hash, app.permissions, tenant.id, app.name from app \
              left join tenant on tenant.no = app.tenant_no where app.client_id = $1",
             vec![client_id.to_ascii_lowercase().into()],
         )
@@ -196,6 +199,7 @@ pub async fn authenticate(
     };
     let Some(row) = row else { return Ok(Err(unknown_app())) };
     let owner: Option<String> = column(&row, 2)?;
+    let expert = owner.is_none();
     let owner = owner.or(provider.map(|(id, _)| id));
     if owner.as_deref() != Some(tenant_id) {
         return Ok(Err(unknown_app()));
@@ -211,6 +215,14 @@ pub async fn authenticate(
                    the client secret value, not the client secret ID."
                 .to_owned(),
         }));
+    }
+    if expert {
+        // No token without its leaf: who acts for the provider is on record (INV-6).
+        let name: String = column(&row, 3)?;
+        let fact = Fact::AppSignedIn { client_id: client_id.to_ascii_lowercase() };
+        let tx = app.db.begin().await?;
+        super::record_by(&tx, &Actor::expert(&name), None, app.clock.now(), vec![fact]).await?;
+        tx.commit().await?;
     }
     let permissions: String = column(&row, 1)?;
     Ok(Ok(permissions.split(' ').map(str::to_owned).collect()))

@@ -24,6 +24,49 @@ fn document() -> Option<&'static Value> {
         .as_ref()
 }
 
+/// Every operation of the contract as method and path template, without those for hunting.
+pub fn operations() -> Vec<(String, String)> {
+    let Some(paths) = document().and_then(|document| document["paths"].as_object()) else {
+        return Vec::new();
+    };
+    let mut all = Vec::new();
+    for (path, item) in paths.iter().filter(|(path, _)| !path.contains("runHuntingQuery")) {
+        let methods = item.as_object().expect("a path item").keys();
+        let methods = methods.filter(|name| *name != "parameters");
+        all.extend(methods.map(|method| (method.to_uppercase(), path.clone())));
+    }
+    all
+}
+
+/// The names of the query options that the contract has for an operation.
+pub fn options_of(method: &str, path: &str) -> Vec<String> {
+    let document = document().expect("the contract is there");
+    let parameters = &document["paths"][path][method.to_ascii_lowercase()]["parameters"];
+    let named = parameters.as_array().into_iter().flatten();
+    let named = named.map(|parameter| resolve(document, parameter));
+    let query = named.filter(|parameter| parameter["in"] == "query");
+    query.map(|parameter| parameter["name"].as_str().expect("a name").to_owned()).collect()
+}
+
+/// Panics when the members that the beta version adds to an incident are missing or of another
+/// kind.
+pub fn check_beta_incident(incident: &Value) {
+    let Some(path) = shared("contract/graph-security-beta-additions.json") else { return };
+    let text = std::fs::read_to_string(path).expect("the additions can be read");
+    let beta: Value = serde_json::from_str(&text).expect("the additions are JSON");
+    let added = &beta["x-additions-to-v1-types"]["microsoft.graph.security.incident"];
+    let added = added["addedProperties"].as_object().expect("added members");
+    assert!(added.len() >= 2);
+    let mut faults = Vec::new();
+    for (name, schema) in added {
+        match incident.get(name) {
+            Some(value) => validate(&beta, schema, value, name, false, &mut faults),
+            None => faults.push(format!("{name} is missing")),
+        }
+    }
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
+
 /// Panics with every difference between `body` and what the contract says `method path` answers
 /// with `status`. `path` is without the version prefix and the query.
 pub fn check(method: &str, path: &str, status: u16, body: &Value) {

@@ -30,11 +30,7 @@ impl World {
     }
 
     pub async fn with(config: Config) -> Self {
-        let dir = tempfile::tempdir().expect("a temporary folder");
-        let db = open(dir.path()).await;
-        db.migrate().await.expect("the schema");
-        let clock = Clock::manual(Timestamp::from_micros(START));
-        let app = App::new(db, clock, Random::system(), config).expect("an app");
+        let Bare { app, _dir: dir } = with_config(config).await;
         tenant::init(&app, "Fjordwatch", "lead@fjordwatch.example").await.expect("a provider");
         let tenant =
             tenant::add(&app, "Alder Freight", ExpertAccess::Operator).await.expect("a tenant");
@@ -112,6 +108,25 @@ impl World {
         groups.sort();
         groups
     }
+}
+
+/// A store with its schema and nothing in it.
+pub struct Bare {
+    pub app: App,
+    _dir: tempfile::TempDir,
+}
+
+pub async fn bare() -> Bare {
+    with_config(Config::default()).await
+}
+
+async fn with_config(config: Config) -> Bare {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let db = open(dir.path()).await;
+    db.migrate().await.expect("the schema");
+    let clock = Clock::manual(Timestamp::from_micros(START));
+    let app = App::new(db, clock, Random::system(), config).expect("an app");
+    Bare { app, _dir: dir }
 }
 
 async fn open(dir: &std::path::Path) -> Db {
