@@ -290,7 +290,10 @@ impl Db {
 }
 
 /// The schema's history, oldest first. A migration that has landed is never edited.
-const MIGRATIONS: &[(&str, &str)] = &[("0001_core", include_str!("../migrations/0001_core.sql"))];
+const MIGRATIONS: &[(&str, &str)] = &[
+    ("0001_core", include_str!("../migrations/0001_core.sql")),
+    ("0002_pages", include_str!("../migrations/0002_pages.sql")),
+];
 
 /// An open write transaction; dropped without [`Transaction::commit`] it never happened.
 pub struct Transaction {

@@ -17,5 +17,6 @@ mod data;
 mod face;
 mod graph;
 mod intake;
+mod plans;
 mod tidy;
 mod world;
