@@ -17,6 +17,7 @@ mod data;
 mod face;
 mod graph;
 mod intake;
+mod paging;
 mod plans;
 mod tidy;
 mod world;
