@@ -304,6 +304,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("0001_core", include_str!("../migrations/0001_core.sql")),
     ("0002_runs", include_str!("../migrations/0002_runs.sql")),
     ("0003_claims", include_str!("../migrations/0003_claims.sql")),
+    ("0004_pages", include_str!("../migrations/0004_pages.sql")),
 ];
 
 /// An open write transaction; dropped without [`Transaction::commit`] it never happened.

@@ -101,8 +101,9 @@ impl Ledger {
             let tree = merkle::Tree::from_bytes(&peaks).map_err(|_| {
                 Error::Internal(format!("ledger of tenant {} is damaged", tenant.0))
             })?;
-            let (size, last) = (column(&row, 1)?, Timestamp::from_micros(column(&row, 3)?));
-            ledgers.insert(tenant, Self { tenant, size, tree, last_update: last });
+            let size = column(&row, 1)?;
+            let last_update = Timestamp::from_micros(column(&row, 3)?);
+            ledgers.insert(tenant, Self { tenant, size, tree, last_update });
         }
         match tenants.iter().find(|tenant| !ledgers.contains_key(tenant)) {
             Some(tenant) => Err(unknown(*tenant)),

@@ -119,6 +119,17 @@ impl Client {
         self.send("PATCH", path, Some(body.to_string()), &[]).await
     }
 
+    /// The body of a 200, not yet read.
+    pub async fn open(&self, path: &str) -> Body {
+        let request = Request::get(path)
+            .header("host", "graph.riposte.example")
+            .header("authorization", format!("Bearer {}", self.token));
+        let request = request.body(Body::empty()).expect("a request");
+        let response = self.router.clone().oneshot(request).await.expect("an answer");
+        assert_eq!(response.status(), 200, "{path}");
+        response.into_body()
+    }
+
     pub async fn send(
         &self,
         method: &str,

@@ -510,19 +510,6 @@ async fn an_unexpanded_page_stays_below_a_mebibyte() {
 }
 
 #[tokio::test]
-async fn an_incident_of_many_alerts_expands_whole() {
-    let face = Face::new().await;
-    let alerts: Vec<Value> =
-        (0..1_300).map(|n| alert(&format!("s{n}"), "gate", "ida", n % 60)).collect();
-    face.world.alerts(&alerts).await;
-    let client = face.customer().await;
-    let page = client.get("/v1.0/security/incidents?$expand=alerts").await.expect(200).json();
-    let rows = page["value"].as_array().expect("rows");
-    let total: usize = rows.iter().map(|row| row["alerts"].as_array().map_or(0, Vec::len)).sum();
-    assert_eq!(total, 1_300);
-}
-
-#[tokio::test]
 async fn merging_redirects_and_moving_alerts_makes_an_incident() {
     let (_face, client) = with_incidents(3).await;
     let all = ids(&client.get("/v1.0/security/incidents").await.expect(200).json());

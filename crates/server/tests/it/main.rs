@@ -19,6 +19,8 @@ mod graph;
 mod idempotency;
 mod intake;
 mod operations;
+mod paging;
+mod plans;
 mod provider;
 mod tidy;
 mod world;

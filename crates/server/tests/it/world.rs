@@ -6,7 +6,7 @@ use riposte::alert::intake::{Intake, Outcome};
 use riposte::app::App;
 use riposte::clock::{Clock, Timestamp};
 use riposte::config::Config;
-use riposte::db::{Db, column};
+use riposte::db::{Db, Engine, column};
 use riposte::id::{Random, TenantNo};
 use riposte::permission::Permission;
 use riposte::tenant::caller::{Caller, Reach};
@@ -74,6 +74,15 @@ impl World {
     /// Runs what waits until nothing does.
     pub async fn settle(&self) {
         riposte::worker::settle(&self.app).await.expect("work succeeds");
+    }
+
+    /// Lets PostgreSQL count its rows, as it does by itself within a minute. SQLite never does.
+    pub async fn count_rows(&self) {
+        if self.app.db.engine() == Engine::Postgres {
+            let tx = self.app.db.begin().await.expect("a transaction");
+            tx.execute("analyze", vec![]).await.expect("statistics");
+            tx.commit().await.expect("a commit");
+        }
     }
 
     pub fn expert(&self) -> Caller {

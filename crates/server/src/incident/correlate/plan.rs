@@ -54,8 +54,8 @@ impl Plan {
             work.hold(incident);
         }
         let heads = work.incidents().map(head).collect();
-        let state = State { runs, stats, heads };
-        let outcome = correlation::correlate(state, pending, now, &mut || ids.next());
+        let read_rows = State { runs, stats, heads };
+        let outcome = correlation::correlate(read_rows, pending, now, &mut || ids.next());
         let tenant_id = app.tenant_id(tenant).await?;
         for id in &outcome.opened {
             let severity = Severity::Unknown;

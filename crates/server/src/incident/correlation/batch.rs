@@ -64,11 +64,11 @@ impl Batch {
         for (index, run) in state.runs.iter().enumerate() {
             by_entity.entry(run.entity_id).or_default().push(index);
         }
-        let mut stats = state.stats;
-        count_runs(&mut stats, &state.runs);
+        let mut counted_here = state.stats;
+        count_runs(&mut counted_here, &state.runs);
         Self {
             now,
-            stats,
+            stats: counted_here,
             counted: BTreeSet::new(),
             became_common: Vec::new(),
             stored: state.runs.len(),
