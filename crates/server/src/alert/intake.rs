@@ -218,17 +218,17 @@ impl Intake {
 
 async fn commit_groups(app: App, mut queue: mpsc::Receiver<Waiting>, bytes: Arc<AtomicUsize>) {
     let mut ids = 0..0;
-    let mut answered = 0;
+    let mut expected = 0;
     while let Some(first) = queue.recv().await {
         let mut alerts = first.alerts.len();
         let mut group = vec![first];
-        // Those just answered are about to ask again: waiting for as many for a moment makes one
-        // group of what would be two, each with its own fsync. A lone client never waits.
+        // Those just answered are about to ask again: waiting for them for a moment makes one group
+        // of what would be two, each with its own fsync. A lone client never waits.
         let until = tokio::time::Instant::now() + GATHER;
         while group.len() < GROUP_REQUESTS && alerts < GROUP_ALERTS {
             let next = match queue.try_recv() {
                 Ok(next) => next,
-                Err(mpsc::error::TryRecvError::Empty) if group.len() < answered => {
+                Err(mpsc::error::TryRecvError::Empty) if group.len() < expected => {
                     match tokio::time::timeout_at(until, queue.recv()).await {
                         Ok(Some(next)) => next,
                         _ => break,
@@ -239,7 +239,6 @@ async fn commit_groups(app: App, mut queue: mpsc::Receiver<Waiting>, bytes: Arc<
             alerts += next.alerts.len();
             group.push(next);
         }
-        answered = group.len();
         let started = std::time::Instant::now();
         let results = match commit_group(&app, &group, &mut ids).await {
             Ok(stored) => stored.into_iter().map(Ok).collect(),
@@ -258,6 +257,8 @@ async fn commit_groups(app: App, mut queue: mpsc::Receiver<Waiting>, bytes: Arc<
         app.metrics.commit_seconds.observe(started.elapsed().as_secs_f64());
         app.metrics.commit_requests.observe(group.len() as f64);
         app.correlate.notify_one();
+        // Who asked meanwhile, and who will ask again.
+        expected = queue.len() + group.len();
         for (waiting, result) in group.into_iter().zip(results) {
             bytes.fetch_sub(waiting.weight, Ordering::SeqCst);
             // Whoever asked may be gone; the alerts are on disk all the same.
