@@ -362,7 +362,10 @@ impl Transaction {
                     let columns = arrays.columns.join(", ");
                     (format!("select {columns} from {}", arrays.source), arrays.values)
                 }
-                Err(values) => (format!("values {}", placeholders(take, row_width)), values),
+                Err(values) => {
+                    let rows = placeholders(self.engine, take, row_width);
+                    (format!("values {rows}"), values)
+                }
             };
             changed += self.execute(&format!("{head} {source} {tail}"), given).await?;
             values = rest;
@@ -392,24 +395,36 @@ impl Transaction {
         while !values.is_empty() {
             let take = self.rows_at_once(values.len() / width, 256);
             let rest = values.split_off(take * width);
-            let (source, values_given) = match self.arrays(values, width) {
-                Ok(arrays) => {
-                    let columns: Vec<String> = arrays
-                        .columns
-                        .iter()
-                        .enumerate()
-                        .map(|(index, column)| format!("{column} as column{}", index + 1))
-                        .collect();
-                    let columns = columns.join(", ");
-                    (format!("(select {columns} from {}) as given", arrays.source), arrays.values)
-                }
-                Err(values) => (format!("(values {}) as given", placeholders(take, width)), values),
-            };
+            let (source, values_given) = self.given(values, width);
             let sql = format!("update {table} set {set} from {source} where {same}");
             changed += self.execute(&sql, values_given).await?;
             values = rest;
         }
         Ok(changed)
+    }
+
+    /// Rows of `width` values as a table `given` with the columns `column1` and so on, for
+    /// `select … from {table} cross join …` with further markers numbered from the number of
+    /// values that come back.
+    #[must_use]
+    pub fn given(&self, values: Vec<Value>, width: usize) -> (String, Vec<Value>) {
+        let rows = values.len() / width.max(1);
+        match self.arrays(values, width) {
+            Ok(arrays) => {
+                let columns: Vec<String> = arrays
+                    .columns
+                    .iter()
+                    .enumerate()
+                    .map(|(index, column)| format!("{column} as column{}", index + 1))
+                    .collect();
+                let columns = columns.join(", ");
+                (format!("(select {columns} from {}) as given", arrays.source), arrays.values)
+            }
+            Err(values) => {
+                let rows = placeholders(self.engine, rows, width);
+                (format!("(values {rows}) as given"), values)
+            }
+        }
     }
 
     fn arrays(
@@ -443,10 +458,14 @@ impl Transaction {
     }
 }
 
-/// `($1, $2), ($3, $4)` for two rows of two.
-#[must_use]
-pub fn placeholders(rows: usize, width: usize) -> String {
+/// `($1, $2), ($3, $4)` for two rows of two; on SQLite, where a name costs a look-up for each
+/// value, `(?, ?), (?, ?)`.
+fn placeholders(engine: Engine, rows: usize, width: usize) -> String {
     use std::fmt::Write;
+    if engine == Engine::Sqlite {
+        let row = format!("({})", vec!["?"; width].join(", "));
+        return vec![row; rows].join(", ");
+    }
     let mut text = String::with_capacity(rows * width * 6);
     for row in 0..rows {
         text.push_str(if row == 0 { "(" } else { ", (" });
@@ -501,6 +520,7 @@ const MANY_VALUES: usize = 12;
 fn statement(engine: Engine, sql: &str, values: Vec<Value>) -> Statement {
     if engine == Engine::Sqlite
         && values.len() >= MANY_VALUES
+        && sql.contains('$')
         && let Some(plain) = without_names(sql, values.len())
     {
         return Statement::from_sql_and_values(engine.backend(), plain, values);
@@ -549,6 +569,7 @@ mod tests {
 
     #[test]
     fn rows_become_placeholders() {
-        assert_eq!(placeholders(2, 2), "($1, $2), ($3, $4)");
+        assert_eq!(placeholders(Engine::Postgres, 2, 2), "($1, $2), ($3, $4)");
+        assert_eq!(placeholders(Engine::Sqlite, 2, 2), "(?, ?), (?, ?)");
     }
 }

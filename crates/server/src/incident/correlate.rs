@@ -29,11 +29,12 @@ use crate::error::{Error, Result};
 use crate::event::Event;
 use crate::failpoint;
 use crate::id::{IncidentId, TenantNo};
+use crate::incident::correlation::needs;
 use crate::lease::Lease;
 use crate::ledger::Ledger;
 use crate::tx::Tx;
 
-use plan::Plan;
+use plan::{Plan, pending};
 use rows::Rows;
 
 /// Alerts of one tenant placed in a transaction of its own.
@@ -156,6 +157,7 @@ async fn draw_plans<'a>(
     let mut ids = IdPool::take(app, room).await?;
     let reader = app.db.snapshot().await?;
     let mut tenants = i64::try_from(held.len()).unwrap_or(i64::MAX);
+    let mut all = Vec::new();
     for (waiting, lease) in held {
         let tenant = waiting.tenant;
         if room <= 0 {
@@ -175,7 +177,15 @@ async fn draw_plans<'a>(
         }
         room -= read.len() as i64;
         planned.more |= read.len() as i64 == limit;
-        let mut plan = Plan::draw(app, &reader, tenant, read, &mut ids, (&actor, now)).await?;
+        all.push((tenant, lease, read));
+    }
+    let needs = all.iter().map(|(tenant, _, read)| (*tenant, needs(&pending(read)))).collect();
+    let mut found = read::load(&reader, &needs).await?;
+    drop(reader);
+    for (tenant, lease, read) in all {
+        let found = found.remove(&tenant).unwrap_or_default();
+        let id = app.tenant_id(tenant).await?;
+        let mut plan = Plan::draw(tenant, &id, read, found, &mut ids, (&actor, now));
         if ids.dry || !plan.is_plain() {
             planned.alone.push((tenant, lease));
             continue;
@@ -391,7 +401,10 @@ async fn by_itself(app: &App, tenant: TenantNo, lease: &Lease) -> Result<u64> {
 async fn place(tx: &mut Tx, read: Vec<read::Read>, ids: &mut IdPool) -> Result<()> {
     let (actor, now) = (tx.actor().clone(), tx.now());
     let (app, tenant) = (tx.app().clone(), tx.tenant());
-    let mut plan = Plan::draw(&app, tx, tenant, read, ids, (&actor, now)).await?;
+    let needs = BTreeMap::from([(tenant, needs(&pending(&read)))]);
+    let found = read::load(tx, &needs).await?.remove(&tenant).unwrap_or_default();
+    let id = app.tenant_id(tenant).await?;
+    let mut plan = Plan::draw(tenant, &id, read, found, ids, (&actor, now));
     rework::carry_out_merges(tx, &mut plan.work, &plan.outcome).await?;
     plan.grow(&actor)?;
     let mut rows = Rows::default();

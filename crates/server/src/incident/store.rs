@@ -115,17 +115,30 @@ pub(super) async fn load(
     tenant: TenantNo,
     ids: &[IncidentId],
 ) -> Result<BTreeMap<IncidentId, Incident>> {
-    let mut found = BTreeMap::new();
+    let found = load_of(tx, [tenant], ids).await?;
+    Ok(found.into_iter().map(|incident| (incident.id, incident)).collect())
+}
+
+/// The incidents of these ids that exist in any of these tenants.
+pub(super) async fn load_of(
+    tx: &Transaction,
+    tenants: impl IntoIterator<Item = TenantNo>,
+    ids: &[IncidentId],
+) -> Result<Vec<Incident>> {
+    let mut found = Vec::new();
+    let tenants = tenants.into_iter().map(|tenant| tenant.0.into()).collect();
+    let (tenants, tenant_values) = tx.engine().among(1, tenants);
     for chunk in ids.chunks(1_024) {
-        let (list, keys) = tx.engine().among(2, chunk.iter().map(|id| id.0.into()).collect());
-        let mut values: Vec<Sql> = vec![tenant.0.into()];
+        let mut values = tenant_values.clone();
+        let first = values.len() + 1;
+        let (list, keys) = tx.engine().among(first, chunk.iter().map(|id| id.0.into()).collect());
         values.extend(keys);
         let sql = format!(
-            "select {COLUMNS} from {FROM} where +incident.tenant_no = $1 and incident.id {list}"
+            "select {COLUMNS} from {FROM} \
+             where +incident.tenant_no {tenants} and incident.id {list}"
         );
         for row in tx.query(&sql, values).await? {
-            let incident = Incident::from_row(&row)?;
-            found.insert(incident.id, incident);
+            found.push(Incident::from_row(&row)?);
         }
     }
     Ok(found)

@@ -1,6 +1,8 @@
 //! What follows for an incident whose alerts changed: its name and severity, its priority, and
 //! whether the experts take it (T2, TRI-1, TRI-2, TRI-7).
 
+use std::collections::BTreeMap;
+
 use crate::actor::Actor;
 use crate::clock::Timestamp;
 use crate::db::{Transaction, column};
@@ -76,9 +78,22 @@ pub(in crate::incident) async fn scope(
     reader: &Transaction,
     tenant: TenantNo,
 ) -> Result<triage::model::Scope> {
-    let row = reader
-        .query_one("select settings from tenant where no = $1", vec![tenant.0.into()])
-        .await?;
-    let settings: String = row.map(|row| column(&row, 0)).transpose()?.unwrap_or_default();
-    Ok(triage::scope(&settings))
+    let scope = scopes(reader, [tenant]).await?.remove(&tenant);
+    Ok(scope.unwrap_or_else(|| triage::scope("")))
+}
+
+/// The scopes these tenants agreed on.
+pub(super) async fn scopes(
+    reader: &Transaction,
+    tenants: impl IntoIterator<Item = TenantNo>,
+) -> Result<BTreeMap<TenantNo, triage::model::Scope>> {
+    let tenants = tenants.into_iter().map(|tenant| tenant.0.into()).collect();
+    let (list, keys) = reader.engine().among(1, tenants);
+    let sql = format!("select no, settings from tenant where no {list}");
+    let mut scopes = BTreeMap::new();
+    for row in reader.query(&sql, keys).await? {
+        let settings: String = column(&row, 1)?;
+        scopes.insert(TenantNo(column(&row, 0)?), triage::scope(&settings));
+    }
+    Ok(scopes)
 }

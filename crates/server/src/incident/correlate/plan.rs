@@ -4,15 +4,13 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::actor::Actor;
 use crate::alert::Alert;
-use crate::app::App;
 use crate::clock::Timestamp;
-use crate::db::Transaction;
 use crate::error::Result;
 use crate::event::Fact;
 use crate::id::{AlertId, IncidentId, TenantNo};
-use crate::incident::correlate::read::{Read, load_runs, load_stats};
+use crate::incident::correlate::read::{Found, Read};
 use crate::incident::correlate::rows::{Rows, shown_links};
-use crate::incident::correlate::{IdPool, Work, assess, scope};
+use crate::incident::correlate::{IdPool, Work, assess};
 use crate::incident::correlation::{self, IncidentHead, Outcome, PendingAlert, State};
 use crate::incident::facts::Facts;
 use crate::incident::model::{self, OWNER_EXPERTS};
@@ -31,40 +29,30 @@ pub(super) struct Plan {
 }
 
 impl Plan {
-    /// Decides where these alerts belong, from what `reader` sees.
-    pub(super) async fn draw(
-        app: &App,
-        reader: &Transaction,
+    /// Decides where these alerts belong, from what was found of their entities.
+    pub(super) fn draw(
         tenant: TenantNo,
+        tenant_id: &str,
         read: Vec<Read>,
+        found: Found,
         ids: &mut IdPool,
         (actor, now): (&Actor, Timestamp),
-    ) -> Result<Self> {
+    ) -> Self {
         let mut work = Work::default();
-        let pending: Vec<PendingAlert> = read.iter().map(|read| read.pending.clone()).collect();
-        let needs = correlation::needs(&pending);
-        let runs = load_runs(reader, tenant, &needs).await?;
-        let (from, to) = (i64::from(needs.window_from), i64::from(needs.window_to));
-        let stats = load_stats(reader, tenant, &needs.entities, from, to).await?;
-        let mut incidents: Vec<IncidentId> =
-            runs.iter().map(|run| IncidentId(run.incident_id)).collect();
-        incidents.sort_unstable();
-        incidents.dedup();
-        for (_, incident) in store::load(reader, tenant, &incidents).await? {
+        for incident in found.incidents {
             work.hold(incident);
         }
         let heads = work.incidents().map(head).collect();
-        let read_rows = State { runs, stats, heads };
-        let outcome = correlation::correlate(read_rows, pending, now, &mut || ids.next());
-        let tenant_id = app.tenant_id(tenant).await?;
+        let rows = State { runs: found.runs, stats: found.stats, heads };
+        let pending = pending(&read);
+        let outcome = correlation::correlate(rows, pending, now, &mut || ids.next());
         for id in &outcome.opened {
             let severity = Severity::Unknown;
-            let opened = model::Incident::open(*id, &tenant_id, "Incident", severity, actor, now);
+            let opened = model::Incident::open(*id, tenant_id, "Incident", severity, actor, now);
             work.open(store::fresh(tenant, opened, Facts::default()));
         }
         let links = shown_links(&outcome.placements, &read, now);
-        let scope = scope(reader, tenant).await?;
-        Ok(Self { tenant, read, outcome, work, scope, links })
+        Self { tenant, read, outcome, work, scope: found.scope, links }
     }
 
     /// Whether incidents only open and grow. Merging and taking apart read and write more.
@@ -120,6 +108,11 @@ impl Plan {
         rows.grown_runs(&self.outcome.grown_runs);
         rows.stats(self.tenant, self.outcome.stats.iter().map(|(key, stat)| (key, stat)));
     }
+}
+
+/// What correlation sees of alerts.
+pub(super) fn pending(read: &[Read]) -> Vec<PendingAlert> {
+    read.iter().map(|read| read.pending.clone()).collect()
 }
 
 /// What correlation must know of an incident. One that only waits for an expert is not claimed

@@ -3,7 +3,7 @@
 //! Every reading takes a transaction: one that only reads while a batch is planned, the writing
 //! one when the outcome must not be overtaken.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use sea_orm::Value as Sql;
 use serde_json::{Map, Value};
@@ -13,11 +13,14 @@ use crate::clock::Timestamp;
 use crate::db::{Transaction, column};
 use crate::error::Result;
 use crate::id::{IncidentId, TenantNo};
+use crate::incident::correlate::assess::scopes;
 use crate::incident::correlation::{
     self, Mention, Needs, PendingAlert, Run, Stat, Stats, window_of,
 };
 use crate::incident::entity::{self, Entity, EntityKind, Side, WINDOW};
 use crate::incident::facts::Facts;
+use crate::incident::{Incident, store};
+use crate::triage;
 use crate::tx::Tx;
 
 /// An alert of the batch with what correlation and triage read from it.
@@ -101,24 +104,79 @@ fn understand(alert: Alert, body: &Map<String, Value>) -> Read {
     Read { facts: Facts::of(&alert.head, body), alert, entities, pending }
 }
 
+/// What tenants' alerts need, and what was found of it.
+#[derive(Default)]
+pub(super) struct Found {
+    pub(super) runs: Vec<Run>,
+    pub(super) stats: Stats,
+    pub(super) incidents: Vec<Incident>,
+    pub(super) scope: triage::model::Scope,
+}
+
+/// Loads what plans need, for all tenants at once: each reading costs a hand-over.
+pub(super) async fn load(
+    reader: &Transaction,
+    needs: &BTreeMap<TenantNo, Needs>,
+) -> Result<BTreeMap<TenantNo, Found>> {
+    let mut found: BTreeMap<TenantNo, Found> =
+        needs.keys().map(|tenant| (*tenant, Found::default())).collect();
+    let mut incidents = Vec::new();
+    for (tenant, runs) in load_runs(reader, needs).await? {
+        incidents.extend(runs.iter().map(|run| IncidentId(run.incident_id)));
+        found.entry(tenant).or_default().runs = runs;
+    }
+    for (tenant, stats) in load_stats(reader, needs).await? {
+        found.entry(tenant).or_default().stats = stats;
+    }
+    incidents.sort_unstable();
+    incidents.dedup();
+    for incident in store::load_of(reader, needs.keys().copied(), &incidents).await? {
+        found.entry(incident.tenant).or_default().incidents.push(incident);
+    }
+    for (tenant, scope) in scopes(reader, needs.keys().copied()).await? {
+        found.entry(tenant).or_default().scope = scope;
+    }
+    Ok(found)
+}
+
+/// The entities that tenants need as rows of entity and tenant, in pieces of few sizes, so that few
+/// prepared statements serve them.
+fn asked(needs: &BTreeMap<TenantNo, Needs>) -> Vec<Vec<Sql>> {
+    let all = needs.iter().flat_map(|(tenant, needs)| {
+        needs.entities.iter().map(|entity| (Sql::from(*entity), Sql::from(tenant.0)))
+    });
+    let all: Vec<(Sql, Sql)> = all.collect();
+    let piece = |piece: &[(Sql, Sql)]| {
+        let mut rows: Vec<(Sql, Sql)> = piece.to_vec();
+        let size = rows.len().next_power_of_two();
+        // No tenant has this number.
+        rows.resize(size, (0_i64.into(), (-1_i64).into()));
+        rows.into_iter().flat_map(|(entity, tenant)| [entity, tenant]).collect()
+    };
+    all.chunks(1_024).map(piece).collect()
+}
+
+/// The runs that tenants need.
 pub(super) async fn load_runs(
-    tx: &Transaction,
-    tenant: TenantNo,
-    needs: &Needs,
-) -> Result<Vec<Run>> {
-    let mut runs = Vec::new();
-    for chunk in needs.entities.chunks(1_024) {
-        let (list, keys) = tx.engine().among(4, chunk.iter().map(|id| (*id).into()).collect());
-        let mut values: Vec<Sql> =
-            vec![tenant.0.into(), needs.from.micros().into(), needs.to.micros().into()];
-        values.extend(keys);
+    reader: &Transaction,
+    needs: &BTreeMap<TenantNo, Needs>,
+) -> Result<BTreeMap<TenantNo, Vec<Run>>> {
+    let from = needs.values().map(|it| it.from.micros()).min().unwrap_or_default();
+    let to = needs.values().map(|it| it.to.micros()).max().unwrap_or_default();
+    let mut all: BTreeMap<TenantNo, Vec<Run>> = BTreeMap::new();
+    for piece in asked(needs) {
+        let (given, mut values) = reader.given(piece, 2);
+        let next = values.len() + 1;
+        values.extend([from.into(), to.into()]);
         let sql = format!(
             "select entity_id, opened_by, incident_id, side, first_at, last_at, alerts, span, \
-             anchor from run \
-             where tenant_no = $1 and last_at >= $2 and first_at <= $3 and entity_id {list}"
+             anchor, tenant_no from {given} cross join run \
+             where run.entity_id = given.column1 and run.tenant_no = given.column2 \
+             and run.last_at >= ${next} and run.first_at <= ${}",
+            next + 1
         );
-        for row in tx.query(&sql, values).await? {
-            runs.push(Run {
+        for row in reader.query(&sql, values).await? {
+            let run = Run {
                 entity_id: column(&row, 0)?,
                 opened_by: column(&row, 1)?,
                 incident_id: column(&row, 2)?,
@@ -128,31 +186,43 @@ pub(super) async fn load_runs(
                 alerts: column::<i64>(&row, 6)? as u32,
                 window: column::<i64>(&row, 7)? as i32,
                 anchor: column(&row, 8)?,
-            });
+            };
+            let tenant = TenantNo(column(&row, 9)?);
+            // The times were those of all the tenants together.
+            let own = needs.get(&tenant);
+            if own.is_some_and(|it| run.last >= it.from && run.first <= it.to) {
+                all.entry(tenant).or_default().push(run);
+            }
         }
     }
-    // One order, whatever the store's: the same rows must give the same outcome.
-    runs.sort_unstable_by_key(|run| (run.entity_id, run.opened_by));
-    Ok(runs)
+    for runs in all.values_mut() {
+        // One order, whatever the store's: the same rows must give the same outcome.
+        runs.sort_unstable_by_key(|run| (run.entity_id, run.opened_by));
+    }
+    Ok(all)
 }
 
+/// The stored counts that tenants need.
 pub(super) async fn load_stats(
-    tx: &Transaction,
-    tenant: TenantNo,
-    entities: &[i64],
-    from: i64,
-    to: i64,
-) -> Result<Stats> {
-    let mut stats = Stats::default();
-    for chunk in entities.chunks(1_024) {
-        let (list, keys) = tx.engine().among(4, chunk.iter().map(|id| (*id).into()).collect());
-        let mut values: Vec<Sql> = vec![tenant.0.into(), from.into(), to.into()];
-        values.extend(keys);
+    reader: &Transaction,
+    needs: &BTreeMap<TenantNo, Needs>,
+) -> Result<BTreeMap<TenantNo, Stats>> {
+    let from = needs.values().map(|it| it.window_from).min().unwrap_or_default();
+    let to = needs.values().map(|it| it.window_to).max().unwrap_or_default();
+    let mut all: BTreeMap<TenantNo, Stats> = BTreeMap::new();
+    for piece in asked(needs) {
+        let (given, mut values) = reader.given(piece, 2);
+        let next = values.len() + 1;
+        values.extend([i64::from(from).into(), i64::from(to).into()]);
         let sql = format!(
-            "select entity_id, span, anchors, common_since from entity_span \
-             where tenant_no = $1 and span between $2 and $3 and entity_id {list}"
+            "select entity_id, span, anchors, common_since, tenant_no \
+             from {given} cross join entity_span \
+             where entity_span.entity_id = given.column1 \
+             and entity_span.tenant_no = given.column2 \
+             and entity_span.span between ${next} and ${}",
+            next + 1
         );
-        for row in tx.query(&sql, values).await? {
+        for row in reader.query(&sql, values).await? {
             let anchors: Vec<u8> = column(&row, 2)?;
             let anchors = anchors.chunks_exact(8).map(|bytes| {
                 let mut number = [0; 8];
@@ -164,10 +234,11 @@ pub(super) async fn load_stats(
                 common_since: column::<Option<i64>>(&row, 3)?.map(Timestamp::from_micros),
             };
             let span = i32::try_from(column::<i64>(&row, 1)?).unwrap_or(i32::MAX);
+            let stats = all.entry(TenantNo(column(&row, 4)?)).or_default();
             stats.insert((column(&row, 0)?, span), stat);
         }
     }
-    Ok(stats)
+    Ok(all)
 }
 
 /// Kind and name of entities, for sentences.
@@ -204,7 +275,6 @@ pub(super) async fn members(tx: &Tx, id: IncidentId) -> Result<(Vec<Read>, Stats
         windows.fold((i32::MAX, i32::MIN), |(from, to), window| (from.min(window), to.max(window)));
     let from = from.saturating_sub(1);
     let tenant = tx.tenant();
-    let mut stats = load_stats(tx, tenant, &entities, from.into(), to.into()).await?;
     // A run is at least where the alert that opened it was.
     let begin = |window: i32| Timestamp::from_micros(i64::from(window).saturating_mul(WINDOW));
     let needs = Needs {
@@ -214,6 +284,9 @@ pub(super) async fn members(tx: &Tx, id: IncidentId) -> Result<(Vec<Read>, Stats
         window_from: from,
         window_to: to,
     };
-    correlation::count_runs(&mut stats, &load_runs(tx, tenant, &needs).await?);
+    let needs = BTreeMap::from([(tenant, needs)]);
+    let mut stats = load_stats(tx, &needs).await?.remove(&tenant).unwrap_or_default();
+    let runs = load_runs(tx, &needs).await?.remove(&tenant).unwrap_or_default();
+    correlation::count_runs(&mut stats, &runs);
     Ok((read, stats))
 }
