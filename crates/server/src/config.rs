@@ -107,8 +107,7 @@ impl Default for Intake {
         Self {
             waiting_requests: 2_048,
             waiting_bytes: 64 * 1024 * 1024,
-            // Reading a body takes several times its size; eight of these at once stay below the
-            // memory a server may use for hostile input.
+            // Two of these at once may be in memory (see `http::body`).
             body_bytes: 32 * 1024 * 1024,
         }
     }

@@ -228,6 +228,10 @@ impl Framing {
     }
 
     /// Follows at least one of these bytes and says how many; `None` when the first is refused.
+    #[expect(
+        clippy::match_same_arms,
+        reason = "one arm for each state and byte, in order of states"
+    )]
     fn step(&mut self, rest: &[u8]) -> Option<usize> {
         use State::{
             Between, BetweenEnd, Body, Chunk, ChunkData, ChunkDataEnd, ChunkDataEnded,
