@@ -674,7 +674,7 @@ mod tests {
         let records = of(Format::Graph, &body);
         assert!(records[0].parsed.clone().unwrap_err().contains("the limit is 4194304"));
         assert!(records[1].parsed.is_ok());
-        let deep = format!("[{{\"a\":{}", "[\n".repeat(100_000));
+        let deep = format!("[{{\"a\":{}", "[\n".repeat(19_000));
         assert!(of(Format::Graph, &deep).iter().all(|record| record.parsed.is_err()));
         let nested = format!("{{\"a\":{}{}}}", "[".repeat(200), "]".repeat(200));
         assert!(of(Format::Graph, &nested)[0].parsed.is_err());
