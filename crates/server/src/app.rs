@@ -1,5 +1,6 @@
 //! What a running process has at hand, handed to everything that needs it.
 
+use std::any::Any;
 use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -42,6 +43,8 @@ pub struct Inner {
     pub changed: broadcast::Sender<TenantNo>,
     /// How long intake's turns to write are.
     pub pace: Pace,
+    /// What was written a moment ago, by alert.
+    pub kept: Kept,
     /// Incident ids reserved for correlation.
     pub incident_ids: Ids,
     /// The name of this process among the replicas.
@@ -70,6 +73,7 @@ impl App {
             correlate: Notify::new(),
             changed: broadcast::channel(1024).0,
             pace: Pace::default(),
+            kept: Kept::default(),
             incident_ids: Ids::default(),
             holder,
             tenant_ids: Mutex::default(),
@@ -200,5 +204,32 @@ impl Pace {
             return LONG_TURN;
         }
         took.clamp(LEAST_TURN, LONG_TURN)
+    }
+}
+
+/// A bounded memory of what was written a moment ago, by alert, for the work that follows. This
+/// module knows no alerts, so it keeps them as they are given.
+#[derive(Default)]
+pub struct Kept(Mutex<HashMap<i64, Box<dyn Any + Send>>>);
+
+/// Alerts remembered; some tens of megabytes.
+const KEPT: usize = 4_096;
+
+impl Kept {
+    /// Remembers; when full, everything is forgotten: whoever was to fetch it has fallen behind.
+    pub fn put(&self, alerts: impl Iterator<Item = (i64, Box<dyn Any + Send>)>) {
+        if let Ok(mut kept) = self.0.lock() {
+            for (id, alert) in alerts {
+                if kept.len() >= KEPT {
+                    kept.clear();
+                }
+                kept.insert(id, alert);
+            }
+        }
+    }
+
+    /// Takes one out.
+    pub fn take(&self, id: i64) -> Option<Box<dyn Any + Send>> {
+        self.0.lock().ok()?.remove(&id)
     }
 }

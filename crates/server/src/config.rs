@@ -107,9 +107,9 @@ impl Default for Intake {
         Self {
             waiting_requests: 2_048,
             waiting_bytes: 64 * 1024 * 1024,
-            // Reading a body takes several times its size; eight of these at once stay below the
-            // memory a server may use for hostile input.
-            body_bytes: 32 * 1024 * 1024,
+            // On its way to the store a body is there several times over: as it came, read,
+            // compressed, as rows.
+            body_bytes: 16 * 1024 * 1024,
         }
     }
 }

@@ -24,7 +24,7 @@ use crate::alert::intake::Intake;
 use crate::app::App;
 use crate::clock::Timestamp;
 use crate::error::Error;
-use crate::http::body::Budget;
+use crate::http::body::{Budget, Reading};
 use crate::http::crawl::Crawls;
 use crate::http::limit::{Class, Limiter};
 use crate::id::TenantNo;
@@ -43,6 +43,8 @@ pub struct Site {
     pub limiter: Arc<Limiter>,
     /// Bytes of request bodies held in memory.
     pub bodies: Budget,
+    /// What reading intake bodies may take.
+    pub reading: Reading,
     /// Where crawls with `$skip` are.
     pub crawls: Arc<Crawls>,
     /// Ends what would otherwise go on for ever: live streams.
@@ -55,13 +57,14 @@ impl Site {
     /// Puts the parts together.
     #[must_use]
     pub fn new(app: App, callers: Arc<Callers>, intake: Intake) -> Self {
-        let bodies = Budget::new(app.config.intake.body_bytes.saturating_mul(4));
+        let bodies = Budget::new(app.config.intake.body_bytes.saturating_mul(2));
         Self {
             app,
             callers,
             intake,
             limiter: Arc::default(),
             bodies,
+            reading: Reading::default(),
             crawls: Arc::default(),
             stop: tokio_util::sync::CancellationToken::new(),
             spelling: Arc::default(),
@@ -138,6 +141,7 @@ impl Failure {
             StatusCode::FORBIDDEN => "Authorization_RequestDenied",
             StatusCode::NOT_FOUND => "NotFound",
             StatusCode::METHOD_NOT_ALLOWED => "MethodNotAllowed",
+            StatusCode::REQUEST_TIMEOUT => "RequestTimeout",
             StatusCode::CONFLICT => "Conflict",
             StatusCode::PAYLOAD_TOO_LARGE => "RequestEntityTooLarge",
             StatusCode::UNSUPPORTED_MEDIA_TYPE => "UnsupportedMediaType",

@@ -8,10 +8,11 @@
 //! disk. A connection may not hold its place without saying something: handshake, head and idle
 //! time are bounded. Not here: routes and the limits of single requests.
 
+mod framing;
+mod linger;
+
 use std::net::SocketAddr;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use axum::body::Body;
@@ -21,16 +22,17 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::service::TowerToHyperService;
 use rustls::ServerConfig;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::{Instant, Sleep};
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
 use crate::app::App;
 use crate::error::{Error, Result};
+use framing::Framed;
+use linger::Lingering;
 
 /// Connections open at once; more wait in the kernel's queue.
 const CONNECTIONS: usize = 4_096;
@@ -45,8 +47,6 @@ const IDLE: Duration = Duration::from_secs(30);
 const DRAIN: Duration = Duration::from_secs(7);
 /// How long the workers may take to finish what they hold.
 const WORKERS: Duration = Duration::from_secs(2);
-/// How long to listen for the client's own end after ours.
-const LINGER: Duration = Duration::from_secs(1);
 
 /// Where and how to listen.
 #[derive(Clone)]
@@ -197,11 +197,16 @@ async fn connection(
 ) {
     let stream = Lingering::new(stream);
     match tls {
-        None => requests(stream, None, router, stop).await,
+        None => requests(Framed::new(stream), None, router, stop).await,
         Some(tls) => match tokio::time::timeout(HANDSHAKE, tls.accept(stream)).await {
             Ok(Ok(stream)) => {
                 let h2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
-                requests(stream, Some(Secured { h2 }), router, stop).await;
+                let secured = Some(Secured { h2 });
+                if h2 {
+                    requests(stream, secured, router, stop).await;
+                } else {
+                    requests(Framed::new(stream), secured, router, stop).await;
+                }
             }
             Ok(Err(error)) => tracing::debug!("TLS handshake failed: {error}"),
             Err(_) => tracing::debug!("TLS handshake took too long"),
@@ -279,76 +284,6 @@ fn end_streams(mut response: Response<Body>, stop: &CancellationToken) -> Respon
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
     response
-}
-
-/// A connection that, once we have said our last, reads on for a moment. Closed with bytes unread,
-/// it would be reset, and a client that is still sending would never see why it was refused.
-struct Lingering {
-    stream: TcpStream,
-    until: Option<Pin<Box<Sleep>>>,
-}
-
-impl Lingering {
-    fn new(stream: TcpStream) -> Self {
-        Self { stream, until: None }
-    }
-}
-
-impl AsyncRead for Lingering {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<std::io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(cx, buf)
-    }
-}
-
-impl AsyncWrite for Lingering {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &[u8],
-    ) -> Poll<std::io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, buf)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bufs: &[std::io::IoSlice<'_>],
-    ) -> Poll<std::io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(cx, bufs)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
-        if self.until.is_none() {
-            ready!(Pin::new(&mut self.stream).poll_shutdown(cx))?;
-            self.until = Some(Box::pin(tokio::time::sleep_until(Instant::now() + LINGER)));
-        }
-        let mut scratch = [0; 4_096];
-        loop {
-            if let Some(until) = &mut self.until
-                && until.as_mut().poll(cx).is_ready()
-            {
-                return Poll::Ready(Ok(()));
-            }
-            let mut unread = ReadBuf::new(&mut scratch);
-            match ready!(Pin::new(&mut self.stream).poll_read(cx, &mut unread)) {
-                Ok(()) if unread.filled().is_empty() => return Poll::Ready(Ok(())),
-                Ok(()) => {}
-                Err(_) => return Poll::Ready(Ok(())),
-            }
-        }
-    }
 }
 
 /// The signals that end this process.
@@ -474,6 +409,69 @@ mod tests {
         assert!(answer.starts_with("HTTP/1.1 400 "), "{answer}");
         let fine = b"GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n";
         assert!(raw(server.address, fine).await.ends_with("fine"));
+    }
+
+    #[tokio::test]
+    async fn a_request_with_two_readings_is_refused_and_the_connection_closed() {
+        let length = async |body: axum::body::Bytes| format!("{} bytes", body.len());
+        let server = start(axum::Router::new().route("/", post(length)), false).await;
+        let smuggled = "POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 1\r\n\r\nx";
+        for headers in [
+            "content-length: 6\r\ntransfer-encoding: chunked\r\n",
+            "transfer-encoding: chunked\r\ncontent-length: 6\r\n",
+            "content-length: 6\r\ncontent-length: 7\r\n",
+            "content-length: 6\r\ncontent-length: 6\r\n",
+            "transfer-encoding: chunked, identity\r\n",
+            "transfer-encoding: identity, chunked\r\n",
+            "transfer-encoding: chunked\r\ntransfer-encoding: chunked\r\n",
+            "transfer-encoding : chunked\r\n",
+            "transfer-encoding: chunked\n",
+            "x: a\r\n transfer-encoding: chunked\r\n",
+            "host: b\r\n",
+        ] {
+            let bad = format!("POST / HTTP/1.1\r\nhost: a\r\n{headers}\r\n0\r\n\r\n{smuggled}");
+            let answer = raw(server.address, bad.as_bytes()).await;
+            assert!(answer.starts_with("HTTP/1.1 400 "), "{headers}: {answer}");
+            assert_eq!(answer.matches("HTTP/1.1 ").count(), 1, "{headers}: {answer}");
+            // In its turn, behind one that is answered.
+            let answer = raw(server.address, format!("{smuggled}{bad}").as_bytes()).await;
+            assert!(answer.starts_with("HTTP/1.1 200 "), "{headers}: {answer}");
+            assert!(answer.contains("1 bytesHTTP/1.1 400 "), "{headers}: {answer}");
+            assert_eq!(answer.matches("HTTP/1.1 ").count(), 2, "{headers}: {answer}");
+        }
+        let body = "POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n\
+                    1;x\nab\r\n0\r\n\r\n";
+        let answer = raw(server.address, format!("{body}{smuggled}").as_bytes()).await;
+        assert!(answer.starts_with("HTTP/1.1 400 "), "{answer}");
+        assert_eq!(answer.matches("HTTP/1.1 ").count(), 1, "{answer}");
+    }
+
+    #[tokio::test]
+    async fn a_client_that_is_done_sending_is_answered() {
+        let router = axum::Router::new().route(
+            "/",
+            post(async |body: axum::body::Bytes| {
+                // Long enough for the end to be noticed: it comes with the request here.
+                for _ in 0..64 {
+                    tokio::task::yield_now().await;
+                }
+                format!("{} bytes", body.len())
+            }),
+        );
+        for request in [
+            "POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 2\r\n\r\n{}",
+            "POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n\
+             2\r\n{}\r\n0\r\n\r\n",
+        ] {
+            let (mut client, server) = tokio::io::duplex(4_096);
+            client.write_all(request.as_bytes()).await.unwrap();
+            client.shutdown().await.unwrap();
+            requests(Framed::new(server), None, router.clone(), CancellationToken::new()).await;
+            let mut answer = String::new();
+            client.read_to_string(&mut answer).await.unwrap();
+            assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+            assert!(answer.ends_with("2 bytes"), "{answer}");
+        }
     }
 
     #[tokio::test]

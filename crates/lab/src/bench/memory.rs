@@ -51,7 +51,7 @@ pub(super) async fn hostile(store: Store, world: &World) -> Result<Value, String
     let goal =
         Goal { id: "P8", unit: "MB peak", floor: 1_024.0, target: 512.0, more_is_better: false };
     let app = world.apps.first().ok_or("no tenants")?;
-    let report = Box::pin(hostile::against(&world.server, app)).await?;
+    let report = Box::pin(hostile::against(&world.server, app, hostile::STORM)).await?;
     for failure in &report.failures {
         out::note(&format!("hostile: {failure}"));
     }

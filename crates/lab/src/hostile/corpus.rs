@@ -1,5 +1,7 @@
 //! The cases that are whole HTTP requests.
 
+mod entity;
+mod memory;
 mod query;
 mod record;
 
@@ -32,6 +34,10 @@ pub(super) enum Expect {
     Cut,
     /// On a socket: answered below 500.
     Answered,
+    /// On a socket: 400 and closed, and nothing else.
+    Bad,
+    /// On a socket: 200, then 400 and closed.
+    GoodThenBad,
 }
 
 /// How a case is sent.
@@ -48,8 +54,8 @@ pub(super) enum Send {
         headers: String,
         /// A token other than the good one.
         token: Option<String>,
-        /// Makes the body, only when it is needed.
-        body: Box<dyn Fn() -> Vec<u8> + std::marker::Send + Sync>,
+        /// Makes the body of the request of this number, only when it is needed.
+        body: Box<dyn Fn(u64) -> Vec<u8> + std::marker::Send + Sync>,
     },
     /// Bytes on a socket.
     Raw(Talk),
@@ -65,6 +71,8 @@ pub(super) struct Case {
     pub(super) expect: Expect,
     /// How long the answer may take.
     pub(super) limit: Duration,
+    /// How many such requests are sent at once.
+    pub(super) at_once: u64,
 }
 
 impl Case {
@@ -77,6 +85,19 @@ impl Case {
     /// The same case with another time limit.
     fn within(mut self, seconds: u64) -> Self {
         self.limit = Duration::from_secs(seconds);
+        self
+    }
+
+    /// So many of them at once; the body is made for each by its number.
+    fn at_once(
+        mut self,
+        count: u64,
+        made: impl Fn(u64) -> Vec<u8> + std::marker::Send + Sync + 'static,
+    ) -> Self {
+        self.at_once = count;
+        if let Send::Http { body, .. } = &mut self.send {
+            *body = Box::new(made);
+        }
         self
     }
 
@@ -131,9 +152,9 @@ fn request(
         content_type,
         headers: String::new(),
         token: None,
-        body: Box::new(body),
+        body: Box::new(move |_| body()),
     };
-    Case { name: name.to_owned(), send, expect, limit: Duration::from_secs(2) }
+    Case { name: name.to_owned(), send, expect, limit: Duration::from_secs(2), at_once: 1 }
 }
 
 fn intake(
@@ -183,9 +204,14 @@ fn repeated(unit: &[u8], count: usize) -> Vec<u8> {
     unit.repeat(count)
 }
 
-/// All cases; `incident` exists.
-pub(super) fn cases(incident: &str) -> Vec<Case> {
+/// Alerts of the storm on one device, unless told otherwise.
+pub(crate) const STORM: u64 = 5_000;
+
+/// All cases; `incident` exists, and `storm` alerts come of one device.
+pub(super) fn cases(incident: &str, storm: u64) -> Vec<Case> {
     let mut all = record::cases();
+    all.extend(entity::cases(storm));
+    all.extend(memory::cases());
     all.extend(query::cases());
     all.extend(query::changes(incident));
     all.extend(query::sign_in());
@@ -219,15 +245,15 @@ mod tests {
     #[test]
     fn every_case_has_a_name_of_its_own_and_a_body() {
         let mut names = HashSet::new();
-        for case in cases("1") {
+        for case in cases("1", 10) {
             assert!(names.insert(case.name.clone()), "{}", case.name);
             let Send::Http { body, path, .. } = &case.send else { panic!("{}", case.name) };
             assert!(!path.contains([' ', '\u{0}']), "{path}");
-            if !case.name.contains("bomb") {
-                body();
+            if !case.name.contains("bomb") && !case.name.starts_with("memory") {
+                body(0);
             }
         }
-        assert!(names.len() > 120, "{}", names.len());
+        assert!(names.len() > 180, "{}", names.len());
         assert_eq!(correlation_bomb(3).lines().count(), 3);
     }
 }

@@ -98,6 +98,8 @@ pub(super) fn judge(expect: Expect, answer: &Answer) -> Result<(), String> {
     }
     let refused = answer.statuses.iter().all(|status| (400..500).contains(status));
     let held = match expect {
+        Expect::GoodThenBad => answer.closed && answer.statuses == [200, 400],
+        Expect::Bad => answer.closed && answer.statuses == [400],
         Expect::Cut => refused && (answer.closed || !answer.statuses.is_empty()),
         Expect::Answered => !answer.statuses.is_empty(),
         _ => answer.closed || !answer.statuses.is_empty(),
@@ -107,7 +109,7 @@ pub(super) fn judge(expect: Expect, answer: &Answer) -> Result<(), String> {
 
 /// All cases on a socket.
 pub(super) fn cases(token: &str) -> Vec<Case> {
-    use Expect::{Answered, Cut};
+    use Expect::{Answered, Bad, Cut};
     let head = |line: &str, more: &str| {
         format!(
             "{line}\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {token}\r\n\
@@ -123,34 +125,34 @@ pub(super) fn cases(token: &str) -> Vec<Case> {
     let mut cases = vec![
         once(
             "length and chunks",
-            Cut,
+            Bad,
             post(&format!("Content-Length: {length}\r\nTransfer-Encoding: chunked\r\n"), smuggled),
         ),
         once(
             "chunks and length",
-            Cut,
+            Bad,
             post("Transfer-Encoding: chunked\r\nContent-Length: 4\r\n", "0\r\n\r\n"),
         ),
-        once("two lengths", Cut, post("Content-Length: 2\r\nContent-Length: 5\r\n", "{}   ")),
-        once("two lengths in one", Cut, post("Content-Length: 2, 5\r\n", "{}   ")),
-        once("negative length", Cut, post("Content-Length: -1\r\n", "{}")),
-        once("length with a sign", Cut, post("Content-Length: +2\r\n", "{}")),
-        once("length in hex", Cut, post("Content-Length: 0x2\r\n", "{}")),
+        once("two lengths", Bad, post("Content-Length: 2\r\nContent-Length: 5\r\n", "{}   ")),
+        once("two lengths in one", Bad, post("Content-Length: 2, 5\r\n", "{}   ")),
+        once("negative length", Bad, post("Content-Length: -1\r\n", "{}")),
+        once("length with a sign", Bad, post("Content-Length: +2\r\n", "{}")),
+        once("length in hex", Bad, post("Content-Length: 0x2\r\n", "{}")),
         once(
             "length beyond all bounds",
-            Cut,
+            Bad,
             post("Content-Length: 99999999999999999999999\r\n", "{}"),
         ),
-        once("unknown transfer coding", Cut, post("Transfer-Encoding: xchunked\r\n", "0\r\n\r\n")),
-        once("chunks not last", Cut, post("Transfer-Encoding: chunked, identity\r\n", "0\r\n\r\n")),
+        once("unknown transfer coding", Bad, post("Transfer-Encoding: xchunked\r\n", "0\r\n\r\n")),
+        once("chunks not last", Bad, post("Transfer-Encoding: chunked, identity\r\n", "0\r\n\r\n")),
         once(
             "chunk size that is none",
-            Cut,
+            Bad,
             post("Transfer-Encoding: chunked\r\n", "zz\r\n{}\r\n0\r\n\r\n"),
         ),
         once(
             "chunk size too large",
-            Cut,
+            Bad,
             post("Transfer-Encoding: chunked\r\n", "fffffffffffffffff\r\n{}\r\n0\r\n\r\n"),
         ),
         once(
@@ -166,11 +168,65 @@ pub(super) fn cases(token: &str) -> Vec<Case> {
                 &format!("2;{}\r\n{{}}\r\n0\r\n\r\n", "x".repeat(100_000)),
             ),
         ),
-        once("blank before the colon", Cut, get("X-A : 1\r\n")),
-        once("folded header", Cut, get("X-A: 1\r\n folded: 2\r\n")),
-        once("header without a name", Cut, get(": 1\r\n")),
-        once("NUL in a header", Cut, get("X-A: a\0b\r\n")),
-        once("lone carriage return", Cut, get("X-A: a\rX-B: c\r\n")),
+        once("blank before the colon", Bad, get("X-A : 1\r\n")),
+        once(
+            "blank before the colon of the coding",
+            Bad,
+            post("Transfer-Encoding : chunked\r\n", smuggled),
+        ),
+        once(
+            "the same length twice",
+            Bad,
+            post("Content-Length: 2\r\nContent-Length: 2\r\n", "{}"),
+        ),
+        once("no length", Bad, post("Content-Length: \r\n", "{}")),
+        once(
+            "chunks behind another coding",
+            Bad,
+            post("Transfer-Encoding: gzip, chunked\r\n", smuggled),
+        ),
+        once(
+            "chunks twice",
+            Bad,
+            post("Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n", smuggled),
+        ),
+        once("no coding", Bad, post("Transfer-Encoding: identity\r\n", "{}")),
+        once(
+            "line feed alone ends the coding",
+            Bad,
+            post("Transfer-Encoding: chunked\n", smuggled),
+        ),
+        once("line feeds alone", Bad, "GET /readyz HTTP/1.1\nHost: 127.0.0.1\n\n".to_owned()),
+        once(
+            "coding in a folded line",
+            Bad,
+            post("X-A: 1\r\n Transfer-Encoding: chunked\r\n", smuggled),
+        ),
+        once(
+            "folded first line",
+            Bad,
+            "GET /readyz HTTP/1.1\r\n Host: 127.0.0.1\r\n\r\n".to_owned(),
+        ),
+        once("two hosts", Bad, get("Host: alder.example\r\n")),
+        once(
+            "chunks in HTTP/1.0",
+            Bad,
+            post("Transfer-Encoding: chunked\r\n", smuggled).replacen("HTTP/1.1", "HTTP/1.0", 1),
+        ),
+        once(
+            "line feed in a chunk extension",
+            Bad,
+            post("Transfer-Encoding: chunked\r\n", "2;\n{}\r\n0\r\n\r\n"),
+        ),
+        once(
+            "chunk size with blanks",
+            Bad,
+            post("Transfer-Encoding: chunked\r\n", "2 \r\n{}\r\n0\r\n\r\n"),
+        ),
+        once("folded header", Bad, get("X-A: 1\r\n folded: 2\r\n")),
+        once("header without a name", Bad, get(": 1\r\n")),
+        once("NUL in a header", Bad, get("X-A: a\0b\r\n")),
+        once("lone carriage return", Bad, get("X-A: a\rX-B: c\r\n")),
         once("header of 100 KB", Answered, get(&format!("X-A: {}\r\n", "x".repeat(100_000)))),
         once("header of 10 MB", Cut, get(&format!("X-A: {}\r\n", "x".repeat(10 << 20)))),
         once("10,000 headers", Cut, get(&"X-A: 1\r\n".repeat(10_000))),
@@ -193,13 +249,17 @@ pub(super) fn cases(token: &str) -> Vec<Case> {
         case("a TLS greeting", Cut, vec![b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03".to_vec()]),
         case("noise", Cut, vec![(0..2_048_u32).map(|byte| (byte * 7 % 256) as u8).collect()]),
     ];
+    // Behind a request that is answered, in its turn and as the last.
+    let clash = post("Content-Length: 4\r\nTransfer-Encoding: chunked\r\n", smuggled);
+    let text = format!("{}{clash}", get(""));
+    cases.push(once("length and chunks behind a good request", Expect::GoodThenBad, text));
     // A body that never ends must hold up nobody else; the connection itself may stay open.
     let slow = post("Content-Length: 100000\r\n", "{\"title\":\"");
     let parts = std::iter::once(slow.into_bytes()).chain((0..10).map(|_| b"x".to_vec()));
     let parts = parts.map(|bytes| (bytes, Duration::from_millis(100))).collect();
     let send = Send::Raw(Talk { parts, close: Close::AtOnce, times: 1 });
     let limit = Duration::from_secs(6);
-    cases.push(Case { name: "socket: slow body".to_owned(), send, expect: Cut, limit });
+    cases.push(Case { name: "socket: slow body".to_owned(), send, expect: Cut, limit, at_once: 1 });
     cases
 }
 
@@ -209,7 +269,13 @@ fn case(name: &str, expect: Expect, parts: Vec<Vec<u8>>) -> Case {
     let at_once = name.starts_with("half closed");
     let (close, times) = if at_once { (Close::AtOnce, 10) } else { (Close::WhenSilent, 1) };
     let send = Send::Raw(Talk { parts, close, times });
-    Case { name: format!("socket: {name}"), send, expect, limit: Duration::from_secs(6) }
+    Case {
+        name: format!("socket: {name}"),
+        send,
+        expect,
+        limit: Duration::from_secs(6),
+        at_once: 1,
+    }
 }
 
 #[cfg(test)]
@@ -236,6 +302,14 @@ mod tests {
         assert!(judge(Expect::Cut, &answer(&[], true)).is_ok());
         assert!(judge(Expect::Answered, &answer(&[], true)).is_err());
         assert!(judge(Expect::Answered, &answer(&[503], true)).is_err());
+        assert!(judge(Expect::Bad, &answer(&[400], true)).is_ok());
+        for (statuses, closed) in
+            [(&[400][..], false), (&[], true), (&[200], true), (&[400, 200], true)]
+        {
+            assert!(judge(Expect::Bad, &answer(statuses, closed)).is_err());
+        }
+        assert!(judge(Expect::GoodThenBad, &answer(&[200, 400], true)).is_ok());
+        assert!(judge(Expect::GoodThenBad, &answer(&[200, 200], true)).is_err());
         assert!(cases("t").len() > 25);
     }
 }

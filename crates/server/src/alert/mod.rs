@@ -11,6 +11,7 @@
 pub mod change;
 pub mod format;
 pub mod intake;
+pub mod kept;
 pub mod view;
 
 use std::cell::RefCell;
@@ -41,6 +42,8 @@ pub struct Prepared {
     pub head: Head,
     /// The body, JSON, zstd.
     pub body: Vec<u8>,
+    /// The body as it is, for the work that follows.
+    pub members: Map<String, Value>,
     /// The record as it came, zstd.
     pub raw: Vec<u8>,
     /// Bytes this alert holds in memory while it waits.
@@ -96,11 +99,32 @@ pub const COLUMNS: &str = "alert.id, alert.tenant_no, alert.incident_id, alert.t
 /// How many columns [`COLUMNS`] names.
 pub const WIDTH: usize = 21;
 
+/// The longest body of an alert in bytes of JSON; a page of alerts is made of whole bodies.
+pub const MAX_BODY: usize = 1024 * 1024;
+/// The most pieces of evidence of an alert; an answer gives each of them a dozen members.
+pub const MAX_EVIDENCE: usize = 10_000;
+
 impl Prepared {
     /// Prepares what a reader made of a record.
+    ///
+    /// # Errors
+    /// `Invalid` when the alert is larger than an alert may be.
     pub fn new(alert: NewAlert, raw: &[u8], now: Timestamp) -> Result<Self> {
         let head = Head::read(&alert.body, now);
-        let text = Value::Object(alert.body).to_string();
+        let evidence = alert.body.get("evidence").and_then(Value::as_array).map_or(0, Vec::len);
+        if evidence > MAX_EVIDENCE {
+            return Err(Error::Invalid(format!(
+                "alert with {evidence} pieces of evidence, the limit is {MAX_EVIDENCE}"
+            )));
+        }
+        let raw = alert.raw.as_deref().unwrap_or(raw);
+        let text = serde_json::to_string(&alert.body).map_err(Error::internal)?;
+        if text.len() > MAX_BODY {
+            return Err(Error::Invalid(format!(
+                "alert of {} bytes, the limit is {MAX_BODY}",
+                text.len()
+            )));
+        }
         let content = digest(&[text.as_bytes()]);
         let dedupe = match &alert.source_id {
             Some(id) => digest(&[alert.source.as_bytes(), b"id", id.as_bytes()]),
@@ -116,6 +140,7 @@ impl Prepared {
             source_updated: alert.updated,
             head,
             body,
+            members: if text.len() > kept::BODY { Map::new() } else { alert.body },
             raw,
             weight,
         })

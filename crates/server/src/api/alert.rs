@@ -66,6 +66,7 @@ pub(super) async fn ingest(
     let (app, actor) = (site.app.clone(), caller.actor());
     let work = async move {
         let body = held.bytes.clone();
+        let _share = site.reading.share(&body).await;
         let outcome = site.intake.accept(&site.app, tenant, actor, format, body).await?;
         Ok(json_response(StatusCode::OK, &outcome))
     };

@@ -1,7 +1,9 @@
 //! Writes the rows of a page: as one piece when the page is small, as a stream when it may be long.
 //!
-//! An incident may have ten thousand alerts; they are read some hundred at a time while the client
-//! takes what was written before, so memory stays bounded whatever is asked (graph-api rule 13).
+//! An incident may have ten thousand alerts; they are read some at a time while the client takes
+//! what was written before, fewer the longer they are, and one at a time is opened: its stored body
+//! is small, what it says may be large. So memory stays bounded whatever is asked (graph-api rule
+//! 13).
 
 use std::collections::HashMap;
 
@@ -14,7 +16,7 @@ use serde_json::{Map, Value};
 use tokio::sync::mpsc;
 
 use crate::alert::view::{self as alert_view, Comment, Full, Spelling};
-use crate::db::in_list;
+use crate::db::{column, in_list};
 use crate::error::{Error, Result};
 use crate::graph::legacy;
 use crate::graph::odata::query::Options;
@@ -27,10 +29,16 @@ use crate::tenant::caller::Reach;
 
 /// Rows read at a time.
 const ROWS: u64 = 100;
-/// Alerts read at a time.
-const ALERTS: u64 = 500;
+/// Alerts read at first, when nothing is known of their length.
+const FIRST_ALERTS: u64 = 25;
+/// Bytes of rows, as written, that the next look should be good for.
+const LOOK: usize = 4 * 1024 * 1024;
+/// Alerts of a page of incidents up to which they are found in one look.
+const FEW: u64 = 500;
 /// Rows of a page up to which it is answered in one piece.
 const WHOLE: u64 = 500;
+/// Bytes of a page up to which it is answered in one piece.
+const WHOLE_BYTES: usize = 8 * 1024 * 1024;
 /// Bytes gathered before they are handed to the connection.
 const PIECE: usize = 64 * 1024;
 /// Comments shown with a row of a list; the thing by itself has all.
@@ -100,20 +108,43 @@ pub struct Envelope {
 /// Where bytes go.
 struct Sink {
     piece: Vec<u8>,
+    /// Bytes handed over so far.
+    handed: usize,
     stream: Option<mpsc::Sender<std::io::Result<Bytes>>>,
+    /// Bytes of an answer in one piece beyond which it is given up.
+    most: usize,
+    /// Whether it was.
+    too_long: bool,
 }
 
 impl Sink {
+    /// For an answer in one piece of at most so many bytes that begins so.
+    fn whole(begin: String, most: usize) -> Self {
+        Self { piece: begin.into_bytes(), handed: 0, stream: None, most, too_long: false }
+    }
+
     fn json(&mut self, value: &impl serde::Serialize) -> Result<()> {
         serde_json::to_writer(&mut self.piece, value).map_err(Error::internal)
     }
 
+    /// Bytes written so far.
+    fn written(&self) -> usize {
+        self.handed + self.piece.len()
+    }
+
     /// Hands over what has gathered and waits until there is room for more.
     async fn breathe(&mut self) -> Result<()> {
-        let Some(stream) = &self.stream else { return Ok(()) };
+        let Some(stream) = &self.stream else {
+            self.too_long = self.piece.len() > self.most;
+            if self.too_long {
+                return Err(Error::Invalid("the page is too long for one piece".to_owned()));
+            }
+            return Ok(());
+        };
         if self.piece.len() < PIECE {
             return Ok(());
         }
+        self.handed += self.piece.len();
         let piece = Bytes::from(std::mem::take(&mut self.piece));
         stream.send(Ok(piece)).await.map_err(|_| gone())
     }
@@ -141,6 +172,12 @@ impl Tenants<'_> {
     }
 }
 
+/// How many rows to read next, when this many were so many bytes.
+fn next_look(rows: u64, bytes: usize) -> u64 {
+    let each = bytes / usize::try_from(rows.max(1)).unwrap_or(usize::MAX) + 1;
+    ((LOOK / each) as u64).clamp(1, ROWS)
+}
+
 /// Answers with a page.
 pub async fn page(
     site: &Site,
@@ -151,8 +188,13 @@ pub async fn page(
 ) -> std::result::Result<Response, Failure> {
     let expanded = matches!(writer.shape, Shape::Incident(Some(_)) | Shape::OldIncident);
     let start = plan.start();
+    let look = match writer.shape.resource() {
+        Resource::Incident => ROWS,
+        Resource::Alert => FIRST_ALERTS,
+    };
+    let look = look.min(envelope.top + 1);
     // The first rows are read before the answer begins, so that what fails, fails with a status.
-    let first = plan.rows(&site.app, &start, ROWS.min(envelope.top + 1)).await?;
+    let mut first = plan.rows(&site.app, &start, look).await?;
     let mut head = Map::new();
     head.insert("@odata.context".to_owned(), Value::from(envelope.context.clone()));
     if let Some(count) = envelope.count {
@@ -161,16 +203,23 @@ pub async fn page(
     let mut text = Value::Object(head).to_string();
     text.pop();
     text.push_str(",\"value\":[");
-    let mut sink = Sink { piece: text.into_bytes(), stream: None };
     if !expanded && envelope.top <= WHOLE {
-        fill(site, &plan, &writer, &envelope, first, &mut sink).await?;
-        return Ok(prefer.applied(json_bytes(StatusCode::OK, sink.piece)));
+        let mut sink = Sink::whole(text.clone(), WHOLE_BYTES);
+        let filled = fill(site, &plan, &writer, &envelope, (first, look), &mut sink).await;
+        if !sink.too_long {
+            filled?;
+            return Ok(prefer.applied(json_bytes(StatusCode::OK, sink.piece)));
+        }
+        // Rare enough to begin anew.
+        drop(sink);
+        first = plan.rows(&site.app, &start, look).await?;
     }
     let (stream, pieces) = mpsc::channel(2);
+    let mut sink = Sink::whole(text, usize::MAX);
     sink.stream = Some(stream.clone());
     let site = site.clone();
     tokio::spawn(async move {
-        let written = fill(&site, &plan, &writer, &envelope, first, &mut sink).await;
+        let written = fill(&site, &plan, &writer, &envelope, (first, look), &mut sink).await;
         finish(written, sink, &stream).await;
     });
     Ok(prefer.applied(json_bytes(StatusCode::OK, streamed(pieces))))
@@ -201,17 +250,17 @@ async fn fill(
     plan: &Plan,
     writer: &Writer,
     envelope: &Envelope,
-    first: Vec<crate::graph::page::Row>,
+    first: (Vec<crate::graph::page::Row>, u64),
     sink: &mut Sink,
 ) -> Result<()> {
     let mut tenants = Tenants { site, known: HashMap::new() };
-    let mut rows = first;
-    let mut asked = ROWS.min(envelope.top + 1);
+    let (mut rows, mut asked) = first;
     let mut written = 0;
     let mut last = None;
     let mut more = false;
     loop {
         let got = rows.len() as u64;
+        let before = sink.written();
         let room = usize::try_from(envelope.top - written).unwrap_or(usize::MAX);
         if rows.len() > room {
             rows.truncate(room);
@@ -234,7 +283,9 @@ async fn fill(
             break;
         }
         let Some(cursor) = &last else { break };
-        asked = ROWS.min(envelope.top - written + 1);
+        asked = next_look(got, sink.written() - before).min(envelope.top - written + 1);
+        // Not both at once.
+        drop(std::mem::take(&mut rows));
         rows = plan.rows(&site.app, cursor, asked).await?;
     }
     sink.piece.push(b']');
@@ -278,9 +329,7 @@ impl Writer {
                 self.incidents(site, tenants, sink, &incidents?, &mut after_first, not_after).await
             }
             Resource::Alert => {
-                let alerts: Result<Vec<Full>> =
-                    rows.iter().map(|row| Full::from_row(row)).collect();
-                self.alerts(site, tenants, sink, alerts?, &self.select, &mut after_first, not_after)
+                self.alerts(site, tenants, sink, rows, &self.select, &mut after_first, not_after)
                     .await
             }
         }
@@ -375,24 +424,22 @@ impl Writer {
             _ => false,
         };
         let total: i64 = incidents.iter().map(|incident| incident.alert_count).sum();
-        if !plain || incidents.is_empty() || total > ALERTS as i64 {
+        if !plain || incidents.is_empty() || total > FEW as i64 {
             return Ok(None);
         }
         let keys = incidents.iter().map(|incident| incident.id.0.into()).collect();
         let (list, keys) = in_list(1, keys);
         let sql = format!(
             "select id, incident_id from alert where incident_id in {list} order by id limit {}",
-            ALERTS + 1
+            FEW + 1
         );
         let rows = site.app.db.query(&sql, keys).await?;
-        if rows.len() as u64 > ALERTS {
+        if rows.len() as u64 > FEW {
             return Ok(None);
         }
         let mut few: HashMap<IncidentId, Vec<i64>> = HashMap::new();
         for row in rows {
-            few.entry(IncidentId(crate::db::column(&row, 1)?))
-                .or_default()
-                .push(crate::db::column(&row, 0)?);
+            few.entry(IncidentId(column(&row, 1)?)).or_default().push(column(&row, 0)?);
         }
         Ok(Some(few))
     }
@@ -410,18 +457,18 @@ impl Writer {
         let select = options.map_or(&none, |options| &options.select);
         let mut after_first = false;
         if let Some(ids) = few {
-            if ids.is_empty() {
-                return Ok(());
+            for ids in ids.chunks(FIRST_ALERTS as usize) {
+                let (list, keys) = in_list(1, ids.iter().map(|id| (*id).into()).collect());
+                let sql = format!(
+                    "select {} from alert join alert_body on alert_body.alert_id = alert.id \
+                     where alert.id in {list} order by alert.id",
+                    alert_view::COLUMNS
+                );
+                let rows = site.app.db.query(&sql, keys).await?;
+                let rows: Vec<&QueryResult> = rows.iter().collect();
+                self.alerts(site, tenants, sink, &rows, select, &mut after_first, None).await?;
             }
-            let (list, keys) = in_list(1, ids.iter().map(|id| (*id).into()).collect());
-            let sql = format!(
-                "select {} from alert join alert_body on alert_body.alert_id = alert.id \
-                 where alert.id in {list} order by alert.id",
-                alert_view::COLUMNS
-            );
-            let rows = site.app.db.query(&sql, keys).await?;
-            let alerts: Result<Vec<Full>> = rows.iter().map(Full::from_row).collect();
-            return self.alerts(site, tenants, sink, alerts?, select, &mut after_first, None).await;
+            return Ok(());
         }
         let default = Options::default();
         let options = options.unwrap_or(&default);
@@ -431,19 +478,21 @@ impl Writer {
             .map_err(|failure| Error::Invalid(failure.message))?;
         let mut cursor = plan.start();
         let mut left = options.top.unwrap_or(u64::MAX);
+        let mut look = FIRST_ALERTS;
         while left > 0 {
-            let asked = left.min(ALERTS);
+            let asked = left.min(look);
+            let before = sink.written();
             let rows = plan.rows(&site.app, &cursor, asked).await?;
             let got = rows.len() as u64;
             let Some(last) = rows.last() else { break };
             cursor = plan.behind(last)?;
             left -= got;
-            let alerts: Result<Vec<Full>> =
-                rows.iter().map(|row| Full::from_row(&row.row)).collect();
-            self.alerts(site, tenants, sink, alerts?, select, &mut after_first, None).await?;
+            let rows: Vec<&QueryResult> = rows.iter().map(|row| &row.row).collect();
+            self.alerts(site, tenants, sink, &rows, select, &mut after_first, None).await?;
             if got < asked {
                 break;
             }
+            look = next_look(got, sink.written() - before);
         }
         Ok(())
     }
@@ -454,14 +503,15 @@ impl Writer {
         site: &Site,
         tenants: &mut Tenants<'_>,
         sink: &mut Sink,
-        alerts: Vec<Full>,
+        rows: &[&QueryResult],
         select: &[String],
         after_first: &mut bool,
         not_after: Option<crate::clock::Timestamp>,
     ) -> Result<()> {
-        let ids: Vec<i64> = alerts.iter().map(|full| full.alert.id.0).collect();
-        let comments = alert_view::comments(&site.app, "alert_id", &ids, COMMENTS).await?;
-        for full in alerts {
+        let ids: Result<Vec<i64>> = rows.iter().map(|row| column(row, 0)).collect();
+        let comments = alert_view::comments(&site.app, "alert_id", &ids?, COMMENTS).await?;
+        for row in rows {
+            let full = Full::from_row(row)?;
             let id = full.alert.id.0;
             let (tenant_id, spells) = tenants.get(full.alert.tenant).await?;
             let spelling = Spelling {
@@ -499,7 +549,7 @@ impl Writer {
             let reach = Reach::Tenant(incident.tenant);
             Plan::new(&site.app, Resource::Alert, options, &reach, Some(incident.id), None).await?;
         }
-        let mut sink = Sink { piece: Vec::new(), stream: None };
+        let mut sink = Sink::whole(String::new(), usize::MAX);
         if matches!(self.shape, Shape::Incident(None)) {
             let mut tenants = Tenants { site, known: HashMap::new() };
             self.incidents(site, &mut tenants, &mut sink, &[incident], &mut false, None).await?;

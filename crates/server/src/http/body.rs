@@ -2,11 +2,15 @@
 //!
 //! A body is gathered piece by piece and counted against a budget that all requests share, so that
 //! neither one large body nor many at once fill the memory. What a compressed body becomes counts
-//! in the same way, while it is being unpacked.
+//! in the same way, while it is being unpacked. Parsed JSON takes many times its length: what is
+//! not intake is refused before it is parsed when it has too many values, and [`Reading`] lets only
+//! so much intake be read at once. A body has to keep coming: one that stops, or dribbles, is given
+//! up.
 
 use std::io::Read;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::header::CONTENT_ENCODING;
@@ -14,12 +18,26 @@ use axum::http::{HeaderMap, StatusCode};
 use bytes::Bytes;
 use http_body_util::BodyExt;
 use serde_json::Value;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Instant, timeout_at};
 
+use crate::alert::format::split;
 use crate::error::Error;
 use crate::http::Failure;
 
 /// The largest body of a request that is not intake, in bytes.
 pub const SMALL: usize = 1024 * 1024;
+/// The most values such a body may hold.
+const SMALL_VALUES: usize = 10_000;
+/// How long a body may take: 32 MiB come within this at two megabits a second.
+const PATIENCE: Patience =
+    Patience { piece: Duration::from_secs(30), whole: Duration::from_mins(5) };
+/// Bytes that reading intake bodies may take at once, by estimate.
+const READING: u32 = 112 * 1024 * 1024;
+/// What reading one body takes at most: one record of it at a time is parsed, which is bounded.
+const READING_ONE: usize = 96 * 1024 * 1024;
+/// Bodies up to this length are read at once; there are no more of them than threads.
+const READ_AT_ONCE: usize = 128 * 1024;
 /// Unpacked beyond this, a body is unpacked away from the threads that answer requests.
 const QUICK: usize = 256 * 1024;
 /// The greatest window a zstd body may ask for, as a power of two: 8 MiB.
@@ -30,6 +48,15 @@ const ZSTD_WINDOW_LOG: u32 = 23;
 pub struct Budget {
     held: Arc<AtomicUsize>,
     most: usize,
+}
+
+/// How long a body may take.
+#[derive(Clone, Copy)]
+struct Patience {
+    /// Until its next piece.
+    piece: Duration,
+    /// Altogether.
+    whole: Duration,
 }
 
 /// A body in memory; its bytes are given back when it is dropped.
@@ -54,6 +81,41 @@ impl Budget {
     fn share(&self) -> Share {
         Share { budget: self.clone(), size: 0 }
     }
+}
+
+/// Memory for reading intake bodies, of which each takes its share while it is read. Cheap to clone.
+#[derive(Clone)]
+pub struct Reading(Arc<Semaphore>);
+
+impl Default for Reading {
+    fn default() -> Self {
+        Self(Arc::new(Semaphore::new(READING as usize)))
+    }
+}
+
+impl Reading {
+    /// Waits for the share of this body; nothing for one that is read at once.
+    pub async fn share(&self, body: &[u8]) -> Option<OwnedSemaphorePermit> {
+        if body.len() <= READ_AT_ONCE {
+            return None;
+        }
+        // Never closed, and nobody takes more than there is.
+        self.0.clone().acquire_many_owned(estimate(body)).await.ok()
+    }
+}
+
+/// About how many bytes the parsed records of a body take, if it were one record.
+fn estimate(body: &[u8]) -> u32 {
+    let mut bytes = 0_usize;
+    for byte in body {
+        // An object takes room for eleven members at once, and reading makes a second one of it.
+        bytes += match byte {
+            b'{' => 1_400,
+            b',' | b'[' => 160,
+            _ => 0,
+        };
+    }
+    bytes.min(READING_ONE) as u32
 }
 
 impl Share {
@@ -122,34 +184,14 @@ pub async fn read(
     budget: &Budget,
 ) -> Result<Held, Failure> {
     let encoding = encoding(headers)?;
-    if headers
+    let length = headers
         .get(axum::http::header::CONTENT_LENGTH)
-        .and_then(|length| length.to_str().ok()?.parse::<u64>().ok())
-        .is_some_and(|length| length > limit as u64)
-    {
+        .and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
+    if length.is_some_and(|length| length > limit as u64) {
         return Err(too_long(limit));
     }
     let mut share = budget.share();
-    let mut body = body;
-    let mut first = Bytes::new();
-    let mut rest: Vec<u8> = Vec::new();
-    while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|_| Failure::bad("request body ended too early"))?;
-        let Ok(data) = frame.into_data() else { continue };
-        if first.len() + rest.len() + data.len() > limit {
-            return Err(too_long(limit));
-        }
-        share.grow(data.len())?;
-        if first.is_empty() && rest.is_empty() {
-            first = data;
-        } else {
-            if rest.is_empty() {
-                rest.extend_from_slice(&std::mem::take(&mut first));
-            }
-            rest.extend_from_slice(&data);
-        }
-    }
-    let packed = if rest.is_empty() { first } else { Bytes::from(rest) };
+    let packed = gather(body, limit, &mut share, PATIENCE).await?;
     if matches!(encoding, Encoding::Plain) {
         return Ok(Held { bytes: packed, _share: share });
     }
@@ -170,6 +212,42 @@ pub async fn read(
     .map_err(Error::internal)?;
     let bytes = result?.ok_or_else(|| too_long(limit))?;
     Ok(Held { bytes, _share: unpacked })
+}
+
+/// Reads a body as it comes.
+async fn gather(
+    body: Body,
+    limit: usize,
+    share: &mut Share,
+    patience: Patience,
+) -> Result<Bytes, Failure> {
+    let mut body = body;
+    let mut first = Bytes::new();
+    let mut rest: Vec<u8> = Vec::new();
+    let end = Instant::now() + patience.whole;
+    loop {
+        let until = end.min(Instant::now() + patience.piece);
+        let frame = timeout_at(until, body.frame()).await;
+        let frame = frame.map_err(|_| {
+            Failure::new(StatusCode::REQUEST_TIMEOUT, "request body came too slowly")
+        })?;
+        let Some(frame) = frame else { break };
+        let frame = frame.map_err(|_| Failure::bad("request body ended too early"))?;
+        let Ok(data) = frame.into_data() else { continue };
+        if first.len() + rest.len() + data.len() > limit {
+            return Err(too_long(limit));
+        }
+        share.grow(data.len())?;
+        if first.is_empty() && rest.is_empty() {
+            first = data;
+        } else {
+            if rest.is_empty() {
+                rest.extend_from_slice(&std::mem::take(&mut first));
+            }
+            rest.extend_from_slice(&data);
+        }
+    }
+    Ok(if rest.is_empty() { first } else { Bytes::from(rest) })
 }
 
 /// Unpacks up to `limit` bytes; `None` when there are more.
@@ -212,6 +290,9 @@ pub async fn json(headers: &HeaderMap, body: Body, budget: &Budget) -> Result<Va
     if text.iter().all(u8::is_ascii_whitespace) {
         return Ok(Value::Null);
     }
+    if text.len() > SMALL_VALUES && split::values(text) > SMALL_VALUES {
+        return Err(Failure::bad(format!("request body has more than {SMALL_VALUES} values")));
+    }
     serde_json::from_slice(text)
         .map_err(|error| Failure::bad(format!("request body is not valid JSON: {error}")))
 }
@@ -220,6 +301,67 @@ pub async fn json(headers: &HeaderMap, body: Body, budget: &Budget) -> Result<Va
 mod tests {
     use super::*;
     use std::io::Write;
+
+    use futures_util::StreamExt as _;
+    use futures_util::stream;
+
+    #[tokio::test]
+    async fn a_body_that_stops_or_dribbles_is_given_up() {
+        let budget = Budget::new(1024);
+        let long = Duration::from_hours(1);
+        let stops = || {
+            let first = Ok::<_, std::convert::Infallible>(Bytes::from_static(b"x"));
+            Body::from_stream(stream::iter([first]).chain(stream::pending()))
+        };
+        // Pieces without content come as long as somebody listens.
+        let dribbles = |pieces: usize| {
+            Body::from_stream(stream::iter(0..pieces).then(async |_| {
+                tokio::task::yield_now().await;
+                Ok::<_, std::convert::Infallible>(Bytes::new())
+            }))
+        };
+        for (body, piece, whole, comes) in [
+            (stops(), Duration::ZERO, long, false),
+            (dribbles(usize::MAX), long, Duration::ZERO, false),
+            (dribbles(9), long, long, true),
+        ] {
+            let gathered = gather(body, 1024, &mut budget.share(), Patience { piece, whole }).await;
+            match gathered {
+                Ok(bytes) => assert!(comes && bytes.is_empty()),
+                Err(failure) => {
+                    assert!(!comes && failure.status == StatusCode::REQUEST_TIMEOUT);
+                }
+            }
+        }
+        assert_eq!(budget.held.load(Ordering::Relaxed), 0);
+    }
+
+    #[tokio::test]
+    async fn a_small_body_of_very_many_values_is_refused_before_it_is_parsed() {
+        let budget = Budget::new(1024 * 1024);
+        let list = |zeros: usize| Body::from(format!("[{}0]", "0,".repeat(zeros)));
+        assert!(json(&HeaderMap::new(), list(SMALL_VALUES - 2), &budget).await.is_ok());
+        let failure = json(&HeaderMap::new(), list(SMALL_VALUES), &budget).await.unwrap_err();
+        assert_eq!(failure.status, StatusCode::BAD_REQUEST);
+    }
+
+    #[tokio::test]
+    async fn only_so_much_is_read_at_once() {
+        let reading = Reading::default();
+        assert!(reading.share(&vec![b'{'; READ_AT_ONCE]).await.is_none());
+        let ordinary = vec![b'x'; READ_AT_ONCE + 1];
+        let harmful = vec![b'{'; 1024 * 1024];
+        let first = reading.share(&harmful).await;
+        assert!(first.is_some());
+        let (again, then) = (reading.clone(), harmful.clone());
+        let mut second = tokio::spawn(async move { again.share(&then).await });
+        assert!(futures_util::poll!(&mut second).is_pending());
+        tokio::task::yield_now().await;
+        assert!(futures_util::poll!(&mut second).is_pending());
+        drop(first);
+        assert!(second.await.unwrap().is_some());
+        assert!(reading.share(&ordinary).await.is_some());
+    }
 
     fn gzip(bytes: &[u8]) -> Vec<u8> {
         let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());

@@ -171,7 +171,7 @@ async fn draw_plans<'a>(
             planned.alone.push((tenant, lease));
             continue;
         }
-        let read = read::waiting_alerts(&reader, tenant, limit).await?;
+        let read = read::waiting_alerts(app, &reader, tenant, limit).await?;
         if read.is_empty() {
             continue;
         }
@@ -374,7 +374,7 @@ async fn by_itself(app: &App, tenant: TenantNo, lease: &Lease) -> Result<u64> {
     // Read and understood before the transaction: an intake of this tenant then waits for the
     // writing only. The lease keeps other replicas from the same alerts.
     let reader = app.db.snapshot().await?;
-    let read = read::waiting_alerts(&reader, tenant, BATCH).await?;
+    let read = read::waiting_alerts(app, &reader, tenant, BATCH).await?;
     drop(reader);
     let actor = Actor::system("Correlation");
     let mut tx = Tx::begin(app, tenant, actor.clone()).await?;

@@ -16,6 +16,7 @@ mod correlation;
 mod data;
 mod face;
 mod graph;
+mod hostile;
 mod idempotency;
 mod intake;
 mod operations;

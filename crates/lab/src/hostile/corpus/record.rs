@@ -6,7 +6,6 @@ use std::io::Write as _;
 use serde_json::{Value, json};
 
 use super::{Case, Expect, alert, good, intake, repeated, text, with};
-use crate::alerts::Alerts;
 
 /// All cases of intake.
 pub(super) fn cases() -> Vec<Case> {
@@ -16,7 +15,7 @@ pub(super) fn cases() -> Vec<Case> {
     all
 }
 
-fn gzip(parts: impl Iterator<Item = Vec<u8>>) -> Vec<u8> {
+pub(super) fn gzip(parts: impl Iterator<Item = Vec<u8>>) -> Vec<u8> {
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
     for part in parts {
         // Writing to a vector cannot fail.
@@ -108,8 +107,8 @@ fn json_cases() -> Vec<Case> {
             [b"{\"title\":\"".to_vec(), repeated(b"x", 64 << 20), b"\"}".to_vec()].concat()
         })
         .within(10),
-        intake("string of 48 MB", Tolerated, || {
-            [b"{\"title\":\"".to_vec(), repeated(b"x", 48 << 20), b"\"}".to_vec()].concat()
+        intake("string of 15 MB", Refused, || {
+            [b"{\"title\":\"".to_vec(), repeated(b"x", 15 << 20), b"\"}".to_vec()].concat()
         })
         .within(10),
         intake("a million members", Tolerated, || {
@@ -140,6 +139,17 @@ fn record_cases() -> Vec<Case> {
         intake("the rest of a batch is kept", Stored { accepted: 2, rejected: 1 }, || {
             format!("{}\n{{\"title\":\n{}\n", good(20), good(21)).into_bytes()
         })
+        .lines(),
+        intake(
+            "the rest is kept beside what would unfold",
+            Stored { accepted: 2, rejected: 3 },
+            || {
+                let zeros = alert("zeros", &json!({ "x": vec![0; 100_000] }));
+                let long = alert("long", &json!({ "description": "x".repeat(1 << 20) }));
+                let wide = alert("wide", &json!({ "evidence": vec![json!({}); 10_001] }));
+                format!("{}\n{zeros}\n{long}\n{wide}\n{}\n", good(24), good(25)).into_bytes()
+            },
+        )
         .lines(),
         intake("the rest of a list is kept", Stored { accepted: 2, rejected: 1 }, || {
             format!("[{},17,{}]", good(22), good(23)).into_bytes()
@@ -204,17 +214,6 @@ fn record_cases() -> Vec<Case> {
             alert("many-entities", &json!({ "evidence": evidence })).to_string().into_bytes()
         })
         .within(10),
-        intake("a storm on one device", Stored { accepted: 5_000, rejected: 0 }, || {
-            let alerts = Alerts::new(611, 0);
-            let mut lines = String::new();
-            for number in 0..5_000 {
-                lines.push_str(&alerts.grouped(number, 7));
-                lines.push('\n');
-            }
-            lines.into_bytes()
-        })
-        .lines()
-        .within(15),
     ];
     for (name, time) in [
         ("year 0", "0000-01-01T00:00:00Z"),
@@ -227,6 +226,10 @@ fn record_cases() -> Vec<Case> {
         ("nanoseconds", "2026-11-01T10:00:00.123456789123Z"),
         ("offset of 99 hours", "2026-11-01T10:00:00+99:99"),
         ("year 100000", "+100000-01-01T00:00:00Z"),
+        ("future", "2199-01-01T00:00:00Z"),
+        ("negative year", "-0001-01-01T00:00:00Z"),
+        ("second 61", "2026-11-01T10:00:61Z"),
+        ("number beyond 64 bits", "99999999999999999999999"),
     ] {
         let times = json!({ "createdDateTime": time, "firstActivityDateTime": time,
             "lastActivityDateTime": time, "lastUpdateDateTime": time });
@@ -255,6 +258,13 @@ fn record_cases() -> Vec<Case> {
         ("sentinel", "{\"properties\":\"x\"}"),
         ("defender", "{\"id\":[],\"machineId\":{}}"),
         ("auto", "<134>1 - - - - - -\n"),
+        ("cef", "CEF:0|Alder\\|Co|Gate\\\\|1|1|a\\=b|5|msg=x\\=y act=\\n cs1=\\|\n"),
+        ("cef", "CEF:0|a|b|c|d|e|11|rt=\n"),
+        ("cef", "Nov 01 10:00:00 fw CEF:0|a|b|c|d|e|5|msg=no priority\n"),
+        ("cef", "<>CEF:0|a|b|c|d|e|5|\n<999999>CEF:0|a|b|c|d|e|5|\n"),
+        ("cef", "99999 <134>CEF:0|a|b|c|d|e|5|a count that lies\n"),
+        ("cef", "2 <134>CEF:0|a|b|c|d|e|5|a count that lies\n-1 <134>CEF:0|a|b|c|d|e|5|\n"),
+        ("leef", "LEEF:2.0|a|b|c|d|x\\|=|k=v\n"),
         ("auto", "\u{0}\u{1}\u{2}"),
     ] {
         let case = intake(&format!("{format}: {body:?}"), Tolerated, || body.as_bytes().to_vec());
@@ -320,6 +330,29 @@ fn encoding_cases() -> Vec<Case> {
         text("gzip that is plain", Expect::Refused, "{}").encoded("gzip"),
         text("zstd that is plain", Expect::Refused, "{}").encoded("zstd"),
         text("unknown encoding", ClientError, "{}").encoded("br"),
+        text("zip as an encoding", ClientError, "{}").encoded("zip"),
+        text("deflate", ClientError, "{}").encoded("deflate"),
+        intake("a zip archive", Expect::Refused, || {
+            let mut archive = b"PK\x03\x04\x14\0\0\0\x08\0".to_vec();
+            archive.resize(4_096, 0);
+            archive
+        }),
+        intake("gzip members without end", Expect::RefusedOrClosed, || {
+            gzip(std::iter::once(b" ".to_vec())).repeat(200_000)
+        })
+        .encoded("gzip")
+        .within(10),
+        intake("zstd of 8 MB windows", RefusedOrClosed, || {
+            zstandard((0..64).map(|_| repeated(b" ", 1 << 20))).repeat(64)
+        })
+        .encoded("zstd")
+        .within(10),
+        intake("zstd cut short", Expect::Refused, || {
+            let mut whole = zstandard(std::iter::once(good(35).into_bytes()));
+            whole.truncate(whole.len() / 2);
+            whole
+        })
+        .encoded("zstd"),
         text("ten encodings", ClientError, "{}")
             .encoded("gzip, gzip, gzip, gzip, gzip, gzip, gzip, gzip, gzip, gzip"),
         intake("gzip without content", Expect::Refused, || gzip(std::iter::empty()))

@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 
 use super::draft::{Draft, Fields};
 use super::evidence::{Account, Evidence, file_details, integer, text};
-use super::{Reading, graph, shape, split};
+use super::{Reading, graph, repeated, shape, split};
 
 /// Reads one incident or one alert.
 ///
@@ -64,7 +64,7 @@ fn hunting_row(record: &Value, object: &Map<String, Value>) -> Option<Reading> {
 }
 
 fn incident(object: &Map<String, Value>) -> Result<Reading, String> {
-    let id = ["incidentId", "id"].iter().find_map(|name| object.get(*name).and_then(text));
+    let id = ["incidentId", "id"].iter().find_map(|name| object.get(*name).and_then(repeated));
     let id = id.unwrap_or_else(|| "without an id".to_owned());
     let alerts = match object.get("alerts") {
         Some(Value::Array(alerts)) => alerts.iter().collect(),
@@ -140,7 +140,7 @@ fn alert(record: &Value, incident: Option<(&Map<String, Value>, &str)>) -> Readi
     }
     if let Some((incident, id)) = incident {
         left.entry("sourceIncidentId").or_insert_with(|| Value::from(id));
-        if let Some(name) = incident.get("incidentName").and_then(text) {
+        if let Some(name) = incident.get("incidentName").and_then(repeated) {
             left.insert("sourceIncidentName".to_owned(), Value::from(name));
         }
     }
@@ -413,11 +413,13 @@ pub(super) fn detection_source(name: &str) -> Option<&'static str> {
 #[cfg(test)]
 mod tests {
     use super::super::{Format, NewAlert, Parsed, Record, read as read_record};
+    use super::split::Room;
     use super::*;
     use serde_json::json;
 
     fn alerts(record: Value) -> Vec<NewAlert> {
-        let record = Record { index: 0, raw: Vec::new(), parsed: Ok(Parsed::Json(record)) };
+        let parsed = Ok(Parsed::Json(record));
+        let record = Record { index: 0, raw: Vec::new(), parsed, room: Room::default() };
         match read_record(Format::Defender, &record) {
             Ok(Reading::Alerts(alerts)) => alerts,
             other => panic!("{other:?}"),

@@ -382,6 +382,7 @@ impl Draft {
             source_id: self.source_id,
             updated,
             body: self.body,
+            raw: None,
         }])
     }
 }

@@ -7,7 +7,7 @@
 use serde_json::{Map, Value};
 
 use super::evidence::text;
-use super::{NewAlert, Reading, defender, legacy, split, when};
+use super::{NewAlert, Reading, defender, legacy, repeated, split, when};
 
 /// Reads one object.
 ///
@@ -69,7 +69,7 @@ fn odata_kind(object: &Map<String, Value>) -> String {
 }
 
 fn incident(object: &Map<String, Value>) -> Result<Reading, String> {
-    let id = object.get("id").and_then(text).unwrap_or_else(|| "without an id".to_owned());
+    let id = object.get("id").and_then(repeated).unwrap_or_else(|| "without an id".to_owned());
     let alerts = match object.get("alerts") {
         Some(Value::Array(alerts)) => alerts.iter().collect(),
         Some(one @ Value::Object(_)) => vec![one],
@@ -109,7 +109,7 @@ fn alert(object: &Map<String, Value>, incident: Option<&Map<String, Value>>) -> 
     }
     if let Some(incident) = incident {
         for (ours, theirs) in [("id", "sourceIncidentId"), ("displayName", "sourceIncidentName")] {
-            if let Some(found) = incident.get(ours).and_then(text) {
+            if let Some(found) = incident.get(ours).and_then(repeated) {
                 more.entry(theirs).or_insert_with(|| Value::from(found));
             }
         }
@@ -135,6 +135,7 @@ fn alert(object: &Map<String, Value>, incident: Option<&Map<String, Value>>) -> 
         source_id: id.or(provider_id),
         updated: newest.iter().find_map(|name| when::from_value(body.get(*name)?)),
         body,
+        raw: None,
     }
 }
 
@@ -169,11 +170,13 @@ pub(super) fn comment_list(comments: &Value) -> Value {
 #[cfg(test)]
 mod tests {
     use super::super::{Format, Parsed, Record, read as read_record};
+    use super::split::Room;
     use super::*;
     use serde_json::json;
 
     fn alerts(record: Value) -> Vec<NewAlert> {
-        let record = Record { index: 0, raw: Vec::new(), parsed: Ok(Parsed::Json(record)) };
+        let parsed = Ok(Parsed::Json(record));
+        let record = Record { index: 0, raw: Vec::new(), parsed, room: Room::default() };
         match read_record(Format::Graph, &record) {
             Ok(Reading::Alerts(alerts)) => alerts,
             other => panic!("{other:?}"),

@@ -35,6 +35,11 @@ use serde_json::{Map, Value};
 use self::split::{Parsed, Record};
 use crate::clock::Timestamp;
 
+/// How many bytes of raw record the alerts of one record may keep together.
+const MAX_KEPT: usize = split::MAX_RECORD;
+/// How much of an incident's id and name its alerts repeat, in characters.
+const MAX_REPEATED: usize = 256;
+
 /// What a reader made of one record.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Reading {
@@ -59,6 +64,8 @@ pub struct NewAlert {
     /// `@odata.type`, dates in the wire spelling, `additionalData` for what has no place. Without
     /// `id`, `tenantId`, `incidentId`, `incidentWebUrl` and `alertWebUrl`, which are ours to give.
     pub body: Map<String, Value>,
+    /// What the source said of this alert, when that is not the whole record.
+    pub raw: Option<Vec<u8>>,
 }
 
 /// The formats intake is told, spelt as in `?format=`.
@@ -170,11 +177,35 @@ pub fn read(format: Format, record: &Record) -> Result<Reading, String> {
         Ok(Parsed::Text(text)) => read_text(format, text)?,
     };
     if let Reading::Alerts(alerts) = &mut reading {
-        for alert in alerts {
+        record.room.take(alerts.len())?;
+        for alert in alerts.iter_mut() {
             shape::conform(&mut alert.body);
         }
+        shares(alerts, record)?;
     }
     Ok(reading)
+}
+
+/// Gives each of many alerts the part of a long record that is its own: the whole record with each
+/// would be kept as often as it has alerts.
+fn shares(alerts: &mut [NewAlert], record: &Record) -> Result<(), String> {
+    if alerts.len() <= 1 || record.raw.len().saturating_mul(alerts.len()) <= MAX_KEPT {
+        return Ok(());
+    }
+    let Ok(Parsed::Json(value)) = &record.parsed else { return Ok(()) };
+    let parts = value.get("alerts").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+    if parts.len() != alerts.len() {
+        return Err(format!("{} alerts in a record of {} bytes", alerts.len(), record.raw.len()));
+    }
+    for (alert, part) in alerts.iter_mut().zip(parts) {
+        alert.raw = Some(part.to_string().into_bytes());
+    }
+    Ok(())
+}
+
+/// A member of an incident as its alerts repeat it.
+fn repeated(value: &Value) -> Option<String> {
+    evidence::text(value).map(|text| text.chars().take(MAX_REPEATED).collect())
 }
 
 fn read_json(format: Format, record: &Value) -> Result<Reading, String> {
@@ -430,7 +461,8 @@ mod tests {
                     }
                     for format in [format, Format::Graph, Format::Defender, Format::Sentinel] {
                         let parsed = Ok(Parsed::Json(mutant.clone()));
-                        let record = Record { index: 0, raw: Vec::new(), parsed };
+                        let room = split::Room::default();
+                        let record = Record { index: 0, raw: Vec::new(), parsed, room };
                         if let Ok(Reading::Alerts(alerts)) = read(format, &record) {
                             alerts.iter().for_each(sound);
                         }

@@ -277,11 +277,13 @@ fn compromised(name: &str) -> Value {
 #[cfg(test)]
 mod tests {
     use super::super::{Format, NewAlert, Parsed, Record, read as read_record};
+    use super::split::Room;
     use super::*;
     use serde_json::json;
 
     fn alert(record: Value) -> NewAlert {
-        let record = Record { index: 0, raw: Vec::new(), parsed: Ok(Parsed::Json(record)) };
+        let parsed = Ok(Parsed::Json(record));
+        let record = Record { index: 0, raw: Vec::new(), parsed, room: Room::default() };
         match read_record(Format::Sentinel, &record) {
             Ok(Reading::Alerts(mut alerts)) if alerts.len() == 1 => alerts.remove(0),
             other => panic!("{other:?}"),

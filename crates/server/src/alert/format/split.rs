@@ -4,9 +4,13 @@
 //! the other, with or without a byte order mark, with the trailing commas some products publish;
 //! CEF and LEEF come as lines, and a line that begins no new message belongs to the message
 //! before. What cannot be read is a record as well, with the reason, so that one bad line never
-//! takes the rest with it. Bounds: [`MAX_RECORD`] bytes a record, [`MAX_RECORDS`] a body.
+//! takes the rest with it. Bounds: [`MAX_RECORD`] bytes and [`MAX_VALUES`] values a record,
+//! [`MAX_RECORDS`] a body. A body is cut first, and each record parsed when its turn comes: parsed
+//! JSON takes many times its length, so no more than one record of a body is ever in memory so.
 
+use std::cell::Cell;
 use std::ops::Range;
+use std::rc::Rc;
 
 use serde_json::{Map, Value};
 
@@ -14,8 +18,11 @@ use super::Format;
 
 /// The largest record in bytes.
 pub const MAX_RECORD: usize = 4 * 1024 * 1024;
-/// The most records a request may hold.
-pub const MAX_RECORDS: usize = 100_000;
+/// The most values of a record: texts, numbers, lists, objects. Each takes up to some hundred bytes
+/// when parsed, whatever its length.
+pub const MAX_VALUES: usize = 100_000;
+/// The most records a request may hold, and the most alerts within them.
+pub const MAX_RECORDS: usize = 20_000;
 /// Pages within lists within pages that are still opened.
 const MAX_PAGES_NESTED: usize = 2;
 
@@ -29,6 +36,33 @@ pub struct Record {
     pub raw: Vec<u8>,
     /// What it says, or why it cannot be read.
     pub parsed: Result<Parsed, String>,
+    /// How many alerts it may hold.
+    pub room: Room,
+}
+
+/// How many alerts the records of a request may still hold; all of them share it. A record is some
+/// bytes, but may be a list of very many alerts.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Room(Rc<Cell<usize>>);
+
+impl Default for Room {
+    fn default() -> Self {
+        Self(Rc::new(Cell::new(MAX_RECORDS)))
+    }
+}
+
+impl Room {
+    /// Takes room for so many alerts.
+    ///
+    /// # Errors
+    ///
+    /// Says so when there is no room for all of them.
+    pub fn take(&self, alerts: usize) -> Result<(), String> {
+        let left = self.0.get().checked_sub(alerts);
+        let left = left.ok_or_else(|| format!("more than {MAX_RECORDS} alerts in one request"))?;
+        self.0.set(left);
+        Ok(())
+    }
 }
 
 /// A record that could be read.
@@ -42,14 +76,13 @@ pub enum Parsed {
     EmptyPage,
 }
 
-/// Cuts a body into its records, in order.
+/// Cuts a body into its records, in order; each is parsed when it is asked for.
 ///
 /// # Errors
 ///
 /// Says so when the body holds more than [`MAX_RECORDS`] records.
-pub fn split(format: Format, body: &[u8]) -> Result<Vec<Record>, String> {
-    let mut records =
-        Records { found: Vec::new(), budget: body.len().saturating_mul(8), mark: (0, 1, 0) };
+pub fn split(format: Format, body: &[u8]) -> Result<Records<'_>, String> {
+    let mut cuts = Cuts { found: Vec::new(), budget: body.len().saturating_mul(8) };
     let start = if body.starts_with(b"\xef\xbb\xbf") { 3 } else { 0 };
     let first = body.get(start..).unwrap_or_default().iter().find(|byte| !is_blank(**byte));
     let text = match format {
@@ -58,52 +91,93 @@ pub fn split(format: Format, body: &[u8]) -> Result<Vec<Record>, String> {
         _ => false,
     };
     if text {
-        lines(body, start, &mut records)?;
+        lines(body, start, &mut cuts)?;
     } else {
-        documents(body, start, &mut records)?;
+        documents(body, start, &mut cuts)?;
     }
-    Ok(records.found)
+    let cuts = cuts.found.into_iter().enumerate();
+    Ok(Records { body, cuts, mark: (0, 1, 0), room: Room::default() })
 }
 
-/// The records so far, bounded.
-struct Records {
-    found: Vec<Record>,
+/// What stands at a place of the body.
+#[derive(Clone, Copy)]
+enum Kind {
+    Json,
+    Text,
+    EmptyPage,
+}
+
+/// The places of the records found so far, bounded.
+struct Cuts {
+    found: Vec<(Range<usize>, Kind)>,
     /// Bytes that searches for a closing bracket may still scan in vain; without it, a body of
     /// opening brackets would be scanned once for each.
     budget: usize,
-    /// A place passed before: byte, its line from 1 and where that line starts.
-    mark: (usize, usize, usize),
 }
 
-impl Records {
-    fn push(&mut self, raw: &[u8], parsed: Result<Parsed, String>) -> Result<(), String> {
-        let index = self.found.len();
-        if index >= MAX_RECORDS {
+impl Cuts {
+    fn push(&mut self, found: Range<usize>, kind: Kind) -> Result<(), String> {
+        if self.found.len() >= MAX_RECORDS {
             return Err(format!("more than {MAX_RECORDS} records in one request"));
         }
-        let (raw, parsed) = if raw.len() > MAX_RECORD {
-            let reason = format!("record of {} bytes, the limit is {MAX_RECORD}", raw.len());
-            (Vec::new(), Err(reason))
-        } else {
-            (raw.to_vec(), parsed)
-        };
-        self.found.push(Record { index, raw, parsed });
+        self.found.push((found, kind));
         Ok(())
+    }
+}
+
+/// The records of a body, each parsed when its turn comes.
+pub struct Records<'a> {
+    body: &'a [u8],
+    cuts: std::iter::Enumerate<std::vec::IntoIter<(Range<usize>, Kind)>>,
+    /// A place passed before: byte, its line from 1 and where that line starts.
+    mark: (usize, usize, usize),
+    room: Room,
+}
+
+impl Iterator for Records<'_> {
+    type Item = Record;
+
+    fn next(&mut self) -> Option<Record> {
+        let (index, (found, kind)) = self.cuts.next()?;
+        let raw = self.body.get(found.clone()).unwrap_or_default();
+        let room = self.room.clone();
+        if raw.len() > MAX_RECORD {
+            let reason = format!("record of {} bytes, the limit is {MAX_RECORD}", raw.len());
+            return Some(Record { index, raw: Vec::new(), parsed: Err(reason), room });
+        }
+        let parsed = match kind {
+            Kind::Json => self.parse(&found),
+            Kind::Text => self.text(&found).map(|text| Parsed::Text(text.to_owned())),
+            Kind::EmptyPage => Ok(Parsed::EmptyPage),
+        };
+        Some(Record { index, raw: raw.to_vec(), parsed, room })
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        self.cuts.size_hint()
+    }
+}
+
+impl ExactSizeIterator for Records<'_> {}
+
+impl Records<'_> {
+    fn text(&mut self, found: &Range<usize>) -> Result<&str, String> {
+        let raw = self.body.get(found.clone()).unwrap_or_default();
+        std::str::from_utf8(raw).map_err(|error| {
+            let (line, column) = self.place(found.start + error.valid_up_to());
+            format!("invalid UTF-8 at line {line} column {column}")
+        })
     }
 
     /// Reads one JSON document; places in the reason are those of the body.
-    fn parse(&mut self, body: &[u8], found: &Range<usize>) -> Result<Parsed, String> {
+    fn parse(&mut self, found: &Range<usize>) -> Result<Parsed, String> {
+        let body = self.body;
+        self.text(found)?;
         let raw = body.get(found.clone()).unwrap_or_default();
-        if raw.len() > MAX_RECORD {
-            return Err("record too large".to_owned());
+        if raw.len() > MAX_VALUES && values(raw) > MAX_VALUES {
+            return Err(format!("more than {MAX_VALUES} values in one record"));
         }
-        let text = match std::str::from_utf8(raw) {
-            Ok(text) => text,
-            Err(error) => {
-                let (line, column) = self.place(body, found.start + error.valid_up_to());
-                return Err(format!("invalid UTF-8 at line {line} column {column}"));
-            }
-        };
+        let text = std::str::from_utf8(raw).unwrap_or_default();
         match serde_json::from_str(text) {
             Ok(value) => Ok(Parsed::Json(value)),
             Err(error) => {
@@ -113,7 +187,7 @@ impl Records {
                 {
                     return Ok(Parsed::Json(value));
                 }
-                let (first_line, first_column) = self.place(body, found.start);
+                let (first_line, first_column) = self.place(found.start);
                 let line = first_line + error.line().saturating_sub(1);
                 let column = if error.line() <= 1 {
                     first_column + error.column().saturating_sub(1)
@@ -128,13 +202,13 @@ impl Records {
     }
 
     /// Line and column, both from 1, of a byte of the body; cheapest when asked in order.
-    fn place(&mut self, body: &[u8], at: usize) -> (usize, usize) {
+    fn place(&mut self, at: usize) -> (usize, usize) {
         let (from, mut line, mut line_start) = self.mark;
         if at < from {
             (line, line_start) = (1, 0);
         }
         let from = if at < from { 0 } else { from };
-        for (offset, byte) in body.get(from..at).unwrap_or_default().iter().enumerate() {
+        for (offset, byte) in self.body.get(from..at).unwrap_or_default().iter().enumerate() {
             if *byte == b'\n' {
                 line += 1;
                 line_start = from + offset + 1;
@@ -145,16 +219,33 @@ impl Records {
     }
 }
 
+/// At least the number of values of a JSON document, counted without parsing it.
+#[must_use]
+pub fn values(raw: &[u8]) -> usize {
+    let (mut quoted, mut escaped, mut count) = (false, false, 1);
+    for byte in raw {
+        match (*byte, quoted) {
+            _ if escaped => escaped = false,
+            (b'\\', true) => escaped = true,
+            (b'"', _) => quoted = !quoted,
+            // The first value of a list or object follows its bracket, every other a comma.
+            (b',' | b'[' | b'{', false) => count += 1,
+            _ => {}
+        }
+    }
+    count
+}
+
 fn is_blank(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t' | b'\r' | b'\n')
 }
 
 /// JSON documents one after the other, whatever stands between them.
-fn documents(body: &[u8], start: usize, records: &mut Records) -> Result<(), String> {
+fn documents(body: &[u8], start: usize, cuts: &mut Cuts) -> Result<(), String> {
     let mut at = start;
     while let Some(next) = next_content(body, at) {
         at = next;
-        let found = document(body, at, &mut records.budget);
+        let found = document(body, at, &mut cuts.budget);
         let raw = body.get(found.clone()).unwrap_or_default();
         at = found.end.max(at + 1);
         let list = match raw.first() {
@@ -163,10 +254,9 @@ fn documents(body: &[u8], start: usize, records: &mut Records) -> Result<(), Str
             _ => None,
         };
         if let Some(list) = list {
-            array(body, list, 0, records)?;
+            array(body, list, 0, cuts)?;
         } else {
-            let parsed = records.parse(body, &found);
-            records.push(raw, parsed)?;
+            cuts.push(found, Kind::Json)?;
         }
     }
     Ok(())
@@ -287,20 +377,13 @@ fn page(body: &[u8], document: &Range<usize>) -> Option<Range<usize>> {
 }
 
 /// The members of an array, each a record of its own.
-fn array(
-    body: &[u8],
-    list: Range<usize>,
-    nested: usize,
-    records: &mut Records,
-) -> Result<(), String> {
+fn array(body: &[u8], list: Range<usize>, nested: usize, cuts: &mut Cuts) -> Result<(), String> {
     let Some(inner_end) = list.end.checked_sub(1) else { return Ok(()) };
     let closed = body.get(inner_end) == Some(&b']') && close(body, list.start) == Some(list.end);
     if !closed {
-        let raw = body.get(list.clone()).unwrap_or_default();
-        let parsed = records.parse(body, &list);
-        return records.push(raw, parsed);
+        return cuts.push(list, Kind::Json);
     }
-    let before = records.found.len();
+    let before = cuts.found.len();
     let mut at = list.start + 1;
     while let Some(start) = next_content(body, at).filter(|start| *start < inner_end) {
         let end = value_end(body, start, inner_end).unwrap_or(inner_end);
@@ -310,16 +393,15 @@ fn array(
             && let Some(members) = page(body, &found)
             && nested < MAX_PAGES_NESTED
         {
-            array(body, members, nested + 1, records)?;
+            array(body, members, nested + 1, cuts)?;
             at = end.max(start + 1);
             continue;
         }
-        let parsed = records.parse(body, &found);
-        records.push(body.get(found.clone()).unwrap_or_default(), parsed)?;
+        cuts.push(found, Kind::Json)?;
         at = end.max(start + 1);
     }
-    if records.found.len() == before {
-        records.push(body.get(list).unwrap_or_default(), Ok(Parsed::EmptyPage))?;
+    if cuts.found.len() == before {
+        cuts.push(list, Kind::EmptyPage)?;
     }
     Ok(())
 }
@@ -405,19 +487,17 @@ fn unit(text: &str) -> Option<u32> {
 }
 
 /// CEF and LEEF: messages of one or more lines; a line of JSON among them is its own record.
-fn lines(body: &[u8], start: usize, records: &mut Records) -> Result<(), String> {
+fn lines(body: &[u8], start: usize, cuts: &mut Cuts) -> Result<(), String> {
     let mut message: Option<Range<usize>> = None;
     let mut at = start;
     while at < body.len() {
         let end = line_end(body, at);
         let line = body.get(at..end).unwrap_or_default();
         if line.first() == Some(&b'{') && close(body.get(..end).unwrap_or_default(), at).is_some() {
-            finish(body, message.take(), records)?;
-            let found = at..end;
-            let parsed = records.parse(body, &found);
-            records.push(trim(line), parsed)?;
+            finish(body, message.take(), cuts)?;
+            cuts.push(trim(body, at..end), Kind::Json)?;
         } else if begins_message(line) || message.is_none() {
-            finish(body, message.take(), records)?;
+            finish(body, message.take(), cuts)?;
             if line.iter().any(|byte| !is_blank(*byte)) {
                 message = Some(at..end);
             }
@@ -426,28 +506,23 @@ fn lines(body: &[u8], start: usize, records: &mut Records) -> Result<(), String>
         }
         at = end + 1;
     }
-    finish(body, message, records)
+    finish(body, message, cuts)
 }
 
-fn finish(body: &[u8], message: Option<Range<usize>>, records: &mut Records) -> Result<(), String> {
+fn finish(body: &[u8], message: Option<Range<usize>>, cuts: &mut Cuts) -> Result<(), String> {
     let Some(found) = message else { return Ok(()) };
-    let raw = trim(body.get(found.clone()).unwrap_or_default());
-    let raw = raw.strip_prefix(b"\xef\xbb\xbf").unwrap_or(raw);
-    if raw.is_empty() {
-        return Ok(());
+    let mut found = trim(body, found);
+    if body.get(found.clone()).is_some_and(|raw| raw.starts_with(b"\xef\xbb\xbf")) {
+        found.start += 3;
     }
-    let parsed = match std::str::from_utf8(raw) {
-        Ok(text) => Ok(Parsed::Text(text.to_owned())),
-        Err(error) => {
-            let (line, column) = records.place(body, found.start + error.valid_up_to());
-            Err(format!("invalid UTF-8 at line {line} column {column}"))
-        }
-    };
-    records.push(raw, parsed)
+    if found.is_empty() { Ok(()) } else { cuts.push(found, Kind::Text) }
 }
 
-fn trim(line: &[u8]) -> &[u8] {
-    line.trim_ascii()
+/// The same place without blanks at its ends.
+fn trim(body: &[u8], found: Range<usize>) -> Range<usize> {
+    let raw = body.get(found.clone()).unwrap_or_default();
+    let start = found.start + (raw.len() - raw.trim_ascii_start().len());
+    start..start + raw.trim_ascii().len()
 }
 
 const MONTHS: [&[u8]; 12] = [
@@ -497,7 +572,7 @@ mod tests {
     use serde_json::json;
 
     fn of(format: Format, body: &str) -> Vec<Record> {
-        split(format, body.as_bytes()).unwrap()
+        split(format, body.as_bytes()).unwrap().collect()
     }
 
     fn values(body: &str) -> Vec<Value> {
@@ -569,7 +644,7 @@ mod tests {
     #[test]
     fn text_that_is_not_utf8_costs_its_record() {
         let body = b"{\"id\":\"1\"}\n{\"id\":\"\xff\"}\n{\"id\":\"3\"}";
-        let records = split(Format::Graph, body).unwrap();
+        let records: Vec<_> = split(Format::Graph, body).unwrap().collect();
         assert_eq!(records.len(), 3);
         assert_eq!(records[1].parsed.clone().unwrap_err(), "invalid UTF-8 at line 2 column 8");
         assert!(records[2].parsed.is_ok());
@@ -599,10 +674,18 @@ mod tests {
         let records = of(Format::Graph, &body);
         assert!(records[0].parsed.clone().unwrap_err().contains("the limit is 4194304"));
         assert!(records[1].parsed.is_ok());
-        let deep = format!("[{{\"a\":{}", "[\n".repeat(100_000));
+        let deep = format!("[{{\"a\":{}", "[\n".repeat(19_000));
         assert!(of(Format::Graph, &deep).iter().all(|record| record.parsed.is_err()));
         let nested = format!("{{\"a\":{}{}}}", "[".repeat(200), "]".repeat(200));
         assert!(of(Format::Graph, &nested)[0].parsed.is_err());
+        let list = |zeros: usize| format!("{{\"a,[\":[{}0]}}", "0,".repeat(zeros));
+        let records =
+            of(Format::Graph, &format!("{}\n{}", list(MAX_VALUES - 3), list(MAX_VALUES - 2)));
+        assert!(records[0].parsed.is_ok());
+        assert_eq!(
+            records[1].parsed.clone().unwrap_err(),
+            format!("more than {MAX_VALUES} values in one record")
+        );
         let many = "{}\n".repeat(MAX_RECORDS + 1);
         assert!(split(Format::Graph, many.as_bytes()).is_err());
     }
@@ -625,9 +708,9 @@ mod tests {
 
     #[test]
     fn brackets_that_never_close_are_not_searched_for_each_anew() {
-        let records = of(Format::Graph, &"{\n".repeat(90_000));
-        assert_eq!(records.len(), 90_000);
-        assert!(records[89_999].parsed.clone().unwrap_err().contains("line 90000"));
+        let records = of(Format::Graph, &"{\n".repeat(19_000));
+        assert_eq!(records.len(), 19_000);
+        assert!(records[18_999].parsed.clone().unwrap_err().contains("line 19000"));
     }
 
     #[test]
@@ -643,7 +726,7 @@ mod tests {
                 .collect();
             for format in [Format::Graph, Format::Cef, Format::Auto] {
                 let records = split(format, &body).unwrap();
-                assert!(records.iter().enumerate().all(|(at, record)| record.index == at));
+                assert!(records.enumerate().all(|(at, record)| record.index == at));
             }
         }
     }
