@@ -1,6 +1,5 @@
 //! What a running process has at hand, handed to everything that needs it.
 
-use std::any::Any;
 use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -43,8 +42,6 @@ pub struct Inner {
     pub changed: broadcast::Sender<TenantNo>,
     /// How long intake's turns to write are.
     pub pace: Pace,
-    /// What was written a moment ago, by alert.
-    pub kept: Kept,
     /// Incident ids reserved for correlation.
     pub incident_ids: Ids,
     /// The name of this process among the replicas.
@@ -73,7 +70,6 @@ impl App {
             correlate: Notify::new(),
             changed: broadcast::channel(1024).0,
             pace: Pace::default(),
-            kept: Kept::default(),
             incident_ids: Ids::default(),
             holder,
             tenant_ids: Mutex::default(),
@@ -195,41 +191,20 @@ impl Pace {
         self.last.store(self.begun.elapsed().as_micros() as u64, Ordering::Relaxed);
     }
 
+    /// Whether intake has been writing until now.
+    #[must_use]
+    pub fn is_busy(&self) -> bool {
+        let last = Duration::from_micros(self.last.load(Ordering::Relaxed));
+        !last.is_zero() && self.begun.elapsed().saturating_sub(last) <= QUIET
+    }
+
     /// How long a turn of competing work may be now.
     #[must_use]
     pub fn turn(&self) -> Duration {
-        let last = Duration::from_micros(self.last.load(Ordering::Relaxed));
-        let took = Duration::from_micros(self.took.load(Ordering::Relaxed));
-        if last.is_zero() || self.begun.elapsed().saturating_sub(last) > QUIET {
+        if !self.is_busy() {
             return LONG_TURN;
         }
+        let took = Duration::from_micros(self.took.load(Ordering::Relaxed));
         took.clamp(LEAST_TURN, LONG_TURN)
-    }
-}
-
-/// A bounded memory of what was written a moment ago, by alert, for the work that follows. This
-/// module knows no alerts, so it keeps them as they are given.
-#[derive(Default)]
-pub struct Kept(Mutex<HashMap<i64, Box<dyn Any + Send>>>);
-
-/// Alerts remembered; some tens of megabytes.
-const KEPT: usize = 4_096;
-
-impl Kept {
-    /// Remembers; when full, everything is forgotten: whoever was to fetch it has fallen behind.
-    pub fn put(&self, alerts: impl Iterator<Item = (i64, Box<dyn Any + Send>)>) {
-        if let Ok(mut kept) = self.0.lock() {
-            for (id, alert) in alerts {
-                if kept.len() >= KEPT {
-                    kept.clear();
-                }
-                kept.insert(id, alert);
-            }
-        }
-    }
-
-    /// Takes one out.
-    pub fn take(&self, id: i64) -> Option<Box<dyn Any + Send>> {
-        self.0.lock().ok()?.remove(&id)
     }
 }

@@ -18,6 +18,8 @@ use crate::lease::Lease;
 const LOOK: Duration = Duration::from_millis(500);
 /// Tenants whose alerts are placed together.
 const ROUND_TENANTS: usize = 16;
+/// How far correlation may fall behind in a burst: so long who waits for an answer goes first.
+const LATE_S: i64 = 5;
 /// How long to let alerts gather after the first: a batch costs little more than a single alert,
 /// and each one keeps intake waiting for its turn to write.
 const GATHER: Duration = Duration::from_millis(25);
@@ -47,7 +49,12 @@ pub async fn run(app: App, stop: CancellationToken) {
                 }
                 // The next ring of the bell brings the rest.
                 Ok(round) if !round.more || stop.is_cancelled() => break,
-                Ok(_) => {}
+                Ok(round) => {
+                    let late = app.clock.now().plus_seconds(-LATE_S);
+                    if app.pace.is_busy() && round.oldest.is_some_and(|oldest| oldest > late) {
+                        tokio::time::sleep(GATHER).await;
+                    }
+                }
                 Err(error) => {
                     tracing::error!("correlation failed, will be tried again: {error}");
                     leases.clear();

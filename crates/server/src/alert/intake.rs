@@ -17,7 +17,6 @@ use tokio::sync::{mpsc, oneshot};
 use crate::actor::Actor;
 use crate::alert::Prepared;
 use crate::alert::format::{self, Format, Reading, split};
-use crate::alert::kept::{self, Kept};
 use crate::app::App;
 use crate::clock::Timestamp;
 use crate::db::{Transaction, column};
@@ -112,12 +111,7 @@ pub fn read(format: Format, body: &[u8], now: Timestamp) -> (Outcome, Vec<Prepar
                 for alert in read {
                     outcome.received += 1;
                     match Prepared::new(alert, &record.raw, now) {
-                        Ok(mut prepared) => {
-                            if alerts.len() >= kept::REQUEST {
-                                prepared.members = serde_json::Map::new();
-                            }
-                            alerts.push(prepared);
-                        }
+                        Ok(prepared) => alerts.push(prepared),
                         Err(error) => {
                             outcome.rejected += 1;
                             note(&mut outcome, record.index, error.to_string());
@@ -247,10 +241,7 @@ async fn commit_groups(app: App, mut queue: mpsc::Receiver<Waiting>, bytes: Arc<
         }
         let started = std::time::Instant::now();
         let results = match commit_group(&app, &group, &mut ids).await {
-            Ok((stored, new)) => {
-                keep(&app, &mut group, new);
-                stored.into_iter().map(Ok).collect()
-            }
+            Ok(stored) => stored.into_iter().map(Ok).collect(),
             Err(error) => {
                 tracing::error!(requests = group.len(), "group commit failed: {error}");
                 let refused = || {
@@ -276,31 +267,9 @@ async fn commit_groups(app: App, mut queue: mpsc::Receiver<Waiting>, bytes: Arc<
     }
 }
 
-/// A new alert: which of the group it is, its id, and its `updated_at`.
-struct New {
-    request: usize,
-    place: usize,
-    id: AlertId,
-    updated: Timestamp,
-}
-
-/// Hands new alerts to those who work on them next.
-fn keep(app: &App, group: &mut [Waiting], new: Vec<New>) {
-    let kept = new.into_iter().filter_map(|new| {
-        let alert = group.get_mut(new.request)?.alerts.get_mut(new.place)?;
-        if alert.members.is_empty() {
-            return None;
-        }
-        let (head, body) = (alert.head.clone(), std::mem::take(&mut alert.members));
-        Some((new.id, Kept { head, body, updated: new.updated }))
-    });
-    kept::keep(app, kept);
-}
-
 /// An alert of the group on its way into one tenant's rows.
 struct Placed<'a> {
     request: usize,
-    place: usize,
     alert: &'a Prepared,
     actor: &'a Actor,
 }
@@ -309,15 +278,14 @@ async fn commit_group(
     app: &App,
     group: &[Waiting],
     ids: &mut std::ops::Range<i64>,
-) -> Result<(Vec<Stored>, Vec<New>)> {
+) -> Result<Vec<Stored>> {
     let mut stored = vec![Stored::default(); group.len()];
     // Ascending by tenant, so that two replicas never wait for each other in a circle.
     let mut tenants: BTreeMap<TenantNo, Vec<Placed<'_>>> = BTreeMap::new();
     for (request, waiting) in group.iter().enumerate() {
         let place = tenants.entry(waiting.tenant).or_default();
-        place.extend(waiting.alerts.iter().enumerate().map(|(place, alert)| Placed {
+        place.extend(waiting.alerts.iter().map(|alert| Placed {
             request,
-            place,
             alert,
             actor: &waiting.actor,
         }));
@@ -331,10 +299,7 @@ async fn commit_group(
     let begun = std::time::Instant::now();
     let mut ledgers = Ledger::lock_all(&tx, tenants.keys().copied()).await?;
     let mut events: BTreeMap<TenantNo, Vec<Event>> = BTreeMap::new();
-    let (new, again) = insert_new(&tx, &tenants, ids, &mut ledgers, now, &mut events).await?;
-    for alert in &new {
-        stored[alert.request].accepted += 1;
-    }
+    let again = insert_new(&tx, &tenants, ids, &mut ledgers, now, &mut events, &mut stored).await?;
     for (tenant, place) in again {
         let ledger = of_tenant(&mut ledgers, tenant)?;
         let events = events.entry(tenant).or_default();
@@ -351,7 +316,7 @@ async fn commit_group(
     for tenant in tenants.keys() {
         let _ = app.changed.send(*tenant);
     }
-    Ok((stored, new))
+    Ok(stored)
 }
 
 fn of_tenant(ledgers: &mut BTreeMap<TenantNo, Ledger>, tenant: TenantNo) -> Result<&mut Ledger> {
@@ -360,7 +325,7 @@ fn of_tenant(ledgers: &mut BTreeMap<TenantNo, Ledger>, tenant: TenantNo) -> Resu
         .ok_or_else(|| Error::Internal(format!("the ledger of tenant {} is not held", tenant.0)))
 }
 
-/// Writes the alerts whose key is new, those of all tenants together; gives them, and the others in
+/// Writes the alerts whose key is new, those of all tenants together, and returns the others in
 /// their order.
 async fn insert_new<'a>(
     tx: &Transaction,
@@ -369,10 +334,11 @@ async fn insert_new<'a>(
     ledgers: &mut BTreeMap<TenantNo, Ledger>,
     now: Timestamp,
     events: &mut BTreeMap<TenantNo, Vec<Event>>,
-) -> Result<(Vec<New>, Vec<(TenantNo, &'a Placed<'a>)>)> {
+    stored: &mut [Stored],
+) -> Result<Vec<(TenantNo, &'a Placed<'a>)>> {
     const WIDTH: usize = 24;
     let mut seen = known_keys(tx, tenants).await?;
-    let (mut new, mut again) = (Vec::new(), Vec::new());
+    let mut again = Vec::new();
     let count: usize = tenants.values().map(Vec::len).sum();
     let mut rows: Vec<Sql> = Vec::with_capacity(count * WIDTH);
     let mut bodies: Vec<Sql> = Vec::with_capacity(count * 3);
@@ -394,10 +360,9 @@ async fn insert_new<'a>(
                 alert.source.clone().into(),
             ]);
             rows.extend(alert.head.values());
-            let updated = ledger.next_update(now);
             rows.extend([
                 alert.source_updated.map(Timestamp::micros).into(),
-                updated.micros().into(),
+                ledger.next_update(now).micros().into(),
                 now.micros().into(),
             ]);
             bodies.extend([id.into(), alert.body.clone().into(), alert.raw.clone().into()]);
@@ -410,8 +375,7 @@ async fn insert_new<'a>(
                     provider_alert_id: alert.head.provider_alert_id.clone(),
                 },
             });
-            let (request, place) = (place.request, place.place);
-            new.push(New { request, place, id: AlertId(id), updated });
+            stored[place.request].accepted += 1;
         }
     }
     tx.insert_rows(
@@ -426,7 +390,7 @@ async fn insert_new<'a>(
     )
     .await?;
     tx.insert_rows("insert into alert_body (alert_id, body, raw)", 3, "", bodies).await?;
-    Ok((new, again))
+    Ok(again)
 }
 
 /// The keys of the group that are on disk. The ledgers of the tenants are held, so nobody adds

@@ -11,7 +11,6 @@
 pub mod change;
 pub mod format;
 pub mod intake;
-pub mod kept;
 pub mod view;
 
 use std::cell::RefCell;
@@ -42,8 +41,6 @@ pub struct Prepared {
     pub head: Head,
     /// The body, JSON, zstd.
     pub body: Vec<u8>,
-    /// The body as it is, for the work that follows.
-    pub members: Map<String, Value>,
     /// The record as it came, zstd.
     pub raw: Vec<u8>,
     /// Bytes this alert holds in memory while it waits.
@@ -118,7 +115,7 @@ impl Prepared {
             )));
         }
         let raw = alert.raw.as_deref().unwrap_or(raw);
-        let text = serde_json::to_string(&alert.body).map_err(Error::internal)?;
+        let text = Value::Object(alert.body).to_string();
         if text.len() > MAX_BODY {
             return Err(Error::Invalid(format!(
                 "alert of {} bytes, the limit is {MAX_BODY}",
@@ -140,7 +137,6 @@ impl Prepared {
             source_updated: alert.updated,
             head,
             body,
-            members: if text.len() > kept::BODY { Map::new() } else { alert.body },
             raw,
             weight,
         })

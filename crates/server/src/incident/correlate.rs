@@ -24,6 +24,7 @@ pub(super) use work::Work;
 
 use crate::actor::Actor;
 use crate::app::App;
+use crate::clock::Timestamp;
 use crate::db::{Transaction, column};
 use crate::error::{Error, Result};
 use crate::event::Event;
@@ -80,6 +81,8 @@ pub struct Round {
     pub done: u64,
     /// Whether more waits than was taken up.
     pub more: bool,
+    /// Since when the oldest alert of the round had been waiting.
+    pub oldest: Option<Timestamp>,
     /// Tenants whose plan was overtaken by another change and made anew.
     pub overtaken: usize,
     /// Tenants whose lease has passed to another replica.
@@ -171,7 +174,7 @@ async fn draw_plans<'a>(
             planned.alone.push((tenant, lease));
             continue;
         }
-        let read = read::waiting_alerts(app, &reader, tenant, limit).await?;
+        let read = read::waiting_alerts(&reader, tenant, limit).await?;
         if read.is_empty() {
             continue;
         }
@@ -202,7 +205,9 @@ async fn draw_plans<'a>(
 
 /// Writes what was planned. Where something has changed since, it is decided anew.
 pub async fn carry_out(app: &App, planned: Planned<'_>, size: &mut Size) -> Round {
-    let mut round = Round { more: planned.more, ..Round::default() };
+    let read = planned.plans.iter().flat_map(|(plan, _)| &plan.read);
+    let oldest = read.map(|read| read.alert.updated).min();
+    let mut round = Round { more: planned.more, oldest, ..Round::default() };
     let mut alone = planned.alone;
     let tenants: Vec<(TenantNo, &Lease)> =
         planned.plans.iter().map(|(plan, lease)| (plan.tenant, *lease)).collect();
@@ -374,7 +379,7 @@ async fn by_itself(app: &App, tenant: TenantNo, lease: &Lease) -> Result<u64> {
     // Read and understood before the transaction: an intake of this tenant then waits for the
     // writing only. The lease keeps other replicas from the same alerts.
     let reader = app.db.snapshot().await?;
-    let read = read::waiting_alerts(app, &reader, tenant, BATCH).await?;
+    let read = read::waiting_alerts(&reader, tenant, BATCH).await?;
     drop(reader);
     let actor = Actor::system("Correlation");
     let mut tx = Tx::begin(app, tenant, actor.clone()).await?;

@@ -8,12 +8,11 @@ use std::collections::{BTreeMap, HashMap};
 use sea_orm::Value as Sql;
 use serde_json::{Map, Value};
 
-use crate::alert::{self, Alert, kept};
-use crate::app::App;
+use crate::alert::{self, Alert};
 use crate::clock::Timestamp;
 use crate::db::{Transaction, column};
 use crate::error::Result;
-use crate::id::{AlertId, IncidentId, TenantNo};
+use crate::id::{IncidentId, TenantNo};
 use crate::incident::correlate::assess::scopes;
 use crate::incident::correlation::{
     self, Mention, Needs, PendingAlert, Run, Stat, Stats, window_of,
@@ -32,40 +31,18 @@ pub(super) struct Read {
     pub(super) pending: PendingAlert,
 }
 
-/// The oldest waiting alerts of a tenant, at most `limit`: those that intake kept from memory, the
-/// others from the store.
+/// The oldest waiting alerts of a tenant, at most `limit`.
 pub(super) async fn waiting_alerts(
-    app: &App,
     reader: &Transaction,
     tenant: TenantNo,
     limit: i64,
 ) -> Result<Vec<Read>> {
-    let rows = reader
-        .query(
-            "select id, updated_at from alert where tenant_no = $1 and incident_id is null \
-             order by id limit $2",
-            vec![tenant.0.into(), limit.into()],
-        )
-        .await?;
-    let (mut read, mut others) = (Vec::with_capacity(rows.len()), Vec::new());
-    for row in rows {
-        let (id, updated) = (AlertId(column(&row, 0)?), column(&row, 1)?);
-        match kept::take(app, tenant, id, Timestamp::from_micros(updated)) {
-            Some((alert, body)) => read.push(understand(alert, &body)),
-            None => others.push(Sql::from(id.0)),
-        }
-    }
-    for chunk in others.chunks(1_024) {
-        let (list, keys) = reader.engine().among(1, chunk.to_vec());
-        let sql = format!(
-            "select {}, alert_body.body from alert \
-             join alert_body on alert_body.alert_id = alert.id where alert.id {list}",
-            alert::COLUMNS
-        );
-        read.extend(read_rows(reader.query(&sql, keys).await?)?);
-    }
-    read.sort_unstable_by_key(|read| read.alert.id);
-    Ok(read)
+    let sql = format!(
+        "select {}, alert_body.body from alert join alert_body on alert_body.alert_id = alert.id \
+         where alert.tenant_no = $1 and alert.incident_id is null order by alert.id limit $2",
+        alert::COLUMNS
+    );
+    read_rows(reader.query(&sql, vec![tenant.0.into(), limit.into()]).await?)
 }
 
 /// Those of the alerts that wait and are still as they were read.
