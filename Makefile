@@ -32,6 +32,7 @@ test:
 	$(MAKE) --no-print-directory build
 	$(MAKE) --no-print-directory unit
 	$(MAKE) --no-print-directory crash
+	$(MAKE) --no-print-directory hostile
 	$(MAKE) --no-print-directory sdk
 
 ## Unit and integration tests; those of the store run on SQLite and on PostgreSQL.
@@ -44,7 +45,7 @@ unit: build
 crash: build
 	$(LAB) crash --riposte $(RIPOSTE) --kills $(KILLS) --store both --seed $(SEED)
 
-## Inputs that mean harm, against the release binary.
+## Inputs that mean harm, against the release binary: what each is answered, and what it may cost.
 hostile: build
 	$(LAB) hostile --riposte $(RIPOSTE) --store both
 

@@ -5,7 +5,7 @@
 //!                      [--replicas 2] [--scratch DIR] [--keep]
 //! riposte-lab bench    --riposte PATH [--store …] [--only P1,P2] [--seconds 20] [--scale 1.0]
 //!                      [--seed-dir DIR]
-//! riposte-lab hostile  --riposte PATH [--store …]
+//! riposte-lab hostile  --riposte PATH [--store …] [--storm ALERTS]
 //! riposte-lab postgres run -- COMMAND…
 //! ```
 //!

@@ -109,7 +109,7 @@ impl Default for Intake {
             waiting_bytes: 64 * 1024 * 1024,
             // On its way to the store a body is there several times over: as it came, read,
             // compressed, as rows.
-            body_bytes: 16 * 1024 * 1024,
+            body_bytes: 8 * 1024 * 1024,
         }
     }
 }

@@ -30,6 +30,9 @@ use crate::http::limit::{Class, Limiter};
 use crate::id::TenantNo;
 use crate::tenant::caller::{Caller, Callers};
 
+/// Long alerts opened at once.
+const LONG_ALERTS: usize = 1;
+
 /// Everything a handler needs. Cheap to clone.
 #[derive(Clone)]
 pub struct Site {
@@ -45,6 +48,8 @@ pub struct Site {
     pub bodies: Budget,
     /// What reading intake bodies may take.
     pub reading: Reading,
+    /// Long alerts that are opened at once, to be shown; each takes many times its length.
+    pub long_alerts: Arc<tokio::sync::Semaphore>,
     /// Where crawls with `$skip` are.
     pub crawls: Arc<Crawls>,
     /// Ends what would otherwise go on for ever: live streams.
@@ -57,7 +62,7 @@ impl Site {
     /// Puts the parts together.
     #[must_use]
     pub fn new(app: App, callers: Arc<Callers>, intake: Intake) -> Self {
-        let bodies = Budget::new(app.config.intake.body_bytes.saturating_mul(2));
+        let bodies = Budget::new(app.config.intake.body_bytes.saturating_mul(4));
         Self {
             app,
             callers,
@@ -65,6 +70,7 @@ impl Site {
             limiter: Arc::default(),
             bodies,
             reading: Reading::default(),
+            long_alerts: Arc::new(tokio::sync::Semaphore::new(LONG_ALERTS)),
             crawls: Arc::default(),
             stop: tokio_util::sync::CancellationToken::new(),
             spelling: Arc::default(),

@@ -273,17 +273,22 @@ pub(crate) fn pack(bytes: &[u8]) -> Result<Vec<u8>> {
     })
 }
 
+/// How many bytes [`unpack`] makes of these.
+pub(crate) fn unpacked_length(bytes: &[u8]) -> Result<usize> {
+    zstd::zstd_safe::get_frame_content_size(bytes)
+        .ok()
+        .flatten()
+        .and_then(|length| usize::try_from(length).ok())
+        .ok_or_else(|| Error::Internal("a stored alert is damaged".to_owned()))
+}
+
 /// The opposite of [`pack`].
 pub(crate) fn unpack(bytes: &[u8]) -> Result<Vec<u8>> {
     thread_local! {
         static UNPACKER: RefCell<Option<zstd::bulk::Decompressor<'static>>> =
             const { RefCell::new(None) };
     }
-    let length = zstd::zstd_safe::get_frame_content_size(bytes)
-        .ok()
-        .flatten()
-        .and_then(|length| usize::try_from(length).ok())
-        .ok_or_else(|| Error::Internal("a stored alert is damaged".to_owned()))?;
+    let length = unpacked_length(bytes)?;
     UNPACKER.with_borrow_mut(|unpacker| {
         if unpacker.is_none() {
             *unpacker = Some(zstd::bulk::Decompressor::new().map_err(Error::internal)?);

@@ -83,6 +83,11 @@ impl Spelling<'_> {
 }
 
 impl Full {
+    /// How long the body in a row of [`COLUMNS`] is once unpacked, in bytes.
+    pub fn length(row: &QueryResult) -> Result<usize> {
+        alert::unpacked_length(&column::<Vec<u8>>(row, alert::WIDTH)?)
+    }
+
     /// An alert from a row of [`COLUMNS`].
     pub fn from_row(row: &QueryResult) -> Result<Self> {
         let body: Vec<u8> = column(row, alert::WIDTH)?;

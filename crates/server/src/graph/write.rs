@@ -30,7 +30,7 @@ use crate::tenant::caller::Reach;
 /// Rows read at a time.
 const ROWS: u64 = 100;
 /// Alerts read at first, when nothing is known of their length.
-const FIRST_ALERTS: u64 = 25;
+const FIRST_ALERTS: u64 = 10;
 /// Bytes of rows, as written, that the next look should be good for.
 const LOOK: usize = 4 * 1024 * 1024;
 /// Alerts of a page of incidents up to which they are found in one look.
@@ -39,6 +39,8 @@ const FEW: u64 = 500;
 const WHOLE: u64 = 500;
 /// Bytes of a page up to which it is answered in one piece.
 const WHOLE_BYTES: usize = 8 * 1024 * 1024;
+/// Bytes of an alert's body beyond which it waits for its turn to be opened.
+const LONG: usize = 128 * 1024;
 /// Bytes gathered before they are handed to the connection.
 const PIECE: usize = 64 * 1024;
 /// Comments shown with a row of a list; the thing by itself has all.
@@ -511,6 +513,11 @@ impl Writer {
         let ids: Result<Vec<i64>> = rows.iter().map(|row| column(row, 0)).collect();
         let comments = alert_view::comments(&site.app, "alert_id", &ids?, COMMENTS).await?;
         for row in rows {
+            // Held until the row is written; nobody waits for a client meanwhile.
+            let turn = match Full::length(row)? {
+                ..=LONG => None,
+                _ => Some(site.long_alerts.acquire().await.map_err(Error::internal)?),
+            };
             let full = Full::from_row(row)?;
             let id = full.alert.id.0;
             let (tenant_id, spells) = tenants.get(full.alert.tenant).await?;
@@ -532,6 +539,7 @@ impl Writer {
                 sink.piece.push(b',');
             }
             sink.json(&row)?;
+            drop((row, turn));
             sink.breathe().await?;
         }
         Ok(())

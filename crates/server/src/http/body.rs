@@ -29,11 +29,11 @@ use crate::http::Failure;
 pub const SMALL: usize = 1024 * 1024;
 /// The most values such a body may hold.
 const SMALL_VALUES: usize = 10_000;
-/// How long a body may take: 32 MiB come within this at two megabits a second.
+/// How long a body may take: 8 MiB come within it at a quarter of a megabit a second.
 const PATIENCE: Patience =
     Patience { piece: Duration::from_secs(30), whole: Duration::from_mins(5) };
 /// Bytes that reading intake bodies may take at once, by estimate.
-const READING: u32 = 112 * 1024 * 1024;
+const READING: u32 = 96 * 1024 * 1024;
 /// What reading one body takes at most: one record of it at a time is parsed, which is bounded.
 const READING_ONE: usize = 96 * 1024 * 1024;
 /// Bodies up to this length are read at once; there are no more of them than threads.
@@ -108,9 +108,10 @@ impl Reading {
 fn estimate(body: &[u8]) -> u32 {
     let mut bytes = 0_usize;
     for byte in body {
-        // An object takes room for eleven members at once, and reading makes a second one of it.
+        // An object takes room for eleven members at once, and reading makes a second one of it;
+        // an alert is one, and on its way into the store it takes that much again.
         bytes += match byte {
-            b'{' => 1_400,
+            b'{' => 3_000,
             b',' | b'[' => 160,
             _ => 0,
         };

@@ -7,7 +7,7 @@ use super::{Case, Expect, alert, intake, with};
 use crate::alerts::Alerts;
 
 /// Alerts in one request of the storm.
-const STORM_REQUEST: u64 = 5_000;
+const STORM_REQUEST: u64 = 2_500;
 
 /// Every member of an alert and its evidence that is free text, holding `text`.
 fn everywhere(text: &str) -> Value {

@@ -1,7 +1,7 @@
 //! Bodies that are small on the wire and large when read, stored or shown again.
 //!
 //! The worst that the bounds let through: as many values as a record may have, as many records as a
-//! request, bodies that do not compress; alone, and eight at once.
+//! request, bodies that do not compress; alone, and four at once.
 
 use std::fmt::Write as _;
 
@@ -9,9 +9,9 @@ use super::{Case, Expect, intake, repeated, request};
 use crate::random::Random;
 
 /// The largest body that is taken, with some room for the rest.
-const BODY: usize = 15 << 20;
+const BODY: usize = 7 << 20;
 /// Requests at once.
-const CROWD: u64 = 8;
+const CROWD: u64 = 4;
 
 /// `count` times `unit` as a list.
 fn list(unit: &str, count: usize) -> String {
@@ -116,21 +116,21 @@ pub(super) fn cases() -> Vec<Case> {
         intake("memory: lines of nothing", Refused, || lines(20_000, |_| "x".repeat(700) + "\n"))
             .lines()
             .within(10),
-        intake("memory: objects, eight at once", Tolerated, Vec::new)
+        intake("memory: objects, four at once", Tolerated, Vec::new)
             .lines()
             .at_once(CROWD, |number| objects(number + 1))
             .within(30),
-        intake("memory: noise, eight at once", Tolerated, Vec::new)
+        intake("memory: noise, four at once", Tolerated, Vec::new)
             .lines()
             .at_once(CROWD, |number| noisy(number + 10, 700))
             .within(30),
-        intake("memory: long noise, eight at once", Tolerated, Vec::new)
+        intake("memory: long noise, four at once", Tolerated, Vec::new)
             .lines()
             .at_once(CROWD, |number| noisy(number + 20, 1_000_000))
             .within(30),
-        intake("memory: gzip bombs, eight at once", Tolerated, Vec::new)
+        intake("memory: gzip bombs, four at once", Tolerated, Vec::new)
             .encoded("gzip")
-            .at_once(CROWD, |_| super::record::gzip((0..15).map(|_| repeated(b" ", 1 << 20))))
+            .at_once(CROWD, |_| super::record::gzip((0..7).map(|_| repeated(b" ", 1 << 20))))
             .within(30),
         request(
             "memory: changes, sixty-four at once",
@@ -142,7 +142,7 @@ pub(super) fn cases() -> Vec<Case> {
         .at_once(64, |_| list("{\"a\":0}", 130_000).into())
         .within(10),
         read("memory: the newest alerts", shown),
-        read("memory: the newest alerts, eight at once", shown).at_once(CROWD, |_| Vec::new()),
+        read("memory: the newest alerts, four at once", shown).at_once(CROWD, |_| Vec::new()),
         read(
             "memory: incidents with their alerts",
             "/v1.0/security/incidents?$top=50&$orderby=createdDateTime%20desc&$expand=alerts",

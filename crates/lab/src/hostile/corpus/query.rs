@@ -84,7 +84,8 @@ pub(super) fn cases() -> Vec<Case> {
         ("$count=perhaps", Tolerated),
         ("?&&&===&$top=1&$top=2", Tolerated),
     ] {
-        cases.push(get(&format!("query {query}"), &format!("{list}?{query}"), expect));
+        // The largest page is five thousand rows.
+        cases.push(get(&format!("query {query}"), &format!("{list}?{query}"), expect).within(10));
     }
     for id in ["0", "-1", "999999999", "nonsense", "..%2f..%2fetc%2fpasswd", "%00", "1e999"] {
         cases.push(get(&format!("incident {id}"), &format!("{list}/{id}"), ClientError));
