@@ -305,6 +305,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("0002_runs", include_str!("../migrations/0002_runs.sql")),
     ("0003_claims", include_str!("../migrations/0003_claims.sql")),
     ("0004_pages", include_str!("../migrations/0004_pages.sql")),
+    ("0005_queue", include_str!("../migrations/0005_queue.sql")),
 ];
 
 /// An open write transaction; dropped without [`Transaction::commit`] it never happened.

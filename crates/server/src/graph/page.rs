@@ -155,9 +155,10 @@ impl Plan {
         token: Option<&str>,
     ) -> std::result::Result<Self, Failure> {
         let table = resource.table();
-        // Alerts of many tenants lie in the order of their ids already.
+        // Alerts of many tenants lie in the order of their ids already, and the queue over many
+        // tenants has indexes of its own.
         let in_order = options.filter.is_none() && options.orderby.is_empty();
-        let many = resource == Resource::Alert && in_order && reach.tenants().len() > 1;
+        let many = reach.tenants().len() > 1 && (resource == Resource::Incident || in_order);
         let mut plan = Self {
             resource,
             conditions: vec![within_reach(table, reach, many || within.is_some())],
@@ -334,17 +335,6 @@ impl Plan {
             let body = Sql::col(("alert_body", "alert_id"));
             select.and_where(if sort.descending { body.lt(*id) } else { body.gt(*id) });
         }
-        select.expr(Sql::cust(self.resource.columns()));
-        for sort in sorts.iter() {
-            select.expr(sort.expr.clone());
-            let order = if sort.descending { Order::Desc } else { Order::Asc };
-            if sort.nullable {
-                let nulls = if sort.descending { NullOrdering::Last } else { NullOrdering::First };
-                select.order_by_expr_with_nulls(sort.expr.clone(), order, nulls);
-            } else {
-                select.order_by_expr(sort.expr.clone(), order);
-            }
-        }
         match phase {
             // What came into being since is for the next crawl.
             Phase::Still => {
@@ -359,6 +349,22 @@ impl Plan {
             select.offset(self.offset);
         }
         select.limit(limit);
+        if self.resource == Resource::Incident {
+            // Which rows is told by an index that holds all that queues are filtered by; only those
+            // of the page are then read whole.
+            let id = || Sql::col((table.alias, "id"));
+            select.expr(id());
+            in_order(&mut select, &sorts);
+            let mut whole = self.source();
+            self.join(&mut whole);
+            whole.and_where(id().in_subquery(select));
+            select = whole;
+        }
+        select.expr(Sql::cust(self.resource.columns()));
+        for sort in sorts.iter() {
+            select.expr(sort.expr.clone());
+        }
+        in_order(&mut select, &sorts);
         select
     }
 
@@ -373,6 +379,18 @@ impl Plan {
     /// The rows that meet all conditions and, before all others, this one: of several bounds on one
     /// column SQLite begins its index at the first, and a place is narrower than any filter.
     fn select(&self, place: Option<&Sql>) -> SelectStatement {
+        let mut select = self.source();
+        if self.resource == Resource::Alert {
+            self.join(&mut select);
+        }
+        for condition in place.into_iter().chain(&self.conditions) {
+            select.and_where(condition.clone());
+        }
+        select
+    }
+
+    /// The rows of the resource, with the public id of their tenant when somebody asks about it.
+    fn source(&self) -> SelectStatement {
         let alias = self.resource.table().alias;
         let mut select = Query::select();
         if self.with_tenant {
@@ -390,6 +408,11 @@ impl Plan {
         } else {
             select.from(alias);
         }
+        select
+    }
+
+    /// What a row is shown with.
+    fn join(&self, select: &mut SelectStatement) {
         match self.resource {
             Resource::Incident => select
                 .inner_join("tenant", Sql::col(("tenant", "no")).equals(("incident", "tenant_no"))),
@@ -398,10 +421,18 @@ impl Plan {
                 Sql::col(("alert_body", "alert_id")).equals(("alert", "id")),
             ),
         };
-        for condition in place.into_iter().chain(&self.conditions) {
-            select.and_where(condition.clone());
+    }
+}
+
+fn in_order(select: &mut SelectStatement, sorts: &[Sort]) {
+    for sort in sorts {
+        let order = if sort.descending { Order::Desc } else { Order::Asc };
+        if sort.nullable {
+            let nulls = if sort.descending { NullOrdering::Last } else { NullOrdering::First };
+            select.order_by_expr_with_nulls(sort.expr.clone(), order, nulls);
+        } else {
+            select.order_by_expr(sort.expr.clone(), order);
         }
-        select
     }
 }
 

@@ -216,8 +216,16 @@ impl Compiler<'_> {
                 "more than {MAX_LAMBDAS} lambdas within one another"
             )));
         }
-        let (mut rows, alias) = self.rows(&place)?;
-        rows.expr(Sql::Constant(1_i32.into()));
+        // Few rows have a given tag: they are found once, rather than each row asked for its tags.
+        let at_once = match members.join {
+            [(parent, child)] if members.table == "incident_tag" => Some((*parent, *child)),
+            _ => None,
+        };
+        let (mut rows, alias) = self.rows(&place, at_once.is_none())?;
+        match at_once {
+            Some((_, child)) => rows.column((Alias::new(alias.clone()), child)),
+            None => rows.expr(Sql::Constant(1_i32.into())),
+        };
         if let Some((variable, inner)) = predicate {
             let variable = variable.clone();
             self.scopes.push(Scope { variable, alias, element: &members.element });
@@ -230,19 +238,23 @@ impl Compiler<'_> {
                 Quantifier::All => settled(test, true).not(),
             });
         }
-        let exists = Sql::exists(rows);
+        let exists = match at_once {
+            Some((parent, _)) => Sql::col((place.alias.clone(), parent)).in_subquery(rows),
+            None => Sql::exists(rows),
+        };
         Ok(if quantifier == Quantifier::Any { exists } else { exists.not() })
     }
 
-    /// The rows of a collection that belong to the row of its parent, and their alias.
-    fn rows(&self, place: &Place) -> Result<(SelectStatement, String), BadQuery> {
+    /// The rows of a collection, when `joined` those that belong to the row of its parent, and
+    /// their alias.
+    fn rows(&self, place: &Place, joined: bool) -> Result<(SelectStatement, String), BadQuery> {
         let Kind::Collection(members) = place.field.kind else {
             return Err(unknown(place.field.name));
         };
         let alias = format!("member{}", self.scopes.len() + 1);
         let mut rows = Query::select();
         rows.from_as(members.table, Alias::new(alias.clone()));
-        for (parent, child) in members.join {
+        for (parent, child) in members.join.iter().filter(|_| joined) {
             let child = Sql::col((alias.clone(), *child));
             rows.and_where(child.eq(Sql::col((place.alias.clone(), *parent))));
         }

@@ -224,7 +224,7 @@ impl Compiler<'_> {
             && last == "$count"
         {
             let place = self.resolve(collection)?;
-            let (mut rows, _) = self.rows(&place)?;
+            let (mut rows, _) = self.rows(&place, true)?;
             rows.expr(Func::count(Sql::Constant(1_i32.into())));
             let sql = Sql::SubQuery(None, Box::new(rows.into()));
             return Ok(Operand::Whole { sql, plain: true });
