@@ -32,7 +32,6 @@ test:
 	$(MAKE) --no-print-directory build
 	$(MAKE) --no-print-directory unit
 	$(MAKE) --no-print-directory crash
-	$(MAKE) --no-print-directory hostile
 	$(MAKE) --no-print-directory sdk
 
 ## Unit and integration tests; those of the store run on SQLite and on PostgreSQL.

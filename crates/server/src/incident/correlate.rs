@@ -160,7 +160,7 @@ async fn draw_plans<'a>(
     let mut ids = IdPool::take(app, room).await?;
     let reader = app.db.snapshot().await?;
     let mut tenants = i64::try_from(held.len()).unwrap_or(i64::MAX);
-    let mut all = Vec::new();
+    let (mut all, mut entities) = (Vec::new(), read::ENTITIES);
     for (waiting, lease) in held {
         let tenant = waiting.tenant;
         if room <= 0 {
@@ -174,12 +174,12 @@ async fn draw_plans<'a>(
             planned.alone.push((tenant, lease));
             continue;
         }
-        let read = read::waiting_alerts(&reader, tenant, limit).await?;
+        let read = read::waiting_alerts(&reader, tenant, limit, &mut entities).await?;
         if read.is_empty() {
             continue;
         }
         room -= read.len() as i64;
-        planned.more |= read.len() as i64 == limit;
+        planned.more |= read.len() as i64 == limit || entities == 0;
         all.push((tenant, lease, read));
     }
     let needs = all.iter().map(|(tenant, _, read)| (*tenant, needs(&pending(read)))).collect();
@@ -225,7 +225,8 @@ pub async fn carry_out(app: &App, planned: Planned<'_>, size: &mut Size) -> Roun
         match by_itself(app, tenant, lease).await {
             Ok(done) => {
                 round.done += done;
-                round.more |= done >= BATCH as u64;
+                // It may have stopped early for alerts that name very much.
+                round.more |= done > 0;
             }
             Err(Error::Conflict(reason)) => {
                 tracing::info!(tenant.no = tenant.0, "{reason}");
@@ -379,7 +380,8 @@ async fn by_itself(app: &App, tenant: TenantNo, lease: &Lease) -> Result<u64> {
     // Read and understood before the transaction: an intake of this tenant then waits for the
     // writing only. The lease keeps other replicas from the same alerts.
     let reader = app.db.snapshot().await?;
-    let read = read::waiting_alerts(&reader, tenant, BATCH).await?;
+    let mut entities = read::ENTITIES;
+    let read = read::waiting_alerts(&reader, tenant, BATCH, &mut entities).await?;
     drop(reader);
     let actor = Actor::system("Correlation");
     let mut tx = Tx::begin(app, tenant, actor.clone()).await?;

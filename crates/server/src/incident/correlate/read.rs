@@ -31,18 +31,33 @@ pub(super) struct Read {
     pub(super) pending: PendingAlert,
 }
 
-/// The oldest waiting alerts of a tenant, at most `limit`.
+/// Entities that a round holds, at most; the alert with which it reaches them is its last. Alerts
+/// that name thousands would otherwise fill the memory together.
+pub(super) const ENTITIES: usize = 20_000;
+
+/// The oldest waiting alerts of a tenant, at most `limit`, and those only that `entities` are left
+/// for; it is reduced by what they name.
 pub(super) async fn waiting_alerts(
     reader: &Transaction,
     tenant: TenantNo,
     limit: i64,
+    entities: &mut usize,
 ) -> Result<Vec<Read>> {
     let sql = format!(
         "select {}, alert_body.body from alert join alert_body on alert_body.alert_id = alert.id \
          where alert.tenant_no = $1 and alert.incident_id is null order by alert.id limit $2",
         alert::COLUMNS
     );
-    read_rows(reader.query(&sql, vec![tenant.0.into(), limit.into()]).await?)
+    let mut read = Vec::new();
+    for row in reader.query(&sql, vec![tenant.0.into(), limit.into()]).await? {
+        if *entities == 0 {
+            break;
+        }
+        let one = read_row(&row)?;
+        *entities = entities.saturating_sub(one.entities.len());
+        read.push(one);
+    }
+    Ok(read)
 }
 
 /// Those of the alerts that wait and are still as they were read.
@@ -85,11 +100,15 @@ pub(super) async fn alerts_of(tx: &Tx, incident: IncidentId) -> Result<Vec<Read>
 fn read_rows(rows: Vec<sea_orm::QueryResult>) -> Result<Vec<Read>> {
     let mut read = Vec::with_capacity(rows.len());
     for row in rows {
-        let alert = Alert::from_row(&row)?;
-        let body: Vec<u8> = column(&row, alert::WIDTH)?;
-        read.push(understand(alert, &alert::body(&body)?));
+        read.push(read_row(&row)?);
     }
     Ok(read)
+}
+
+fn read_row(row: &sea_orm::QueryResult) -> Result<Read> {
+    let alert = Alert::from_row(row)?;
+    let body: Vec<u8> = column(row, alert::WIDTH)?;
+    Ok(understand(alert, &alert::body(&body)?))
 }
 
 fn understand(alert: Alert, body: &Map<String, Value>) -> Read {
