@@ -33,6 +33,7 @@ test:
 	$(MAKE) --no-print-directory unit
 	$(MAKE) --no-print-directory crash
 	$(MAKE) --no-print-directory sdk
+	$(MAKE) --no-print-directory hostile
 
 ## Unit and integration tests; those of the store run on SQLite and on PostgreSQL.
 unit: build

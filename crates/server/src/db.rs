@@ -93,7 +93,7 @@ impl Db {
     pub async fn open_sqlite(dir: &Path) -> Result<Self> {
         let path = dir.join("riposte.db");
         let url = format!("sqlite://{}?mode=rwc", path.display());
-        let open = |connections: u32| {
+        let open = |connections: u32, cache: &'static str| {
             let mut options = ConnectOptions::new(&url);
             options
                 .max_connections(connections)
@@ -101,7 +101,7 @@ impl Db {
                 .sqlx_logging(false)
                 .acquire_timeout(Duration::from_secs(30))
                 .test_before_acquire(false)
-                .map_sqlx_sqlite_opts(|options| {
+                .map_sqlx_sqlite_opts(move |options| {
                     use sea_orm::sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
                     options
                         .journal_mode(SqliteJournalMode::Wal)
@@ -111,9 +111,9 @@ impl Db {
                         .statement_cache_capacity(512)
                         // A whole page of rows crosses to the asking task without a pause.
                         .row_buffer_size(1_024)
-                        // Negative: KiB. Enough for the upper levels of every index at a million
-                        // alerts; the rest is the page cache of the kernel.
-                        .pragma("cache_size", "-24000")
+                        // Negative: KiB. Enough for the upper levels of the indexes that are read
+                        // at a million alerts; the rest is the page cache of the kernel.
+                        .pragma("cache_size", cache)
                         .pragma("temp_store", "memory")
                         // Far beyond what `copy_log` lets it come to: a commit that copies the
                         // log keeps everybody waiting.
@@ -122,10 +122,10 @@ impl Db {
                 });
             options
         };
-        let write = Database::connect(open(1)).await.map_err(|error| {
+        let write = Database::connect(open(1, "-16000")).await.map_err(|error| {
             Error::Internal(format!("cannot open the store {}: {error}", path.display()))
         })?;
-        let read = Database::connect(open(4)).await?;
+        let read = Database::connect(open(4, "-8000")).await?;
         Ok(Self { engine: Engine::Sqlite, read, write, gate: Arc::default(), log: Arc::default() })
     }
 
