@@ -165,6 +165,8 @@ impl Ids {
 /// not much longer: who waits for an answer waits for those as well.
 pub struct Pace {
     begun: Instant,
+    /// Alerts taken in since then.
+    taken_in: AtomicU64,
     /// Microseconds from `begun` to the end of the last turn; 0 before the first.
     last: AtomicU64,
     /// Microseconds it took.
@@ -180,15 +182,27 @@ const QUIET: Duration = Duration::from_millis(100);
 
 impl Default for Pace {
     fn default() -> Self {
-        Self { begun: Instant::now(), last: AtomicU64::new(0), took: AtomicU64::new(0) }
+        Self {
+            begun: Instant::now(),
+            taken_in: AtomicU64::new(0),
+            last: AtomicU64::new(0),
+            took: AtomicU64::new(0),
+        }
     }
 }
 
 impl Pace {
-    /// Notes that a turn of intake ended now.
-    pub fn note(&self, took: Duration) {
+    /// Notes that a turn of intake, with so many alerts, ended now.
+    pub fn note(&self, took: Duration, alerts: usize) {
+        self.taken_in.fetch_add(alerts as u64, Ordering::Relaxed);
         self.took.store(took.as_micros() as u64, Ordering::Relaxed);
         self.last.store(self.begun.elapsed().as_micros() as u64, Ordering::Relaxed);
+    }
+
+    /// Alerts that intake wrote since the start.
+    #[must_use]
+    pub fn taken_in(&self) -> u64 {
+        self.taken_in.load(Ordering::Relaxed)
     }
 
     /// Whether intake has been writing until now.

@@ -4,7 +4,7 @@
 //! killed one's work is taken over.
 
 use std::collections::HashMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio_util::sync::CancellationToken;
 
@@ -18,8 +18,11 @@ use crate::lease::Lease;
 const LOOK: Duration = Duration::from_millis(500);
 /// Tenants whose alerts are placed together.
 const ROUND_TENANTS: usize = 16;
-/// How far correlation may fall behind in a burst: so long who waits for an answer goes first.
-const LATE_S: i64 = 5;
+/// How far correlation may fall behind in a burst: so long who waits for an answer goes first. A
+/// sender gives up after some seconds; an expert needs minutes.
+const LATE_S: i64 = 30;
+/// Over how long what comes in is counted, at least.
+const COUNTED: Duration = Duration::from_millis(100);
 /// How long to let alerts gather after the first: a batch costs little more than a single alert,
 /// and each one keeps intake waiting for its turn to write.
 const GATHER: Duration = Duration::from_millis(25);
@@ -28,6 +31,7 @@ const GATHER: Duration = Duration::from_millis(25);
 pub async fn run(app: App, stop: CancellationToken) {
     let checkpoints = tokio::spawn(tick(app.clone(), stop.clone()));
     let (mut leases, mut size) = (HashMap::new(), Size::default());
+    let mut flow = Flow::new(Instant::now());
     loop {
         tokio::select! {
             () = stop.cancelled() => break,
@@ -35,6 +39,7 @@ pub async fn run(app: App, stop: CancellationToken) {
             () = tokio::time::sleep(LOOK) => {}
         }
         loop {
+            let started = Instant::now();
             match correlate_waiting(&app, &mut leases, &mut size).await {
                 Ok(round) if !round.failed.is_empty() => {
                     for (tenant, error) in round.failed {
@@ -50,8 +55,10 @@ pub async fn run(app: App, stop: CancellationToken) {
                 // The next ring of the bell brings the rest.
                 Ok(round) if !round.more || stop.is_cancelled() => break,
                 Ok(round) => {
+                    flow.count(app.pace.taken_in(), Instant::now());
+                    flow.learn(round.done, started.elapsed());
                     let late = app.clock.now().plus_seconds(-LATE_S);
-                    if app.pace.is_busy() && round.oldest.is_some_and(|oldest| oldest > late) {
+                    if flow.is_burst() && round.oldest.is_some_and(|oldest| oldest > late) {
                         tokio::time::sleep(GATHER).await;
                     }
                 }
@@ -69,6 +76,45 @@ pub async fn run(app: App, stop: CancellationToken) {
         if let Err(error) = lease.release(&app).await {
             tracing::warn!("a lease was not given back and ends by itself: {error}");
         }
+    }
+}
+
+/// How fast alerts come in, and how fast correlation places them when it does not pause.
+struct Flow {
+    counted: Instant,
+    taken_in: u64,
+    /// Alerts a second.
+    coming: f64,
+    /// Alerts a second.
+    placing: f64,
+}
+
+impl Flow {
+    fn new(now: Instant) -> Self {
+        Self { counted: now, taken_in: 0, coming: 0.0, placing: 0.0 }
+    }
+
+    /// Notes how many alerts came in since the start.
+    fn count(&mut self, taken_in: u64, now: Instant) {
+        let over = now.saturating_duration_since(self.counted);
+        if over < COUNTED {
+            return;
+        }
+        let rate = taken_in.saturating_sub(self.taken_in) as f64 / over.as_secs_f64();
+        self.coming = f64::midpoint(self.coming, rate);
+        (self.counted, self.taken_in) = (now, taken_in);
+    }
+
+    /// Notes how many alerts a round placed.
+    fn learn(&mut self, placed: u64, took: Duration) {
+        let rate = placed as f64 / took.as_secs_f64().max(0.001);
+        self.placing = if self.placing > 0.0 { self.placing.mul_add(0.75, rate / 4.0) } else { rate };
+    }
+
+    /// Whether more comes in than can be placed. What can be placed is placed at once: a pause would
+    /// only make it late.
+    fn is_burst(&self) -> bool {
+        self.coming > self.placing
     }
 }
 
@@ -153,4 +199,28 @@ async fn forget_replies(app: &App) -> Result<()> {
     let tx = app.db.begin().await?;
     tx.execute("delete from idempotency where at < $1", vec![old.into()]).await?;
     tx.commit().await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_more_than_can_be_placed_is_a_burst() {
+        let start = Instant::now();
+        let mut flow = Flow::new(start);
+        let mut run = |from: u64, coming: u64, placed: u64| {
+            let mut burst = false;
+            for step in from..from + 20 {
+                let now = start + Duration::from_millis((step + 1) * 200);
+                flow.count(flow.taken_in + coming / 5, now);
+                flow.learn(placed / 50, Duration::from_millis(20));
+                burst = flow.is_burst();
+            }
+            burst
+        };
+        assert!(!run(0, 1_000, 2_000));
+        assert!(run(20, 5_000, 2_000));
+        assert!(!run(40, 0, 2_000));
+    }
 }

@@ -311,7 +311,8 @@ async fn commit_group(
     Ledger::append_all(&tx, ledgers.collect()).await?;
     failpoint::hit("ingest.before_commit");
     tx.commit().await?;
-    app.pace.note(begun.elapsed());
+    let alerts = group.iter().map(|waiting| waiting.alerts.len()).sum();
+    app.pace.note(begun.elapsed(), alerts);
     failpoint::hit("ingest.after_commit");
     for tenant in tenants.keys() {
         let _ = app.changed.send(*tenant);
