@@ -9,14 +9,19 @@ use std::fmt::Write as _;
 use std::io::Write as _;
 use std::time::Duration;
 
+use axum::http::HeaderMap;
+use opentelemetry::propagation::{Extractor, TextMapPropagator as _};
 use opentelemetry::trace::TracerProvider as _;
 use opentelemetry_otlp::{Protocol, WithExportConfig, WithHttpConfig};
 use opentelemetry_sdk::Resource;
+use opentelemetry_sdk::propagation::TraceContextPropagator;
 use opentelemetry_sdk::trace::SdkTracerProvider;
 use serde_json::{Map, Value};
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
-use tracing::{Event, Subscriber};
+use tracing::{Event, Level, Metadata, Subscriber};
+use tracing_opentelemetry::OpenTelemetrySpanExt as _;
+use tracing_subscriber::filter::{FilterExt as _, filter_fn};
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
@@ -57,10 +62,11 @@ pub fn init(config: &Config, clock: &Clock) -> Result<Guard> {
         .as_ref()
         .map(|provider| tracing_opentelemetry::layer().with_tracer(provider.tracer("riposte")));
     let lines = Lines { json: config.log_json, clock: clock.clone(), out: Out::Stderr };
+    // The filter is for lines: what they say of their request, and traces, do not depend on it.
+    let spans = |meta: &Metadata<'_>| meta.is_span() && *meta.level() <= Level::INFO;
     Registry::default()
-        .with(filter)
-        .with(traces)
-        .with(lines)
+        .with(traces.with_filter(filter_fn(spans)))
+        .with(lines.with_filter(filter.or(filter_fn(spans))))
         .try_init()
         .map_err(|error| Error::Conflict(format!("logging has started already: {error}")))?;
     Ok(Guard(provider))
@@ -87,6 +93,23 @@ fn exporter(endpoint: &str) -> Result<SdkTracerProvider> {
         .build())
 }
 
+/// Makes a request's span part of the trace that its client names (`traceparent`, W3C Trace
+/// Context). Without a collector, or when the header cannot be read, it stays a trace of its own.
+pub fn join_trace(span: &tracing::Span, headers: &HeaderMap) {
+    struct Named<'a>(&'a HeaderMap);
+    impl Extractor for Named<'_> {
+        fn get(&self, key: &str) -> Option<&str> {
+            self.0.get(key)?.to_str().ok()
+        }
+        fn keys(&self) -> Vec<&str> {
+            self.0.keys().map(axum::http::HeaderName::as_str).collect()
+        }
+    }
+    if headers.contains_key("traceparent") {
+        let _ = span.set_parent(TraceContextPropagator::new().extract(&Named(headers)));
+    }
+}
+
 /// Writes one line an event.
 struct Lines {
     json: bool,
@@ -108,6 +131,8 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Lines {
         if let Some(span) = context.span(id) {
             let mut fields = Fields::default();
             attributes.record(&mut fields);
+            // These speak to the collector only.
+            fields.values.retain(|(name, _)| !name.starts_with("otel."));
             span.extensions_mut().insert(SpanFields(fields));
         }
     }

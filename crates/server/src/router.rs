@@ -16,12 +16,15 @@ use axum::{Json, Router};
 use tower::Layer;
 use tower::util::MapRequestLayer;
 use tower_http::catch_panic::CatchPanicLayer;
+use tracing::Instrument as _;
+use tracing::field::Empty;
 use utoipa::OpenApi as _;
 use utoipa::openapi::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::graph::{self, Version};
 use crate::http::{EXCHANGE, Exchange, Failure, Site, Tls, client_request_id};
+use crate::log;
 
 #[derive(utoipa::OpenApi)]
 #[openapi(
@@ -153,8 +156,29 @@ async fn attend(State(site): State<Site>, request: Request, next: Next) -> Respo
     let method = request.method().clone();
     let path = request.extensions().get::<MatchedPath>().cloned();
     let path = path.as_ref().map_or("(none)", MatchedPath::as_str);
-    let mut response = EXCHANGE.scope(exchange.clone(), next.run(request)).await;
+    // Names and values as OpenTelemetry's conventions for HTTP have them.
+    let span = tracing::info_span!(
+        "request",
+        otel.name = format!("{method} {path}"),
+        otel.kind = "server",
+        otel.status_code = Empty,
+        request.id = exchange.id,
+        http.request.method = method.as_str(),
+        http.route = path,
+        http.response.status_code = Empty,
+        app = Empty,
+    );
+    log::join_trace(&span, request.headers());
+    let answer = EXCHANGE.scope(exchange.clone(), next.run(request));
+    let mut response = answer.instrument(span.clone()).await;
     let status = response.status();
+    span.record("http.response.status_code", status.as_u16());
+    if let Some(app) = exchange.asked_by.get() {
+        span.record("app", app.as_str());
+    }
+    if status.is_server_error() {
+        span.record("otel.status_code", "ERROR");
+    }
     let headers = response.headers_mut();
     for (name, value) in [
         (X_CONTENT_TYPE_OPTIONS, "nosniff"),
@@ -187,18 +211,13 @@ async fn attend(State(site): State<Site>, request: Request, next: Next) -> Respo
     let labels = vec![("part".to_owned(), part.to_owned()), ("status".to_owned(), class)];
     site.app.metrics.requests.get_or_create(&labels).inc();
     site.app.metrics.request_seconds.observe(elapsed.as_secs_f64());
-    let app = exchange.asked_by.get().map_or("", String::as_str);
     let ms = elapsed.as_secs_f64() * 1_000.0;
-    if status.is_server_error() {
-        tracing::warn!(
-            request.id = exchange.id, http.method = %method, http.route = path,
-            http.status = status.as_u16(), ms, app, "{method} {path} {}", status.as_u16()
-        );
-    } else {
-        tracing::debug!(
-            request.id = exchange.id, http.method = %method, http.route = path,
-            http.status = status.as_u16(), ms, app, "{method} {path} {}", status.as_u16()
-        );
-    }
+    span.in_scope(|| {
+        if status.is_server_error() {
+            tracing::warn!(ms, "{method} {path} {}", status.as_u16());
+        } else {
+            tracing::debug!(ms, "{method} {path} {}", status.as_u16());
+        }
+    });
     response
 }

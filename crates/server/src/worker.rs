@@ -108,7 +108,8 @@ impl Flow {
     /// Notes how many alerts a round placed.
     fn learn(&mut self, placed: u64, took: Duration) {
         let rate = placed as f64 / took.as_secs_f64().max(0.001);
-        self.placing = if self.placing > 0.0 { self.placing.mul_add(0.75, rate / 4.0) } else { rate };
+        self.placing =
+            if self.placing > 0.0 { self.placing.mul_add(0.75, rate / 4.0) } else { rate };
     }
 
     /// Whether more comes in than can be placed. What can be placed is placed at once: a pause would

@@ -13,6 +13,7 @@ use std::time::Duration;
 use sea_orm::Value as Sql;
 use serde::Serialize;
 use tokio::sync::{mpsc, oneshot};
+use tracing::Instrument as _;
 
 use crate::actor::Actor;
 use crate::alert::Prepared;
@@ -240,7 +241,8 @@ async fn commit_groups(app: App, mut queue: mpsc::Receiver<Waiting>, bytes: Arc<
             group.push(next);
         }
         let started = std::time::Instant::now();
-        let results = match commit_group(&app, &group, &mut ids).await {
+        let span = tracing::info_span!("commit group", requests = group.len(), alerts);
+        let results = match commit_group(&app, &group, &mut ids).instrument(span).await {
             Ok(stored) => stored.into_iter().map(Ok).collect(),
             Err(error) => {
                 tracing::error!(requests = group.len(), "group commit failed: {error}");

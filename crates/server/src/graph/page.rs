@@ -327,7 +327,11 @@ impl Plan {
         let table = self.resource.table();
         let sorts = self.sorts_of(phase);
         let place = (!cursor.after.is_empty()).then(|| behind(&sorts, &cursor.after));
-        let mut select = self.select(place.as_ref());
+        let mut source = self.source();
+        if self.resource == Resource::Alert {
+            self.join(&mut source);
+        }
+        let mut select = self.meeting(source, place.as_ref());
         if let (Resource::Alert, [sort], [Value::Number(id)]) =
             (self.resource, &*sorts, cursor.after.as_slice())
         {
@@ -370,7 +374,7 @@ impl Plan {
 
     /// How many rows the filter lets through, over all pages.
     pub async fn count(&self, app: &App) -> Result<i64> {
-        let mut select = self.select(None);
+        let mut select = self.meeting(self.source(), None);
         select.expr(Sql::cust("count(*)"));
         let rows = app.db.query_built(&select).await?;
         rows.first().map_or(Ok(0), |row| column(row, 0))
@@ -378,11 +382,7 @@ impl Plan {
 
     /// The rows that meet all conditions and, before all others, this one: of several bounds on one
     /// column SQLite begins its index at the first, and a place is narrower than any filter.
-    fn select(&self, place: Option<&Sql>) -> SelectStatement {
-        let mut select = self.source();
-        if self.resource == Resource::Alert {
-            self.join(&mut select);
-        }
+    fn meeting(&self, mut select: SelectStatement, place: Option<&Sql>) -> SelectStatement {
         for condition in place.into_iter().chain(&self.conditions) {
             select.and_where(condition.clone());
         }

@@ -22,6 +22,9 @@ pub(super) use assess::{assess, scope};
 pub(super) use rework::{join, rebuild};
 pub(super) use work::Work;
 
+use tracing::Instrument as _;
+use tracing::field::Empty;
+
 use crate::actor::Actor;
 use crate::app::App;
 use crate::clock::Timestamp;
@@ -119,8 +122,13 @@ impl Size {
 /// Correlates the next waiting alerts of tenants whose leases this process holds.
 pub async fn round(app: &App, held: &[(Waiting, Lease)], size: &mut Size) -> Round {
     let started = Instant::now();
-    let planned = plan(app, held, size).await;
-    let round = carry_out(app, planned, size).await;
+    let span = tracing::info_span!("correlate", tenants = held.len(), alerts = Empty);
+    let work = async {
+        let planned = plan(app, held, size).instrument(tracing::info_span!("plan")).await;
+        carry_out(app, planned, size).instrument(tracing::info_span!("carry out")).await
+    };
+    let round = work.instrument(span.clone()).await;
+    span.record("alerts", round.done);
     app.metrics.correlate_seconds.observe(started.elapsed().as_secs_f64());
     round
 }

@@ -144,79 +144,132 @@ pub(super) async fn load_of(
     Ok(found)
 }
 
+/// What is written of an incident, in the order of [`values`].
+const WRITTEN: [&str; 30] = [
+    "id",
+    "tenant_no",
+    "created_at",
+    "status",
+    "owner",
+    "classification",
+    "determination",
+    "severity",
+    "stage",
+    "state",
+    "started_at",
+    "severity_set_by_hand",
+    "display_name",
+    "name_set_by_hand",
+    "description",
+    "summary",
+    "resolving_comment",
+    "redirect_id",
+    "priority_score",
+    "priority_factors",
+    "custom_tags",
+    "system_tags",
+    "facts",
+    "alert_count",
+    "first_activity_at",
+    "last_activity_at",
+    "updated_at",
+    "last_modified_by",
+    "run_count",
+    "pinned_at",
+];
+/// Of these, what never changes.
+const FIXED: usize = 3;
+/// And what comes after that by which the queue is filtered, and which seldom changes.
+const FILTERED: usize = 8;
+
+fn values(incident: &Incident) -> Result<[Sql; WRITTEN.len()]> {
+    let it = &incident.model;
+    let parts = it.state.parts();
+    let state = StoredState {
+        at: parts.at.map(Timestamp::micros),
+        by: parts.by.map(|by| (by.kind.word().to_owned(), by.name)),
+        to: parts.to,
+        reason: parts.reason,
+    };
+    let json = |value: &Vec<String>| serde_json::to_string(value).map_err(Error::internal);
+    Ok([
+        incident.id.0.into(),
+        incident.tenant.0.into(),
+        it.created.micros().into(),
+        i64::from(it.status().code()).into(),
+        it.owner.clone().into(),
+        i64::from(it.verdict.classification().code()).into(),
+        i64::from(it.verdict.determination().code()).into(),
+        i64::from(it.severity.code()).into(),
+        i64::from(parts.stage.code()).into(),
+        Sql::from(serde_json::to_string(&state).map_err(Error::internal)?),
+        it.started.map(Timestamp::micros).into(),
+        i64::from(it.severity_set_by_hand).into(),
+        it.display_name.clone().into(),
+        i64::from(it.name_set_by_hand).into(),
+        it.description.clone().into(),
+        it.summary.clone().into(),
+        it.resolving_comment.clone().into(),
+        it.redirect_id().into(),
+        it.priority_score.map(i64::from).into(),
+        incident.priority_factors.clone().into(),
+        json(&it.custom_tags)?.into(),
+        json(&it.system_tags)?.into(),
+        serde_json::to_string(&incident.facts).map_err(Error::internal)?.into(),
+        incident.alert_count.into(),
+        incident.first_activity.micros().into(),
+        incident.last_activity.micros().into(),
+        it.updated.micros().into(),
+        it.modified_by.clone().into(),
+        incident.run_count.into(),
+        incident.pinned.map(Timestamp::micros).into(),
+    ])
+}
+
+/// Whether a change leaves alone all that the queue is filtered by.
+pub(super) fn is_found_as_before(before: &model::Incident, after: &model::Incident) -> bool {
+    before.status() == after.status()
+        && before.owner == after.owner
+        && before.verdict.classification() == after.verdict.classification()
+        && before.verdict.determination() == after.verdict.determination()
+        && before.severity == after.severity
+}
+
 /// Writes incidents, new or known.
 pub(super) async fn save(tx: &Transaction, incidents: &[&Incident]) -> Result<()> {
-    const ROW: usize = 30;
-    let mut rows: Vec<Sql> = Vec::with_capacity(incidents.len() * ROW);
+    let mut rows: Vec<Sql> = Vec::with_capacity(incidents.len() * WRITTEN.len());
     for incident in incidents {
-        let it = &incident.model;
-        let parts = it.state.parts();
-        let state = StoredState {
-            at: parts.at.map(Timestamp::micros),
-            by: parts.by.map(|by| (by.kind.word().to_owned(), by.name)),
-            to: parts.to,
-            reason: parts.reason,
-        };
-        let json = |value: &Vec<String>| serde_json::to_string(value).map_err(Error::internal);
-        rows.extend([
-            incident.id.0.into(),
-            incident.tenant.0.into(),
-            i64::from(it.status().code()).into(),
-            i64::from(parts.stage.code()).into(),
-            Sql::from(serde_json::to_string(&state).map_err(Error::internal)?),
-            it.started.map(Timestamp::micros).into(),
-            it.owner.clone().into(),
-            i64::from(it.verdict.classification().code()).into(),
-            i64::from(it.verdict.determination().code()).into(),
-            i64::from(it.severity.code()).into(),
-            i64::from(it.severity_set_by_hand).into(),
-            it.display_name.clone().into(),
-            i64::from(it.name_set_by_hand).into(),
-            it.description.clone().into(),
-            it.summary.clone().into(),
-            it.resolving_comment.clone().into(),
-            it.redirect_id().into(),
-            it.priority_score.map(i64::from).into(),
-            incident.priority_factors.clone().into(),
-            json(&it.custom_tags)?.into(),
-            json(&it.system_tags)?.into(),
-            serde_json::to_string(&incident.facts).map_err(Error::internal)?.into(),
-            incident.alert_count.into(),
-            incident.first_activity.micros().into(),
-            incident.last_activity.micros().into(),
-            it.created.micros().into(),
-            it.updated.micros().into(),
-            it.modified_by.clone().into(),
-            incident.run_count.into(),
-            incident.pinned.map(Timestamp::micros).into(),
-        ]);
+        rows.extend(values(incident)?);
     }
+    let set: Vec<String> =
+        WRITTEN.iter().skip(FIXED).map(|name| format!("{name} = excluded.{name}")).collect();
     tx.insert_rows(
-        "insert into incident (id, tenant_no, status, stage, state, started_at, owner, \
-         classification, determination, severity, severity_set_by_hand, display_name, \
-         name_set_by_hand, description, summary, resolving_comment, redirect_id, priority_score, \
-         priority_factors, custom_tags, system_tags, facts, alert_count, first_activity_at, \
-         last_activity_at, created_at, updated_at, last_modified_by, run_count, \
-         pinned_at)",
-        ROW,
-        "on conflict (id) do update set status = excluded.status, stage = excluded.stage, \
-         state = excluded.state, started_at = excluded.started_at, owner = excluded.owner, \
-         classification = excluded.classification, determination = excluded.determination, \
-         severity = excluded.severity, severity_set_by_hand = excluded.severity_set_by_hand, \
-         display_name = excluded.display_name, name_set_by_hand = excluded.name_set_by_hand, \
-         description = excluded.description, summary = excluded.summary, \
-         resolving_comment = excluded.resolving_comment, redirect_id = excluded.redirect_id, \
-         priority_score = excluded.priority_score, \
-         priority_factors = excluded.priority_factors, custom_tags = excluded.custom_tags, \
-         system_tags = excluded.system_tags, facts = excluded.facts, \
-         alert_count = excluded.alert_count, first_activity_at = excluded.first_activity_at, \
-         last_activity_at = excluded.last_activity_at, updated_at = excluded.updated_at, \
-         last_modified_by = excluded.last_modified_by, run_count = excluded.run_count, \
-         pinned_at = excluded.pinned_at",
+        &format!("insert into incident ({})", WRITTEN.join(", ")),
+        WRITTEN.len(),
+        &format!("on conflict (id) do update set {}", set.join(", ")),
         rows,
     )
     .await?;
     Ok(())
+}
+
+/// Writes known incidents of which nothing changed that the queue is filtered by
+/// ([`is_found_as_before`]). PostgreSQL clears dead entries out of an index by itself where a
+/// statement does not mention the index's columns; most changes are alerts that join.
+pub(super) async fn save_grown(tx: &Transaction, incidents: &[&Incident]) -> Result<()> {
+    let columns = WRITTEN.get(FILTERED..).unwrap_or_default();
+    let mut rows: Vec<Sql> = Vec::with_capacity(incidents.len() * (columns.len() + 1));
+    for incident in incidents {
+        let mut values = values(incident)?.into_iter();
+        rows.extend(values.next());
+        rows.extend(values.skip(FILTERED - 1));
+    }
+    let changed = tx.update_rows("incident", &["id"], columns, rows).await?;
+    if changed == incidents.len() as u64 {
+        Ok(())
+    } else {
+        Err(Error::Internal(format!("{} incidents to write, {changed} found", incidents.len())))
+    }
 }
 
 const INSERT_TAGS: &str = "insert into incident_tag (incident_id, kind, tag)";

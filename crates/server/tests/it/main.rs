@@ -24,4 +24,5 @@ mod paging;
 mod plans;
 mod provider;
 mod tidy;
+mod traces;
 mod world;

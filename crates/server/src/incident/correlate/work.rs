@@ -100,8 +100,16 @@ impl Work {
             .flat_map(|work| work.touched.iter().map(move |id| (*work, id)))
             .filter_map(|(work, id)| Some((work, work.now.get(id)?)))
             .collect();
-        let incidents: Vec<&Incident> = touched.iter().map(|(_, incident)| *incident).collect();
-        store::save(tx, &incidents).await?;
+        let as_before = |(work, incident): &(&Self, &Incident)| {
+            let before = work.before.get(&incident.id);
+            before.is_some_and(|before| store::is_found_as_before(before, &incident.model))
+        };
+        let (grown, others): (Vec<_>, Vec<_>) =
+            touched.iter().copied().partition(|one| as_before(one));
+        let others: Vec<&Incident> = others.into_iter().map(|(_, incident)| incident).collect();
+        let grown: Vec<&Incident> = grown.into_iter().map(|(_, incident)| incident).collect();
+        store::save(tx, &others).await?;
+        store::save_grown(tx, &grown).await?;
         let mut opened: Vec<&Incident> = Vec::new();
         for (work, incident) in touched {
             let Some(before) = work.before.get(&incident.id) else {
