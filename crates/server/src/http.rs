@@ -7,6 +7,7 @@
 
 pub mod body;
 pub mod crawl;
+pub mod csv;
 pub mod form;
 pub mod limit;
 

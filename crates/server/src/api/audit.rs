@@ -1,35 +1,28 @@
-//! `/api/v1/audit`: the event log as auditors search it (AUD-1), and the tenant's signed tree.
+//! `/api/v1/audit`: the event log as auditors search it and take it away (AUD-1), and the tenant's
+//! signed tree.
 
-use std::fmt::Write as _;
+mod walk;
 
+use axum::body::Body;
 use axum::extract::State;
-use axum::http::StatusCode;
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
-use sea_orm::Value as Sql;
+use axum::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
+use axum::http::{HeaderValue, StatusCode};
+use axum::response::Response;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::api::Params;
-use crate::api::timeline::{COLUMNS, shown};
-use crate::app::App;
 use crate::audit::Checkpoint;
-use crate::clock::Timestamp;
-use crate::db::column;
-use crate::error::Result;
-use crate::graph::odata::literal::{Literal, whole_moment};
-use crate::http::{Answer, Failure, Site, json_response};
-use crate::id::TenantNo;
+use crate::error::Error;
+use crate::http::{Answer, Failure, Site, csv, json_response};
 use crate::permission::Permission;
-use crate::tenant::caller::Caller;
-use crate::tenant::caller::log_within_reach;
+use crate::tenant::caller::{Caller, log_within_reach};
+use walk::{Filter, Place, Walk};
 
 /// The largest page.
 const LARGEST: u64 = 1_000;
 /// Rows looked at for one page when a filter lets few through.
-const LOOKED_AT: i64 = 20_000;
-/// Clocks may step back, so events are in order of time only up to this.
-const SLACK_MICROS: i64 = 10 * 60 * 1_000_000;
+const LOOKED_AT: usize = 20_000;
 
 /// Which records.
 #[derive(Deserialize, utoipa::IntoParams)]
@@ -54,16 +47,51 @@ pub(super) struct Search {
     cursor: Option<String>,
 }
 
-/// Workload and record type of a kind of event (AUD-1).
-fn record_type(kind: &str) -> (&'static str, &'static str) {
-    if kind == "app.signedIn" {
-        return ("AzureActiveDirectory", "AzureActiveDirectoryStsLogon");
+/// Which records, and in which form.
+#[derive(Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+#[into_params(parameter_in = Query)]
+pub(super) struct Export {
+    /// From this moment on, UTC.
+    from: Option<String>,
+    /// Before this moment, UTC.
+    to: Option<String>,
+    /// As in a search.
+    workload: Option<String>,
+    /// As in a search.
+    record_type: Option<String>,
+    /// Who did it, by name.
+    actor: Option<String>,
+    /// Only this tenant, or the provider itself.
+    tenant_id: Option<String>,
+    /// `ndjson` (when absent) or `csv`.
+    #[serde(default)]
+    #[param(inline)]
+    format: Format,
+}
+
+/// The form of a file.
+#[derive(Clone, Copy, Default, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "lowercase")]
+enum Format {
+    /// One JSON object a line.
+    #[default]
+    Ndjson,
+    /// Comma-separated values (RFC 4180); the details of a record are JSON in its last column.
+    Csv,
+}
+
+impl From<Search> for Filter {
+    fn from(it: Search) -> Self {
+        let Search { from, to, workload, record_type, actor, tenant_id, .. } = it;
+        Self { from, to, workload, record_type, actor, tenant_id }
     }
-    match kind.split('.').next() {
-        Some("provider" | "tenant" | "app" | "person") => {
-            ("MicrosoftDefenderExperts", "DefenderExpertsforXDRAdmin")
-        }
-        _ => ("Microsoft365Defender", "MS365DIncident"),
+}
+
+impl From<Export> for Filter {
+    fn from(it: Export) -> Self {
+        let Export { from, to, workload, record_type, actor, tenant_id, .. } = it;
+        Self { from, to, workload, record_type, actor, tenant_id }
     }
 }
 
@@ -77,142 +105,105 @@ pub(super) async fn search(
     caller: Caller,
     Params(search): Params<Search>,
 ) -> Answer {
-    caller.require(&[Permission::AuditRead])?;
-    let from = search.from.as_deref().map(|text| moment("from", text)).transpose()?;
-    let to = search.to.as_deref().map(|text| moment("to", text)).transpose()?;
     let top = usize::try_from(search.top.unwrap_or(100).clamp(1, LARGEST)).unwrap_or(100);
-    let tenants: Vec<TenantNo> = match &search.tenant_id {
-        Some(id) => vec![log_within_reach(&site.app, &caller, id).await?],
-        None => caller.logs(),
-    };
-    let cursor = match &search.cursor {
-        None => None,
-        Some(text) => {
-            Some(read_cursor(text).ok_or_else(|| Failure::bad("the cursor is not one of ours"))?)
-        }
-    };
+    let cursor = search.cursor.clone();
+    let mut walk = Walk::begin(&site.app, &caller, search.into()).await?;
+    if let Some(cursor) = &cursor {
+        walk.go_on_behind(cursor)?;
+    }
     let mut records = Vec::new();
     let mut next = None;
-    let mut looked_at = 0;
-    'tenants: for tenant in tenants {
-        let mut position = match cursor {
-            Some((at, _)) if tenant < at => continue,
-            Some((at, position)) if tenant == at => position,
-            _ => first_since(&site.app, tenant, from).await? - 1,
-        };
-        let tenant_id = site.app.tenant_id(tenant).await?;
-        loop {
-            let (sql, values) = query(tenant, position, from, to, search.actor.as_deref());
-            let rows = site.app.db.query(&sql, values).await?;
-            let last = rows.len() < 256;
-            for row in &rows {
-                position = column(row, 1)?;
-                let entry = shown(row, &tenant_id)?;
-                let kind = entry.get("kind").and_then(Value::as_str).unwrap_or_default();
-                let (workload, kind_of_record) = record_type(kind);
-                let is = |wanted: &Option<String>, word: &str| {
-                    wanted.as_ref().is_none_or(|wanted| wanted.eq_ignore_ascii_case(word))
-                };
-                if is(&search.workload, workload) && is(&search.record_type, kind_of_record) {
-                    records.push(json!({
-                        "id": format!("{tenant_id}:{position}"),
-                        "organizationId": &*tenant_id,
-                        "creationTime": entry.get("at"),
-                        "workload": workload,
-                        "recordType": kind_of_record,
-                        "operation": kind,
-                        "userId": entry.get("actor").and_then(|actor| actor.get("name")),
-                        "userType": entry.get("actor").and_then(|actor| actor.get("kind")),
-                        "objectId": entry.get("incidentId").filter(|id| !id.is_null())
-                            .or(entry.get("alertId")),
-                        "leaf": hex::encode(column::<Vec<u8>>(row, 9)?),
-                        "auditData": entry,
-                    }));
-                }
-                if records.len() == top {
-                    next = Some(write_cursor(tenant, position));
-                    break 'tenants;
-                }
-            }
-            looked_at += 256;
-            if last {
+    while let Some(found) = walk.step(&site.app).await? {
+        for (place, record) in found {
+            records.push(record);
+            if records.len() == top {
+                next = Some(place.cursor());
                 break;
             }
-            if looked_at >= LOOKED_AT {
-                next = Some(write_cursor(tenant, position));
-                break 'tenants;
-            }
+        }
+        if next.is_some() {
+            break;
+        }
+        if walk.looked_at() >= LOOKED_AT {
+            next = walk.place().map(Place::cursor);
+            break;
         }
     }
     Ok(json_response(StatusCode::OK, &json!({"value": records, "nextCursor": next})))
 }
 
-fn write_cursor(tenant: TenantNo, position: i64) -> String {
-    BASE64.encode(format!("{}.{position}", tenant.0))
-}
-
-fn read_cursor(text: &str) -> Option<(TenantNo, i64)> {
-    let text = String::from_utf8(BASE64.decode(text).ok()?).ok()?;
-    let (tenant, position) = text.split_once('.')?;
-    Some((TenantNo(tenant.parse().ok()?), position.parse().ok()?))
-}
-
-fn query(
-    tenant: TenantNo,
-    position: i64,
-    from: Option<Timestamp>,
-    to: Option<Timestamp>,
-    actor: Option<&str>,
-) -> (String, Vec<Sql>) {
-    let mut values: Vec<Sql> = vec![tenant.0.into(), position.into()];
-    let mut more = String::new();
-    for (test, at) in [("event.at >=", from), ("event.at <", to)] {
-        if let Some(at) = at {
-            values.push(at.micros().into());
-            let _ = write!(more, " and {test} ${}", values.len());
-        }
-    }
-    if let Some(actor) = actor {
-        values.push(actor.into());
-        let _ = write!(more, " and event.actor = ${}", values.len());
-    }
-    let sql = format!(
-        "select {COLUMNS}, event.leaf from event where event.tenant_no = $1 \
-         and event.position > $2{more} order by event.position limit 256"
-    );
-    (sql, values)
-}
-
-/// The position at which a tenant's log may begin to be as late as `from`: a log has one order,
-/// and time follows it, so halving finds the place without an index.
-async fn first_since(app: &App, tenant: TenantNo, from: Option<Timestamp>) -> Result<i64> {
-    let Some(from) = from else { return Ok(0) };
-    let wanted = from.micros().saturating_sub(SLACK_MICROS);
-    let size = "select size from ledger where tenant_no = $1";
-    let row = app.db.query_one(size, vec![tenant.0.into()]).await?;
-    let (mut low, mut high) = (0, row.map_or(Ok(0), |row| column::<i64>(&row, 0))?);
-    while low < high {
-        let middle = low + (high - low) / 2;
-        let sql = "select at from event where tenant_no = $1 and position = $2";
-        let row = app.db.query_one(sql, vec![tenant.0.into(), middle.into()]).await?;
-        match row {
-            Some(row) if column::<i64>(&row, 0)? < wanted => low = middle + 1,
-            _ => high = middle,
-        }
-    }
-    Ok(low)
-}
-
-fn moment(name: &str, text: &str) -> std::result::Result<Timestamp, Failure> {
-    let found = match whole_moment(text.trim()) {
-        Some(Literal::Date(at)) => Some(at),
-        Some(Literal::Instant(instant)) => {
-            let bound = instant.bound();
-            i64::try_from(bound.floor).ok().map(Timestamp::from_micros)
-        }
-        _ => None,
+/// All records within reach as a file: one JSON object a line, or comma-separated values.
+#[utoipa::path(
+    get, path = "/api/v1/audit/export", tag = "audit", params(Export),
+    responses((status = 200, description = "application/x-ndjson or text/csv", body = String)),
+)]
+pub(super) async fn export(
+    State(site): State<Site>,
+    caller: Caller,
+    Params(export): Params<Export>,
+) -> Answer {
+    let format = export.format;
+    let walk = Walk::begin(&site.app, &caller, export.into()).await?;
+    let (kind, extension) = match format {
+        Format::Ndjson => ("application/x-ndjson", "ndjson"),
+        Format::Csv => ("text/csv; charset=utf-8; header=present", "csv"),
     };
-    found.ok_or_else(|| Failure::bad(format!("{name} is not a date or a date and time")))
+    let day: String = site.app.clock.now().to_string().chars().take(10).collect();
+    let first = match format {
+        Format::Ndjson => String::new(),
+        Format::Csv => csv::row(&FILE_COLUMNS),
+    };
+    let pieces = futures_util::stream::try_unfold((Some(first), walk), move |(first, mut walk)| {
+        let site = site.clone();
+        async move {
+            if let Some(first) = first {
+                return Ok(Some((first, (None, walk))));
+            }
+            if site.stop.is_cancelled() {
+                return Err(Error::Internal("the server stops".to_owned()));
+            }
+            let found = walk.step(&site.app).await.inspect_err(|error| {
+                tracing::error!("an export of the audit log broke off: {error}");
+            })?;
+            let Some(found) = found else { return Ok(None) };
+            let lines = found.iter().map(|(_, record)| match format {
+                Format::Ndjson => format!("{record}\n"),
+                Format::Csv => csv_row(record),
+            });
+            Ok(Some((lines.collect::<String>(), (None, walk))))
+        }
+    });
+    let mut response = Response::new(Body::from_stream(pieces));
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+    let name = format!("attachment; filename=\"riposte-audit-{day}.{extension}\"");
+    if let Ok(name) = HeaderValue::from_str(&name) {
+        headers.insert(CONTENT_DISPOSITION, name);
+    }
+    Ok(response)
+}
+
+/// The columns of a file of comma-separated values: members of a record.
+const FILE_COLUMNS: [&str; 10] = [
+    "id",
+    "creationTime",
+    "organizationId",
+    "workload",
+    "recordType",
+    "operation",
+    "userType",
+    "userId",
+    "objectId",
+    "auditData",
+];
+
+fn csv_row(record: &Value) -> String {
+    let cells = FILE_COLUMNS.map(|name| match record.get(name) {
+        None | Some(Value::Null) => String::new(),
+        Some(Value::String(text)) => text.clone(),
+        Some(other) => other.to_string(),
+    });
+    csv::row(&cells.each_ref().map(String::as_str))
 }
 
 /// Of which tenant.
@@ -245,21 +236,5 @@ pub(super) async fn checkpoint(
     match crate::audit::newest(&site.app, tenant).await? {
         Some(checkpoint) => Ok(json_response(StatusCode::OK, &checkpoint)),
         None => Err(Failure::new(StatusCode::NOT_FOUND, "there is no checkpoint yet")),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_moment_is_a_date_or_a_time() {
-        let at = |text: &str| moment("from", text).map(|at| at.to_string()).ok();
-        assert_eq!(at("2026-01-02").as_deref(), Some("2026-01-02T00:00:00.0000000Z"));
-        assert_eq!(
-            at("2026-01-02T03:04:05.123456Z").as_deref(),
-            Some("2026-01-02T03:04:05.1234560Z")
-        );
-        assert_eq!(at("yesterday"), None);
     }
 }

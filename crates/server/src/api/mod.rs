@@ -34,6 +34,7 @@ pub fn routes() -> OpenApiRouter<Site> {
         .routes(routes!(incident::merge))
         .routes(routes!(timeline::timeline))
         .routes(routes!(audit::search))
+        .routes(routes!(audit::export))
         .routes(routes!(audit::checkpoint))
         .routes(routes!(event::stream))
 }

@@ -198,3 +198,42 @@ async fn the_document_names_every_path() {
     client.get("/readyz").await.expect(200);
     client.get("/metrics").await.expect(200);
 }
+
+#[tokio::test]
+async fn the_audit_log_is_taken_away_whole_and_by_filter() {
+    let face = Face::new().await;
+    let alerts: Vec<Value> =
+        (0..300).map(|n| alert(&format!("a{n}"), &format!("h{}", n % 7), "u", n)).collect();
+    face.world.alerts(&alerts).await;
+    let (client, expert) = (face.customer().await, face.expert().await);
+    let mut ids = Vec::new();
+    let mut path = "/api/v1/audit?top=100".to_owned();
+    loop {
+        let page = client.get(&path).await.expect(200).json();
+        let records = page["value"].as_array().expect("records").clone();
+        ids.extend(records.into_iter().map(|it| it["id"].as_str().expect("an id").to_owned()));
+        let Some(cursor) = page["nextCursor"].as_str() else { break };
+        path = format!("/api/v1/audit?top=100&cursor={cursor}");
+    }
+    assert!(ids.len() > 300, "{}", ids.len());
+    let file = client.get("/api/v1/audit/export").await.expect(200);
+    assert_eq!(file.headers["content-type"], "application/x-ndjson");
+    let name = file.headers["content-disposition"].to_str().expect("a name").to_owned();
+    assert!(name.starts_with("attachment; filename=\"riposte-audit-"), "{name}");
+    let lines: Vec<Value> =
+        file.text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    let told: Vec<&str> = lines.iter().filter_map(|it| it["id"].as_str()).collect();
+    assert_eq!(told, ids);
+    let table = client.get("/api/v1/audit/export?format=csv").await.expect(200).text;
+    let rows: Vec<&str> = table.split_terminator("\r\n").collect();
+    assert!(rows[0].starts_with("id,creationTime,organizationId,workload,recordType,operation,"));
+    let first: Vec<&str> =
+        rows[1..].iter().map(|row| row.split(',').next().expect("a cell")).collect();
+    assert_eq!(first, ids);
+    let some = client.get("/api/v1/audit/export?format=csv&from=2099-01-01").await.expect(200);
+    assert_eq!(some.text.lines().count(), 1);
+    client.get("/api/v1/audit/export?format=xlsx").await.expect(400);
+    client.get("/api/v1/audit/export?top=1").await.expect(400);
+    client.get("/api/v1/audit/export?from=yesterday").await.expect(400);
+    expert.get("/api/v1/audit/export").await.expect(403);
+}
