@@ -9,7 +9,10 @@ use serde_json::Value;
 
 /// The folder beside the checkout that holds contract and sample data, when there is one.
 pub fn shared(path: &str) -> Option<PathBuf> {
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared").join(path);
+    // Of the checkout that runs, which need not be the one that was compiled: they may share a
+    // folder for what is built.
+    let crate_dir = std::env::var_os("CARGO_MANIFEST_DIR")?;
+    let path = PathBuf::from(crate_dir).join("../../../shared").join(path);
     path.exists().then_some(path)
 }
 

@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 /// Uses against the order of `lib.rs`: user, used, and why that is right.
 const AGAINST_THE_ORDER: &[(&str, &str, &str)] = &[];
@@ -17,8 +18,11 @@ const GUARD_NOTHING: &[(&str, &str)] = &[
     ("HuntingRead", "clients ask for it by name; there is no hunting yet"),
 ];
 
+/// Of the checkout that runs, which need not be the one that was compiled: they may share a folder
+/// for what is built.
 fn crate_root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
+    static ROOT: OnceLock<PathBuf> = OnceLock::new();
+    ROOT.get_or_init(|| std::env::var_os("CARGO_MANIFEST_DIR").expect("set by cargo").into())
 }
 
 fn repository() -> &'static Path {

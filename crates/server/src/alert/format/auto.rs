@@ -388,8 +388,9 @@ mod tests {
     }
 
     fn data(folder: &str) -> Option<PathBuf> {
-        let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/data");
-        Some(PathBuf::from(root).join(folder)).filter(|path| path.is_dir())
+        // Of the checkout that runs, which need not be the one that was compiled.
+        let root = PathBuf::from(std::env::var_os("CARGO_MANIFEST_DIR")?);
+        Some(root.join("../../../shared/data").join(folder)).filter(|path| path.is_dir())
     }
 
     /// The documents of a file: one, an array, one a line or one after the other.

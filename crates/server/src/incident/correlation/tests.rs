@@ -633,7 +633,9 @@ type Labelled = (Vec<PendingAlert>, Vec<i64>);
 
 /// The labelled alerts and their incidents; `None` when the data is not there.
 fn labelled() -> Option<Labelled> {
-    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/data/correlation");
+    // Of the checkout that runs, which need not be the one that was compiled.
+    let root = std::env::var("CARGO_MANIFEST_DIR").ok()?;
+    let folder = format!("{root}/../../../shared/data/correlation");
     let lines = |name: &str| -> Option<Vec<Value>> {
         let text = std::fs::read_to_string(format!("{folder}/{name}")).ok()?;
         Some(text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect())
