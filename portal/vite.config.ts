@@ -1,22 +1,13 @@
-import { readFileSync } from 'node:fs';
-
 import react from '@vitejs/plugin-react';
 import { defineConfig } from 'vitest/config';
 
 // Where `npm run dev` finds a server. A session comes from that server's own sign-in.
 const server = process.env.RIPOSTE_URL ?? 'http://127.0.0.1:8470';
-// Development only: `RIPOSTE_DEV` names a module that changes what the proxy sends.
-const adjust = process.env.RIPOSTE_DEV
-  ? (await import(/* @vite-ignore */ process.env.RIPOSTE_DEV)).default
-  : undefined;
 
 export default defineConfig({
-  plugins: [react(), ...(adjust ? [adjust.plugin] : [])],
+  plugins: [react()],
   // The server puts a fresh value in the place of this word in every page it sends.
   html: { cspNonce: '__NONCE__' },
-  define: {
-    __VERSION__: JSON.stringify(JSON.parse(readFileSync('package.json', 'utf8')).version),
-  },
   build: {
     target: 'es2022',
     manifest: true,
@@ -30,7 +21,7 @@ export default defineConfig({
     proxy: Object.fromEntries(
       ['/api', '/openapi.json', '/sign-in/oidc'].map((path) => [
         path,
-        { target: server, changeOrigin: false, ...adjust?.proxy },
+        { target: server, changeOrigin: false },
       ]),
     ),
   },

@@ -1,6 +1,6 @@
 // Compresses what the build made, once, so that the server sends it as it lies there; and says
 // what the first view weighs, which has a budget.
-import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { brotliCompressSync, constants, gzipSync } from 'node:zlib';
 
@@ -35,6 +35,7 @@ const follow = (key) => {
   first.add(chunk.file);
   for (const next of chunk.imports ?? []) follow(next);
 };
+rmSync(join(dist, '.vite'), { recursive: true });
 follow('index.html');
 for (const key of Object.keys(manifest)) {
   if (/^src\/(sign-in\/SignIn|shell\/Shell|home\/Home|incident\/Queue)\.tsx$/.test(key)) follow(key);

@@ -103,7 +103,7 @@ export default function Queue() {
   const picked = useMemo(() => rows.filter((row) => selected.has(row.id)), [rows, selected]);
   const here = filtersOnly(view);
   const preset = PRESETS.find((one) => filtersOnly(readView(new URLSearchParams(one.query))) === here);
-  const usePreset = (query: string) =>
+  const choosePreset = (query: string) =>
     setParams(writeView({ ...readView(new URLSearchParams(query)), columns: view.columns, sort: view.sort }));
   const openAt = rows.findIndex((row) => row.id === view.open);
   const neighbour = (step: number) => {
@@ -133,7 +133,7 @@ export default function Queue() {
           <TabList
             size="small"
             selectedValue={preset?.id ?? null}
-            onTabSelect={(_, data) => usePreset(PRESETS.find((one) => one.id === data.value)?.query ?? '')}
+            onTabSelect={(_, data) => choosePreset(PRESETS.find((one) => one.id === data.value)?.query ?? '')}
             aria-label="Filter presets"
           >
             {PRESETS.map((one) => (

@@ -163,7 +163,7 @@ export function Table<Row>(props: Props<Row>) {
   return (
     <div className={styles.frame}>
       <table role={walks ? 'grid' : 'table'} aria-label={label} className={styles.table} aria-multiselectable={onSelect ? true : undefined}>
-        <thead role="rowgroup" className={styles.head}>
+        <thead className={styles.head}>
           <tr role="row">
             {onSelect && (
               <th role="columnheader" className={mergeClasses(styles.th, styles.check)} scope="col">
@@ -197,7 +197,7 @@ export function Table<Row>(props: Props<Row>) {
             ))}
           </tr>
         </thead>
-        <tbody ref={body} role="rowgroup">
+        <tbody ref={body}>
           {rows.map((row, index) => {
             const key = id(row);
             const ticked = selected?.has(key);
