@@ -29,7 +29,7 @@ const useStyles = makeStyles({
   calm: { borderLeft: `4px solid ${tokens.colorPaletteGreenBorderActive}` },
   callTitle: { margin: 0, fontSize: tokens.fontSizeBase500, fontWeight: tokens.fontWeightSemibold, lineHeight: tokens.lineHeightBase500 },
   callText: { margin: '4px 0 0', color: tokens.colorNeutralForeground2 },
-  figures: { display: 'grid', gridTemplateColumns: 'repeat(auto-fill, minmax(150px, 1fr))', gap: '12px', margin: 0 },
+  figures: { display: 'grid', gridTemplateColumns: 'repeat(auto-fit, minmax(150px, 1fr))', gap: '12px', margin: 0 },
   figure: {
     display: 'flex',
     flexDirection: 'column-reverse',

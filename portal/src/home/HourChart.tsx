@@ -1,4 +1,5 @@
 import { makeStyles, tokens } from '@fluentui/react-components';
+import { useEffect, useRef, useState } from 'react';
 
 import type { Home } from '../api/hand';
 import { localHour, utc } from '../ui/time';
@@ -25,7 +26,6 @@ const useStyles = makeStyles({
   },
 });
 
-const WIDTH = 720;
 const HEIGHT = 180;
 const BASE = 150;
 const LEFT = 40;
@@ -40,8 +40,19 @@ export function ceiling(largest: number): number {
 /** UI-5: two bars an hour; the same figures as a table for readers of a screen. */
 export function HourChart({ hours }: { hours: Home['alertsByHour'] }) {
   const styles = useStyles();
+  const frame = useRef<HTMLDivElement>(null);
+  // Drawn at its real width, so that letters keep their shape.
+  const [width, setWidth] = useState(720);
+  useEffect(() => {
+    const element = frame.current;
+    if (!element) return;
+    const observer = new ResizeObserver(() => setWidth(Math.max(260, element.clientWidth)));
+    observer.observe(element);
+    return () => observer.disconnect();
+  }, []);
+  const each = width < 500 ? 6 : 4;
   const top = ceiling(Math.max(0, ...hours.map((hour) => Math.max(hour.alerts, hour.incidents))));
-  const slot = (WIDTH - LEFT) / Math.max(1, hours.length);
+  const slot = (width - LEFT) / Math.max(1, hours.length);
   const y = (value: number) => BASE - (value / top) * (BASE - 14);
   return (
     <>
@@ -53,11 +64,11 @@ export function HourChart({ hours }: { hours: Home['alertsByHour'] }) {
           <span className={`${styles.swatch} ${styles.orange}`} /> Incidents
         </span>
       </div>
-      <div className={styles.frame}>
-        <svg className={styles.svg} viewBox={`0 0 ${WIDTH} ${HEIGHT}`} preserveAspectRatio="none" aria-hidden>
+      <div className={styles.frame} ref={frame}>
+        <svg className={styles.svg} viewBox={`0 0 ${width} ${HEIGHT}`} aria-hidden>
           {[0, top / 2, top].map((value) => (
             <g key={value}>
-              <line x1={LEFT} x2={WIDTH} y1={y(value)} y2={y(value)} className={styles.line} />
+              <line x1={LEFT} x2={width} y1={y(value)} y2={y(value)} className={styles.line} />
               <text x={LEFT - 6} y={y(value) + 4} textAnchor="end" className={styles.text}>
                 {value.toLocaleString()}
               </text>
@@ -72,7 +83,7 @@ export function HourChart({ hours }: { hours: Home['alertsByHour'] }) {
                 <rect x={x} y={14} width={slot} height={BASE - 14} fill="transparent" />
                 <rect x={x + slot * 0.14} width={slot * 0.36} y={y(hour.alerts)} height={BASE - y(hour.alerts)} className={styles.alerts} />
                 <rect x={x + slot * 0.52} width={slot * 0.34} y={y(hour.incidents)} height={BASE - y(hour.incidents)} className={styles.incidents} />
-                {at % 4 === 0 && (
+                {at % each === 0 && (
                   <text x={x + slot / 2} y={HEIGHT - 12} textAnchor="middle" className={styles.text}>
                     {localHour(when)}
                   </text>

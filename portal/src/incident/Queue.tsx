@@ -60,6 +60,14 @@ const useStyles = makeStyles({
     backgroundColor: tokens.colorBrandBackground2,
     color: tokens.colorNeutralForeground1,
   },
+  name: {
+    display: '-webkit-box',
+    WebkitBoxOrient: 'vertical',
+    WebkitLineClamp: '2',
+    overflow: 'hidden',
+    overflowWrap: 'anywhere',
+    textAlign: 'start',
+  },
   live: { color: tokens.colorNeutralForeground2 },
 });
 
@@ -241,6 +249,8 @@ export default function Queue() {
               column.id === 'name' ? (
                 <FluentLink
                   as="a"
+                  className={styles.name}
+                  title={row.displayName}
                   href={`/incidents/${row.id}`}
                   // A click with no key held stays in the portal.
                   onClick={(event: React.MouseEvent) => {

@@ -318,6 +318,22 @@ function Drawing({
             />
           );
         })}
+        <g aria-hidden>
+          {graph.nodes.map((node) => {
+            const point = points.get(node.id);
+            if (!point) return null;
+            return (
+              <text
+                key={node.id}
+                x={point.x}
+                y={point.y + 34}
+                className={mergeClasses(styles.label, reached !== null && !reached.has(node.id) && styles.hidden)}
+              >
+                {node.name.length > 24 ? `${node.name.slice(0, 22)}…` : node.name}
+              </text>
+            );
+          })}
+        </g>
         {graph.nodes.map((node) => {
           const point = points.get(node.id);
           if (!point) return null;
@@ -366,7 +382,6 @@ function Node({
   onChoose: () => void;
 }) {
   const styles = useStyles();
-  const short = node.name.length > 24 ? `${node.name.slice(0, 22)}…` : node.name;
   const keys = (event: KeyboardEvent) => {
     if (event.key !== 'Enter' && event.key !== ' ') return;
     event.preventDefault();
@@ -388,9 +403,6 @@ function Node({
       <g transform="translate(-10 -10)" className={styles.icon} aria-hidden>
         {kindIcon(node.kind)}
       </g>
-      <text y={34} className={styles.label}>
-        {short}
-      </text>
     </g>
   );
 }

@@ -20,7 +20,14 @@ const useStyles = makeStyles({
   low: { backgroundColor: tokens.colorPaletteMarigoldBackground3 },
   informational: { backgroundColor: tokens.colorNeutralForeground3 },
   tags: { display: 'flex', flexWrap: 'wrap', gap: '4px' },
-  tag: { maxWidth: '220px', overflow: 'hidden' },
+  tag: {
+    display: 'inline-block',
+    maxWidth: '170px',
+    overflow: 'hidden',
+    textOverflow: 'ellipsis',
+    whiteSpace: 'nowrap',
+    lineHeight: '18px',
+  },
   score: {
     font: 'inherit',
     fontVariantNumeric: 'tabular-nums',
@@ -104,7 +111,7 @@ export function Tags({ row, most }: { row: Pick<IncidentRow, 'systemTags' | 'cus
         <Badge
           key={`${system} ${tag}`}
           className={styles.tag}
-          appearance={system ? 'tint' : 'outline'}
+          appearance="outline"
           color={system ? 'important' : 'informative'}
           title={system ? `${tag} (system tag)` : tag}
         >

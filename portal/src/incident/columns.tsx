@@ -17,7 +17,7 @@ const useStyles = makeStyles({
   muted: { color: tokens.colorNeutralForeground2 },
   cut: {
     display: 'inline-block',
-    maxWidth: '180px',
+    maxWidth: '150px',
     overflow: 'hidden',
     textOverflow: 'ellipsis',
     whiteSpace: 'nowrap',
@@ -27,7 +27,7 @@ const useStyles = makeStyles({
 
 function Owner({ name }: { name: string | null }) {
   const styles = useStyles();
-  return name ? <>{name}</> : <span className={styles.muted}>Unassigned</span>;
+  return name ? <span className={styles.cut} title={name}>{name}</span> : <span className={styles.muted}>Unassigned</span>;
 }
 
 function List({ of }: { of: string[] }) {
@@ -66,7 +66,7 @@ export const COLUMNS: QueueColumn[] = [
   { id: 'severity', label: 'Severity', field: 'severity', sorts: true, nowrap: true, cell: (row) => <Severity value={row.severity} /> },
   { id: 'status', label: 'Status', field: 'status', sorts: true, nowrap: true, cell: (row) => <Status value={row.status} /> },
   { id: 'owner', label: 'Assigned to', field: 'assignedTo', sorts: true, nowrap: true, cell: (row) => <Owner name={row.assignedTo} /> },
-  { id: 'tenant', label: 'Customer', nowrap: true, side: 'provider', cell: (row) => row.tenantName },
+  { id: 'tenant', label: 'Customer', nowrap: true, side: 'provider', cell: (row) => <Names of={[row.tenantName]} /> },
   { id: 'alerts', label: 'Alerts', nowrap: true, end: true, minor: true, cell: (row) => row.alertCount.toLocaleString() },
   { id: 'tags', label: 'Tags', minor: true, cell: (row) => <Tags row={row} most={2} /> },
   { id: 'categories', label: 'Categories', minor: true, cell: (row) => <List of={row.categories} /> },

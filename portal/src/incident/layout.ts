@@ -3,6 +3,7 @@
 export type Point = { x: number; y: number };
 
 const DISTANCE = 110;
+const REACH = 3 * DISTANCE;
 const ROUNDS = 220;
 
 /** Springs along the edges, repulsion between all; bounded, because the server bounds the nodes. */
@@ -29,13 +30,15 @@ export function layOut(ids: string[], edges: { source: string; target: string }[
         const dx = at(x, a) - at(x, b);
         const dy = at(y, a) - at(y, b);
         const square = Math.max(dx * dx + dy * dy, 1);
+        // Parts that are not connected do not drive each other out of sight.
+        if (square > REACH * REACH) continue;
         const force = (DISTANCE * DISTANCE) / square;
         push(a, dx * force, dy * force);
         push(b, -dx * force, -dy * force);
       }
       // A weak pull to the middle keeps parts that hang together with nothing from drifting away;
       // stronger up and down, because screens are wide.
-      push(a, -at(x, a) * 0.05, -at(y, a) * 0.09);
+      push(a, -at(x, a) * 0.12, -at(y, a) * 0.28);
     }
     for (const [a, b] of springs) {
       const dx = at(x, b) - at(x, a);
@@ -65,7 +68,7 @@ export function bounds(points: Iterable<Point>): { x: number; y: number; width: 
     bottom = Math.max(bottom, point.y);
   }
   if (!Number.isFinite(left)) return { x: -200, y: -120, width: 400, height: 240 };
-  const width = Math.max(right - left + 180, 480);
-  const height = Math.max(bottom - top + 120, 320);
+  const width = Math.max(right - left + 170, 420);
+  const height = Math.max(bottom - top + 110, 260);
   return { x: (left + right) / 2 - width / 2, y: (top + bottom) / 2 - height / 2, width, height };
 }

@@ -16,7 +16,7 @@ import {
   makeStyles,
   tokens,
 } from '@fluentui/react-components';
-import { KeyboardRegular, NavigationRegular } from '@fluentui/react-icons';
+import { KeyboardRegular, NavigationRegular, PersonRegular } from '@fluentui/react-icons';
 import { useMutation, useQueryClient } from '@tanstack/react-query';
 import { use, useState } from 'react';
 import { Link, useNavigate } from 'react-router';
@@ -63,6 +63,7 @@ const useStyles = makeStyles({
   },
   search: { flex: '1 1 auto', display: 'flex', justifyContent: 'center', minWidth: 0 },
   box: { width: '100%', maxWidth: '460px', minWidth: 0 },
+  person: { gap: '8px', '@media (max-width: 900px)': { minWidth: '40px', padding: '4px' } },
   name: { '@media (max-width: 900px)': { display: 'none' } },
   keys: { '@media (max-width: 640px)': { display: 'none' } },
 });
@@ -150,8 +151,9 @@ function PersonMenu() {
     >
       <MenuTrigger disableButtonEnhancement>
         <MenuButton
+          className={styles.person}
           appearance="subtle"
-          icon={<Avatar size={28} name={session.person.name} color="brand" aria-hidden />}
+          icon={<Avatar size={28} icon={<PersonRegular />} color="brand" aria-hidden />}
           aria-label={`${session.person.name}: account and settings`}
           menuIcon={null}
         >

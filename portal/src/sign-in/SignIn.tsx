@@ -35,7 +35,7 @@ const useStyles = makeStyles({
   },
   name: { fontWeight: tokens.fontWeightSemibold },
   what: { color: tokens.colorNeutralForeground2, fontSize: tokens.fontSizeBase200 },
-  side: { margin: 0, fontSize: tokens.fontSizeBase300, color: tokens.colorNeutralForeground2, fontWeight: tokens.fontWeightSemibold },
+  side: { margin: '0 0 8px', fontSize: tokens.fontSizeBase300, color: tokens.colorNeutralForeground2, fontWeight: tokens.fontWeightSemibold },
 });
 
 type Step = { name: 'who' } | { name: 'password'; email: string } | { name: 'code'; flow: string; email: string };
@@ -150,7 +150,6 @@ export default function SignIn() {
       <DemoPeople onDone={goOn} />
       <Form
         act="Continue"
-        ready={email.includes('@')}
         onAct={async () => {
           const known = await read(
             api.GET('/api/v1/sign-in/options', { params: { query: { email: email.trim() } } }),
@@ -162,6 +161,7 @@ export default function SignIn() {
         <Field label="Work e-mail">
           <Input
             type="email"
+            required
             autoComplete="username webauthn"
             value={email}
             onChange={(_, data) => setEmail(data.value)}

@@ -24,6 +24,7 @@ const useStyles = makeStyles({
     '@media (max-width: 640px)': { fontSize: tokens.fontSizeBase500, lineHeight: tokens.lineHeightBase500 },
   },
   lead: { margin: '2px 0 0', color: tokens.colorNeutralForeground2, maxWidth: '75ch' },
+  what: { flex: '1 1 320px', minWidth: 0 },
   actions: { display: 'flex', flexWrap: 'wrap', gap: '8px' },
 });
 
@@ -45,7 +46,7 @@ export function Page({ title, lead, actions, above, below, narrow, children }: P
     <div className={mergeClasses(styles.page, narrow && styles.narrow)}>
       {above}
       <header className={styles.head}>
-        <div>
+        <div className={styles.what}>
           <h1 ref={heading} tabIndex={-1} className={styles.title}>
             {title}
           </h1>

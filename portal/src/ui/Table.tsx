@@ -56,7 +56,7 @@ const useStyles = makeStyles({
   },
   nowrap: { whiteSpace: 'nowrap' },
   lead: {
-    minWidth: '220px',
+    minWidth: '240px',
     overflowWrap: 'anywhere',
     '@media (max-width: 640px)': { flex: '1 0 100%', order: -1, minWidth: 0, fontSize: tokens.fontSizeBase300 },
   },
