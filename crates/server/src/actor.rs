@@ -1,5 +1,7 @@
 //! Who did something: the one word for it in every event, log line and refusal.
 
+use std::net::IpAddr;
+
 /// A person, an application or Riposte itself.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Actor {
@@ -7,6 +9,8 @@ pub struct Actor {
     pub kind: ActorKind,
     /// The name shown: a mail address, an application's name, or a part of Riposte.
     pub name: String,
+    /// Where the request came from, when there was one (AUD-1).
+    pub address: Option<IpAddr>,
 }
 
 /// In which part somebody acts.
@@ -26,25 +30,25 @@ impl Actor {
     /// A part of Riposte, by its name.
     #[must_use]
     pub fn system(name: &str) -> Self {
-        Self { kind: ActorKind::System, name: name.to_owned() }
+        Self { kind: ActorKind::System, name: name.to_owned(), address: None }
     }
 
     /// A person or program of the expert team.
     #[must_use]
     pub fn expert(name: &str) -> Self {
-        Self { kind: ActorKind::Expert, name: name.to_owned() }
+        Self { kind: ActorKind::Expert, name: name.to_owned(), address: None }
     }
 
     /// A person on the customer's side.
     #[must_use]
     pub fn customer(name: &str) -> Self {
-        Self { kind: ActorKind::Customer, name: name.to_owned() }
+        Self { kind: ActorKind::Customer, name: name.to_owned(), address: None }
     }
 
     /// A program on the customer's side.
     #[must_use]
     pub fn integration(app: &str) -> Self {
-        Self { kind: ActorKind::Integration, name: app.to_owned() }
+        Self { kind: ActorKind::Integration, name: app.to_owned(), address: None }
     }
 }
 

@@ -14,6 +14,7 @@ use crate::db::{Db, Transaction, column};
 use crate::error::{Error, Result};
 use crate::id::{Random, TenantNo};
 use crate::metrics::Metrics;
+use crate::vault::{Key, Means, Vault};
 
 /// Everybody with a ledger, as a table `owner (no, id)`: the tenants, and the provider under its
 /// reserved number once it has a name.
@@ -44,6 +45,8 @@ pub struct Inner {
     pub pace: Pace,
     /// Incident ids reserved for correlation.
     pub incident_ids: Ids,
+    /// The keys that secrets in the store are sealed with.
+    pub vault: Vault,
     /// The name of this process among the replicas.
     pub holder: String,
     /// The id of every tenant by its number; tenants are never renumbered.
@@ -71,6 +74,7 @@ impl App {
             changed: broadcast::channel(1024).0,
             pace: Pace::default(),
             incident_ids: Ids::default(),
+            vault: Vault::default(),
             holder,
             tenant_ids: Mutex::default(),
         })))
@@ -94,6 +98,12 @@ impl App {
             known.insert(tenant, id.clone());
         }
         Ok(id)
+    }
+
+    /// The key that a tenant's secrets are sealed with. Not to be asked for inside a change.
+    pub async fn vault_key(&self, tenant: TenantNo) -> Result<Arc<Key>> {
+        let Inner { db, clock, random, config, .. } = &*self.0;
+        self.vault.key(Means { db, clock, random, config }, tenant).await
     }
 
     fn known_tenant(&self, tenant: TenantNo) -> Option<Arc<str>> {

@@ -4,7 +4,9 @@
 //! and columns followed by one array a row, and a last line with the number of rows. All of it is
 //! read in one snapshot, so it is the store at one moment even while a server writes. It restores
 //! into either engine, in one transaction: a restore that is cut off leaves the store empty.
-//! Leases are left out: they belong to running processes. Not here: `tls/` and `riposte.toml`.
+//! Leases are left out: they belong to running processes; so are sessions: a restored store asks
+//! everybody to sign in again. Not here: `tls/`, `riposte.toml`, and `master.key`, without which
+//! the secrets of a restored store stay sealed.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -24,7 +26,7 @@ use crate::error::{Error, Result};
 /// The version of the file's layout.
 const LAYOUT: u32 = 1;
 /// Tables that are neither kept nor expected to be empty.
-const LEFT_OUT: &[&str] = &["lease", "migration"];
+const LEFT_OUT: &[&str] = &["ceremony", "lease", "migration", "session", "sign_in_failure"];
 /// About how many bytes of rows are in memory at a time.
 const PAGE_BYTES: usize = 4 * 1024 * 1024;
 /// The longest line of a backup that is read, in bytes.

@@ -11,6 +11,9 @@ use serde::Deserialize;
 pub struct Config {
     /// Where the SQLite store, keys and TLS files are.
     pub data_dir: PathBuf,
+    /// The file with the master key that seals secrets in the store; `master.key` in the data
+    /// directory when absent. Replicas of one store share it.
+    pub master_key: Option<PathBuf>,
     /// A `postgres://` address; without it the store is SQLite in the data directory.
     pub store: Option<String>,
     /// The address to listen at.
@@ -70,6 +73,8 @@ pub struct Limits {
     pub legacy_per_minute: u32,
     /// Requests an hour of one application to the older `/api/incidents`.
     pub legacy_per_hour: u32,
+    /// Attempts a minute, from one address, to sign in or to use a set-up link.
+    pub sign_in_per_minute: u32,
 }
 
 /// Choices of the Graph-compatible face.
@@ -88,6 +93,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             data_dir: "riposte-data".into(),
+            master_key: None,
             store: None,
             listen: SocketAddr::from(([127, 0, 0, 1], 8470)),
             tls: Tls::default(),
@@ -117,7 +123,7 @@ impl Default for Intake {
 impl Default for Limits {
     fn default() -> Self {
         // The older interface's published limits (SYN-8); the Graph face is meant to be crawled.
-        Self { per_minute: 60_000, legacy_per_minute: 50, legacy_per_hour: 1_500 }
+        Self { per_minute: 60_000, legacy_per_minute: 50, legacy_per_hour: 1_500, sign_in_per_minute: 60 }
     }
 }
 

@@ -313,6 +313,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("0004_pages", include_str!("../migrations/0004_pages.sql")),
     ("0005_queue", include_str!("../migrations/0005_queue.sql")),
     ("0006_dead_rows", include_str!("../migrations/0006_dead_rows.sql")),
+    ("0007_people", include_str!("../migrations/0007_people.sql")),
 ];
 
 /// An open write transaction; dropped without [`Transaction::commit`] it never happened.

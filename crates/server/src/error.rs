@@ -12,6 +12,10 @@ pub enum Error {
     NotFound(String),
     /// The caller is known and may not do this: 403.
     Denied(String),
+    /// The caller may do this after showing a factor again: 403, `StepUpRequired`.
+    StepUp,
+    /// The caller may do this with running access to the tenant: 403, `AccessRequired`.
+    NoAccess(String),
     /// The thing is not in a state that allows this: 409.
     Conflict(String),
     /// Too much at once; the same request may succeed later: 429 or 503.
@@ -52,6 +56,8 @@ impl fmt::Display for Error {
             | Self::Denied(text)
             | Self::Conflict(text)
             | Self::Internal(text) => f.write_str(text),
+            Self::NoAccess(tenant) => write!(f, "this needs access to the tenant {tenant}, which is not running"),
+            Self::StepUp => f.write_str("this needs a second factor that was shown in the last five minutes"),
             Self::Busy { what, retry_after_s, .. } => {
                 write!(f, "{what}; try again in {retry_after_s} seconds.")
             }

@@ -73,6 +73,37 @@ pub enum Fact {
     AppSignedIn { client_id: String },
     /// A person was invited.
     PersonAdded { person: String, email: String, role: String },
+    /// A person was sent a new link to set up sign-in with.
+    PersonInvited { person: String, email: String },
+    /// A person set up how to sign in; what was there before is gone.
+    PersonSetUp { person: String, email: String, factor: String },
+    /// Somebody changed a person's role, or whether the person may sign in.
+    PersonChanged { person: String, email: String, changes: Vec<Change> },
+    /// A person no longer belongs to the organisation.
+    PersonRemoved { person: String, email: String },
+    /// A person signed in, and how (AUD-1).
+    PersonSignedIn { person: String, factor: String },
+    /// A session was ended, by its person or by somebody else.
+    SessionEnded { person: String, session: String },
+    /// A person added or removed a passkey.
+    PasskeyChanged { person: String, passkey: String, removed: bool },
+    /// An application may no longer sign in.
+    AppRemoved { client_id: String, name: String },
+    /// An application has a new secret; the old one no longer works.
+    AppSecretChanged { client_id: String, name: String },
+    /// The customer changed how far the provider may go (PER-2).
+    GrantChanged { changes: Vec<Change> },
+    /// An expert asked to enter the tenant (PER-3).
+    AccessRequested { access: String, person: String, incident: Option<IncidentId>, level: String,
+        hours: i64, reason: String },
+    /// The request was approved: the expert is inside until then.
+    AccessApproved { access: String, person: String, incident: Option<IncidentId>, until: Timestamp },
+    /// The request was denied.
+    AccessDenied { access: String, person: String, incident: Option<IncidentId>, because: String },
+    /// Somebody ended the access, or took the request back.
+    AccessEnded { access: String, person: String, incident: Option<IncidentId>, because: String },
+    /// How people of an organisation sign in with another provider was set or taken away.
+    SignInChanged { provider: String, name: String, changes: Vec<Change> },
 }
 
 impl Fact {
@@ -99,6 +130,21 @@ impl Fact {
             Self::AppAdded { .. } => "app.added",
             Self::AppSignedIn { .. } => "app.signedIn",
             Self::PersonAdded { .. } => "person.added",
+            Self::PersonInvited { .. } => "person.invited",
+            Self::PersonSetUp { .. } => "person.setUp",
+            Self::PersonChanged { .. } => "person.changed",
+            Self::PersonRemoved { .. } => "person.removed",
+            Self::PersonSignedIn { .. } => "person.signedIn",
+            Self::SessionEnded { .. } => "session.ended",
+            Self::PasskeyChanged { .. } => "passkey.changed",
+            Self::AppRemoved { .. } => "app.removed",
+            Self::AppSecretChanged { .. } => "app.secretChanged",
+            Self::GrantChanged { .. } => "grant.changed",
+            Self::AccessRequested { .. } => "access.requested",
+            Self::AccessApproved { .. } => "access.approved",
+            Self::AccessDenied { .. } => "access.denied",
+            Self::AccessEnded { .. } => "access.ended",
+            Self::SignInChanged { .. } => "signIn.changed",
         }
     }
 
@@ -119,12 +165,27 @@ impl Fact {
             | Self::IncidentCommented { incident, .. } => Some(*incident),
             // The log of the target tells it; the source's own log ends with its redirection.
             Self::IncidentMerged { target, .. } | Self::AlertsMoved { target, .. } => Some(*target),
+            Self::AccessRequested { incident, .. }
+            | Self::AccessApproved { incident, .. }
+            | Self::AccessDenied { incident, .. }
+            | Self::AccessEnded { incident, .. } => *incident,
             Self::AlertReceived { .. }
             | Self::ProviderNamed { .. }
             | Self::TenantAdded { .. }
             | Self::AppAdded { .. }
             | Self::AppSignedIn { .. }
-            | Self::PersonAdded { .. } => None,
+            | Self::AppRemoved { .. }
+            | Self::AppSecretChanged { .. }
+            | Self::PersonAdded { .. }
+            | Self::PersonInvited { .. }
+            | Self::PersonSetUp { .. }
+            | Self::PersonChanged { .. }
+            | Self::PersonRemoved { .. }
+            | Self::PersonSignedIn { .. }
+            | Self::SessionEnded { .. }
+            | Self::PasskeyChanged { .. }
+            | Self::GrantChanged { .. }
+            | Self::SignInChanged { .. } => None,
         }
     }
 
@@ -182,6 +243,42 @@ impl Fact {
             Self::AppSignedIn { client_id } => json!({ "clientId": client_id }),
             Self::PersonAdded { person, email, role } => {
                 json!({ "personId": person, "email": email, "role": role })
+            }
+            Self::PersonInvited { person, email } | Self::PersonRemoved { person, email } => {
+                json!({ "personId": person, "email": email })
+            }
+            Self::PersonSetUp { person, email, factor } => {
+                json!({ "personId": person, "email": email, "factor": factor })
+            }
+            Self::PersonChanged { person, email, changes } => {
+                json!({ "personId": person, "email": email, "changes": changes })
+            }
+            Self::PersonSignedIn { person, factor } => {
+                json!({ "personId": person, "factor": factor })
+            }
+            Self::SessionEnded { person, session } => {
+                json!({ "personId": person, "sessionId": session })
+            }
+            Self::PasskeyChanged { person, passkey, removed } => {
+                json!({ "personId": person, "name": passkey, "removed": removed })
+            }
+            Self::AppRemoved { client_id, name } | Self::AppSecretChanged { client_id, name } => {
+                json!({ "clientId": client_id, "name": name })
+            }
+            Self::GrantChanged { changes } => json!({ "changes": changes }),
+            Self::AccessRequested { access, person, level, hours, reason, .. } => json!({
+                "accessId": access, "person": person, "level": level, "hours": hours,
+                "reason": reason,
+            }),
+            Self::AccessApproved { access, person, until, .. } => {
+                json!({ "accessId": access, "person": person, "untilDateTime": until })
+            }
+            Self::AccessDenied { access, person, because, .. }
+            | Self::AccessEnded { access, person, because, .. } => {
+                json!({ "accessId": access, "person": person, "because": because })
+            }
+            Self::SignInChanged { provider, name, changes } => {
+                json!({ "identityProviderId": provider, "name": name, "changes": changes })
             }
         }
     }

@@ -6,16 +6,18 @@
 //! Not here: which requests there are (see `graph`, `api`, `router`).
 
 pub mod body;
+pub mod cookie;
 pub mod crawl;
 pub mod csv;
 pub mod form;
 pub mod limit;
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, OnceLock};
 
 use axum::extract::{FromRequestParts, Request};
-use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, HOST, RETRY_AFTER, WWW_AUTHENTICATE};
+use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, HOST, RETRY_AFTER, USER_AGENT, WWW_AUTHENTICATE};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
@@ -29,6 +31,7 @@ use crate::http::body::{Budget, Reading};
 use crate::http::crawl::Crawls;
 use crate::http::limit::{Class, Limiter};
 use crate::id::TenantNo;
+use crate::person::session::{self, Origin};
 use crate::tenant::caller::{Caller, Callers};
 
 /// Long alerts opened at once.
@@ -204,6 +207,12 @@ impl From<Error> for Failure {
             Error::Invalid(text) => Self::bad(text),
             Error::NotFound(text) => Self::new(StatusCode::NOT_FOUND, text),
             Error::Denied(text) => Self::new(StatusCode::FORBIDDEN, text),
+            Error::NoAccess(_) => {
+                Self { code: "AccessRequired", ..Self::new(StatusCode::FORBIDDEN, error.to_string()) }
+            }
+            Error::StepUp => {
+                Self { code: "StepUpRequired", ..Self::new(StatusCode::FORBIDDEN, error.to_string()) }
+            }
             Error::Conflict(text) => Self::new(StatusCode::CONFLICT, text),
             Error::Busy { retry_after_s, own_limit, .. } => {
                 let status = if own_limit {
@@ -254,23 +263,104 @@ pub fn json_bytes(status: StatusCode, bytes: impl Into<axum::body::Body>) -> Res
     response
 }
 
+/// What a request shows to say who asks.
+#[derive(Clone)]
+pub enum Proof {
+    /// An `Authorization` header.
+    Token(String),
+    /// The session cookie of a browser.
+    Session(String),
+}
+
+impl Proof {
+    /// What a request shows; a token wins over a cookie. A browser's request that changes something
+    /// must come from our own pages.
+    fn of(parts: &Parts) -> Result<Self, Failure> {
+        if let Some(header) = parts.headers.get(AUTHORIZATION) {
+            return Ok(Self::Token(header.to_str().unwrap_or_default().to_owned()));
+        }
+        let Some(token) = cookie::session(&parts.headers) else {
+            return Err(Failure::unauthorized(
+                "Access token is empty: send it as 'Authorization: Bearer …', or sign in.",
+            ));
+        };
+        cookie::refuse_foreign(&parts.method, &parts.uri, &parts.headers)?;
+        Ok(Self::Session(token))
+    }
+
+    /// The caller behind it, with the reach of this moment; `None` when it proves nothing (any
+    /// more).
+    pub async fn caller(
+        &self,
+        site: &Site,
+        address: Option<IpAddr>,
+    ) -> crate::error::Result<Option<Caller>> {
+        match self {
+            Self::Token(header) => site.callers.identify(&site.app, header, address).await,
+            Self::Session(token) => session::identify(&site.app, token, address).await,
+        }
+    }
+}
+
+/// Put into a request's extensions by the listener: the other end of the connection.
+#[derive(Clone, Copy, Debug)]
+pub struct Peer(pub IpAddr);
+
+/// The address a request came from: of the connection, never of a header that anybody can write.
+#[must_use]
+pub fn address_of(parts: &Parts) -> Option<IpAddr> {
+    parts.extensions.get::<Peer>().map(|peer| peer.0.to_canonical())
+}
+
+impl<S: Sync> FromRequestParts<S> for Origin {
+    type Rejection = std::convert::Infallible;
+    async fn from_request_parts(
+        parts: &mut Parts,
+        _: &S,
+    ) -> Result<Self, std::convert::Infallible> {
+        let agent = parts.headers.get(USER_AGENT).and_then(|agent| agent.to_str().ok());
+        Ok(Self {
+            address: address_of(parts),
+            user_agent: agent.unwrap_or_default().chars().take(300).collect(),
+        })
+    }
+}
+
+impl FromRequestParts<Site> for Proof {
+    type Rejection = Failure;
+    async fn from_request_parts(parts: &mut Parts, _: &Site) -> Result<Self, Failure> {
+        Self::of(parts)
+    }
+}
+
 /// A caller whose request does not count towards the general limit.
 pub struct Unmetered(pub Caller);
 
 impl FromRequestParts<Site> for Unmetered {
     type Rejection = Failure;
     async fn from_request_parts(parts: &mut Parts, site: &Site) -> Result<Self, Failure> {
-        let header = parts.headers.get(AUTHORIZATION).ok_or_else(|| {
-            Failure::unauthorized("Access token is empty: send it as 'Authorization: Bearer …'.")
+        let proof = Proof::of(parts)?;
+        let caller = proof.caller(site, address_of(parts)).await?.ok_or_else(|| {
+            Failure::unauthorized(match proof {
+                Proof::Token(_) => "Access token is invalid or has expired.",
+                Proof::Session(_) => "The session has ended; sign in again.",
+            })
         })?;
-        let header = header.to_str().unwrap_or_default();
-        let caller = site
-            .callers
-            .identify(&site.app, header)
-            .await?
-            .ok_or_else(|| Failure::unauthorized("Access token is invalid or has expired."))?;
         let _ = EXCHANGE.try_with(|exchange| exchange.asked_by.set(caller.name.clone()));
         Ok(Self(caller))
+    }
+}
+
+/// Somebody who has shown nothing yet and may try to: counted by address, and from our own pages.
+pub struct Stranger;
+
+impl FromRequestParts<Site> for Stranger {
+    type Rejection = Failure;
+    async fn from_request_parts(parts: &mut Parts, site: &Site) -> Result<Self, Failure> {
+        cookie::refuse_foreign(&parts.method, &parts.uri, &parts.headers)?;
+        let from = address_of(parts).map_or_else(String::new, |address| address.to_string());
+        site.limiter.count(&format!("address {from}"), Class::SignIn, &site.app)?;
+        Ok(Self)
     }
 }
 

@@ -151,7 +151,11 @@ impl Ledger {
     }
 
     fn leaf(&mut self, event: &Event, rows: &mut Vec<Value>) {
-        let body = event.fact.body().to_string();
+        let mut body = event.fact.body();
+        if let (Some(address), Some(body)) = (event.actor.address, body.as_object_mut()) {
+            body.insert("clientAddress".to_owned(), address.to_string().into());
+        }
+        let body = body.to_string();
         let leaf = Leaf {
             tenant: self.tenant,
             position: self.size,

@@ -19,6 +19,8 @@ pub mod word;
 
 pub mod db;
 
+pub mod vault;
+
 pub mod app;
 pub mod event;
 
@@ -29,6 +31,9 @@ pub mod tx;
 
 // Domains.
 pub mod tenant;
+
+pub mod access;
+pub mod person;
 
 pub mod alert;
 pub mod audit;

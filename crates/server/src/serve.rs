@@ -11,7 +11,7 @@
 mod framing;
 mod linger;
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -195,17 +195,18 @@ async fn connection(
     stop: CancellationToken,
     place: OwnedSemaphorePermit,
 ) {
+    let peer = stream.peer_addr().ok().map(|peer| peer.ip());
     let stream = Lingering::new(stream);
     match tls {
-        None => requests(Framed::new(stream), None, router, stop).await,
+        None => requests(Framed::new(stream), peer, None, router, stop).await,
         Some(tls) => match tokio::time::timeout(HANDSHAKE, tls.accept(stream)).await {
             Ok(Ok(stream)) => {
                 let h2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
                 let secured = Some(Secured { h2 });
                 if h2 {
-                    requests(stream, secured, router, stop).await;
+                    requests(stream, peer, secured, router, stop).await;
                 } else {
-                    requests(Framed::new(stream), secured, router, stop).await;
+                    requests(Framed::new(stream), peer, secured, router, stop).await;
                 }
             }
             Ok(Err(error)) => tracing::debug!("TLS handshake failed: {error}"),
@@ -222,8 +223,13 @@ struct Secured {
     h2: bool,
 }
 
-async fn requests<I>(io: I, secured: Option<Secured>, router: axum::Router, stop: CancellationToken)
-where
+async fn requests<I>(
+    io: I,
+    peer: Option<IpAddr>,
+    secured: Option<Secured>,
+    router: axum::Router,
+    stop: CancellationToken,
+) where
     I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let mut builder = auto::Builder::new(TokioExecutor::new());
@@ -250,6 +256,9 @@ where
             let mut request = request.map(Body::new);
             if secured.is_some() {
                 request.extensions_mut().insert(crate::http::Tls);
+            }
+            if let Some(peer) = peer {
+                request.extensions_mut().insert(crate::http::Peer(peer));
             }
             request
         })
@@ -466,7 +475,7 @@ mod tests {
             let (mut client, server) = tokio::io::duplex(4_096);
             client.write_all(request.as_bytes()).await.unwrap();
             client.shutdown().await.unwrap();
-            requests(Framed::new(server), None, router.clone(), CancellationToken::new()).await;
+            requests(Framed::new(server), None, None, router.clone(), CancellationToken::new()).await;
             let mut answer = String::new();
             client.read_to_string(&mut answer).await.unwrap();
             assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");

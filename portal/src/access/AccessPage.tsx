@@ -1,7 +1,7 @@
 import { Badge, Button, Field, Tab, TabList, Textarea, makeStyles, tokens } from '@fluentui/react-components';
 import { useInfiniteQuery, useMutation, useQueryClient } from '@tanstack/react-query';
 import { useState } from 'react';
-import { Link, useSearchParams } from 'react-router';
+import { useSearchParams } from 'react-router';
 
 import { LEVELS, ROLES, STATES } from '../api/access-words';
 import { api, read } from '../api/client';
@@ -16,6 +16,7 @@ import { Panel } from '../ui/Panel';
 import { Table, type Column } from '../ui/Table';
 import { useToasts } from '../ui/Toasts';
 import { Empty, Failure, Waiting } from '../ui/states';
+import { Go } from '../ui/Go';
 
 const useStyles = makeStyles({
   tabs: { overflowX: 'auto', marginInline: '-8px' },
@@ -86,7 +87,7 @@ export default function AccessPage() {
       id: 'incident',
       label: 'Incident',
       nowrap: true,
-      cell: (one) => (one.incidentId ? <Link to={`/incidents/${encodeURIComponent(one.incidentId)}`}>{one.incidentId}</Link> : '–'),
+      cell: (one) => (one.incidentId ? <Go to={`/incidents/${encodeURIComponent(one.incidentId)}`}>{one.incidentId}</Go> : '–'),
     },
     { id: 'reason', label: 'Reason', cell: (one) => (one.reason.length > 90 ? `${one.reason.slice(0, 88)}…` : one.reason) },
     { id: 'level', label: 'Level', nowrap: true, minor: true, cell: (one) => ROLES[one.level] },
@@ -167,9 +168,9 @@ export default function AccessPage() {
               [
                 'Incident',
                 row.incidentId && (
-                  <Link key="i" to={`/incidents/${encodeURIComponent(row.incidentId)}`}>
+                  <Go key="i" to={`/incidents/${encodeURIComponent(row.incidentId)}`}>
                     {row.incidentId}
-                  </Link>
+                  </Go>
                 ),
               ],
               ['Reason', <p key="r" className={styles.reason}>{row.reason}</p>],

@@ -1,13 +1,14 @@
-import { Button, Link as FluentLink, makeStyles, tokens } from '@fluentui/react-components';
+import { Button, makeStyles, tokens } from '@fluentui/react-components';
 import { ArrowRightRegular } from '@fluentui/react-icons';
 import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { useRef } from 'react';
-import { useHref, useNavigate } from 'react-router';
+import { useNavigate } from 'react-router';
 
 import { api, read } from '../api/client';
 import { useEvents } from '../api/events';
 import type { Home as Figures } from '../api/hand';
 import { useSession } from '../api/session';
+import { Go } from '../ui/Go';
 import { Page } from '../ui/Page';
 import { Section } from '../ui/Section';
 import { Failure, Waiting } from '../ui/states';
@@ -145,22 +146,5 @@ function Cards({ figures }: { figures: Figures }) {
         <HourChart hours={figures.alertsByHour} />
       </Section>
     </>
-  );
-}
-
-function Go({ to, children }: { to: string; children: string }) {
-  const navigate = useNavigate();
-  const href = useHref(to);
-  return (
-    <FluentLink
-      href={href}
-      onClick={(event) => {
-        if (event.metaKey || event.ctrlKey || event.shiftKey || event.button !== 0) return;
-        event.preventDefault();
-        navigate(to);
-      }}
-    >
-      {children}
-    </FluentLink>
   );
 }

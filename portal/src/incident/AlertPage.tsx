@@ -1,5 +1,5 @@
 import { useQuery } from '@tanstack/react-query';
-import { Link, useParams } from 'react-router';
+import { useParams } from 'react-router';
 
 import { api, read } from '../api/client';
 import { Refusal } from '../api/error';
@@ -8,6 +8,7 @@ import { Empty, Failure, Waiting } from '../ui/states';
 import { AlertDetails } from './AlertPane';
 import { useIncident } from './data';
 import type { Alert } from '../api/hand';
+import { Go } from '../ui/Go';
 
 /** What a link to a single alert leads to. */
 export default function AlertPage() {
@@ -26,7 +27,7 @@ export default function AlertPage() {
           <AlertDetails alert={alert.data} />
         )
       ) : gone ? (
-        <Empty title="There is no such alert" action={<Link to="/incidents">Go to the queue</Link>}>
+        <Empty title="There is no such alert" action={<Go to="/incidents">Go to the queue</Go>}>
           It does not exist, or it belongs to an organisation that you cannot see.
         </Empty>
       ) : alert.error ? (

@@ -1,7 +1,6 @@
 import { Button, Field, Textarea, makeStyles, tokens } from '@fluentui/react-components';
 import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { useState } from 'react';
-import { Link } from 'react-router';
 
 import { api, read } from '../api/client';
 import type { Alert, AlertChange, Incident } from '../api/hand';
@@ -14,13 +13,14 @@ import { Panel } from '../ui/Panel';
 import { Section } from '../ui/Section';
 import { useToasts } from '../ui/Toasts';
 import { Failure, Waiting } from '../ui/states';
+import { Go } from '../ui/Go';
 import { LinkReason } from './LinkReason';
 import { ClassificationFields } from './Manage';
 import { MoveDialog } from './Move';
 import { Severity } from './badges';
 import { useForget } from './data';
 import { evidenceFacts, evidenceKind, evidenceName, words as list } from './evidence';
-import { labelOf, spelled, useWords } from './words';
+import { labelOf, sourceName, spelled, useWords } from './words';
 
 const useStyles = makeStyles({
   text: { whiteSpace: 'pre-wrap', overflowWrap: 'anywhere', margin: 0 },
@@ -86,9 +86,9 @@ export function AlertDetails({ alert, incident }: { alert: Alert; incident?: Inc
           [
             'Incident',
             alert.incidentId && (
-              <Link key="i" to={`/incidents/${encodeURIComponent(alert.incidentId)}`}>
+              <Go key="i" to={`/incidents/${encodeURIComponent(alert.incidentId)}`}>
                 {alert.incidentId}
-              </Link>
+              </Go>
             ),
           ],
           ['Status', spelled(alert.status)],
@@ -99,8 +99,8 @@ export function AlertDetails({ alert, incident }: { alert: Alert; incident?: Inc
           ['Determination', alert.determination !== 'unknown' && labelOf(determinations, alert.determination)],
           ['Assigned to', alert.assignedTo ?? 'Unassigned'],
           ['Product', alert.productName],
-          ['Service source', spelled(alert.serviceSource)],
-          ['Detection source', spelled(alert.detectionSource)],
+          ['Service source', sourceName(alert.serviceSource)],
+          ['Detection source', sourceName(alert.detectionSource)],
           ['Threat', alert.threatDisplayName],
           ['Id at its source', alert.providerAlertId],
           ['First activity', alert.firstActivityDateTime && <Moment key="f" at={alert.firstActivityDateTime} as="second" />],

@@ -10,7 +10,7 @@ import { LinkReason } from './LinkReason';
 import { MoveDialog } from './Move';
 import { Severity } from './badges';
 import { useIncidentAlerts } from './data';
-import { spelled } from './words';
+import { sourceName, spelled } from './words';
 
 const useStyles = makeStyles({
   all: { display: 'flex', flexDirection: 'column', gap: '12px' },
@@ -32,7 +32,7 @@ const COLUMNS: Column<Alert>[] = [
   },
   { id: 'links', label: 'Why it is here', cell: (alert) => <LinkReason alert={alert} most={1} /> },
   { id: 'category', label: 'Category', nowrap: true, minor: true, cell: (alert) => (alert.category ? spelled(alert.category) : '–') },
-  { id: 'product', label: 'Product', minor: true, cell: (alert) => alert.productName ?? spelled(alert.serviceSource) },
+  { id: 'product', label: 'Product', minor: true, cell: (alert) => alert.productName ?? sourceName(alert.serviceSource) },
   { id: 'first', label: 'First activity', nowrap: true, cell: (alert) => <Moment at={alert.firstActivityDateTime} as="second" /> },
   { id: 'id', label: 'Id', nowrap: true, minor: true, cell: (alert) => alert.id },
 ];

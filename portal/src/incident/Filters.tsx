@@ -40,7 +40,12 @@ import {
   type View,
   type Worded,
 } from './query';
-import { spelled, useWords } from './words';
+import { sourceName, spelled, useWords } from './words';
+
+/** Service sources of the contract; others can be typed. */
+const SOURCES = ['microsoftDefenderForEndpoint', 'microsoftDefenderForIdentity', 'microsoftDefenderForCloudApps', 'microsoftDefenderForOffice365', 'microsoft365Defender', 'azureAdIdentityProtection', 'microsoftDefenderForCloud', 'microsoftSentinel'].map(
+  (value) => ({ value, label: sourceName(value) }),
+);
 
 const LABELS: Record<FilterName, string> = {
   status: 'Status',
@@ -207,7 +212,7 @@ function useChoices(name: FilterName, view: View, rows: IncidentRow[]): { choice
     ],
     category: () => distinct((row) => row.categories),
     product: () => distinct((row) => row.products),
-    source: () => [],
+    source: () => SOURCES,
     tag: () => distinct((row) => [...row.systemTags, ...row.customTags]),
     tenant: () => (tenants.data?.value ?? []).map((one) => ({ value: one.id, label: one.name })),
   };

@@ -1,15 +1,16 @@
 import { makeStyles, tokens } from '@fluentui/react-components';
-import { Link } from 'react-router';
 
 import type { IncidentRow } from '../api/hand';
 import { Facts } from '../ui/Facts';
 import { Moment } from '../ui/Moment';
+import { Go } from '../ui/Go';
 import { Priority, Severity, Status, Tags } from './badges';
 import { labelOf, spelled, useWords } from './words';
 
 const useStyles = makeStyles({
   factors: { listStyleType: 'none', margin: 0, padding: 0, display: 'grid', gap: '6px' },
   factor: { display: 'grid', gridTemplateColumns: '40px 1fr', gap: '10px' },
+  why: { display: 'inline-block', '::first-letter': { textTransform: 'uppercase' } },
   points: { textAlign: 'end', fontVariantNumeric: 'tabular-nums', color: tokens.colorNeutralForeground2 },
 });
 
@@ -25,9 +26,9 @@ export function IncidentFacts({ row }: { row: IncidentRow }) {
         [
           'Redirected to',
           row.redirectIncidentId && (
-            <Link key="r" to={`/incidents/${encodeURIComponent(row.redirectIncidentId)}`}>
+            <Go key="r" to={`/incidents/${encodeURIComponent(row.redirectIncidentId)}`}>
               Incident {row.redirectIncidentId}
-            </Link>
+            </Go>
           ),
         ],
         ['Severity', <Severity key="v" value={row.severity} />],
@@ -68,7 +69,7 @@ export function PriorityFactors({ row }: { row: IncidentRow }) {
             {factor.points >= 0 ? '+' : '−'}
             {Math.abs(factor.points)}
           </span>
-          <span>{factor.why}</span>
+          <span className={styles.why}>{factor.why}</span>
         </li>
       ))}
     </ul>

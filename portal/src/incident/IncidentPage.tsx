@@ -16,7 +16,7 @@ import {
 } from '@fluentui/react-components';
 import { EditRegular, LinkRegular, MergeRegular, MoreHorizontalRegular } from '@fluentui/react-icons';
 import { lazy, Suspense, useState } from 'react';
-import { Link, useNavigate, useParams, useSearchParams } from 'react-router';
+import { useNavigate, useParams, useSearchParams } from 'react-router';
 
 import { useEvents } from '../api/events';
 import { Refusal } from '../api/error';
@@ -26,6 +26,7 @@ import { Moment } from '../ui/Moment';
 import { Page } from '../ui/Page';
 import { useToasts } from '../ui/Toasts';
 import { Empty, Failure, Notice, PageWaiting, Waiting } from '../ui/states';
+import { Go } from '../ui/Go';
 import { AlertPane } from './AlertPane';
 import { ExpertActs, OpenNotAllowed } from './Expert';
 import { IncidentFacts } from './IncidentFacts';
@@ -71,7 +72,7 @@ export default function IncidentPage() {
   return (
     <Page title={`Incident ${id}`}>
       {gone ? (
-        <Empty title="There is no such incident" action={<Link to="/incidents">Go to the queue</Link>}>
+        <Empty title="There is no such incident" action={<Go to="/incidents">Go to the queue</Go>}>
           It does not exist, or it belongs to an organisation that you cannot see.
         </Empty>
       ) : incident.error ? (
@@ -170,9 +171,9 @@ function Shown({ incident }: { incident: Incident }) {
       {incident.redirectIncidentId && (
         <Notice title="This incident was merged">
           Its alerts and tags are now in{' '}
-          <Link to={`/incidents/${encodeURIComponent(incident.redirectIncidentId)}`}>
+          <Go to={`/incidents/${encodeURIComponent(incident.redirectIncidentId)}`}>
             incident {incident.redirectIncidentId}
-          </Link>
+          </Go>
           .
         </Notice>
       )}

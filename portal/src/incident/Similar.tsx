@@ -1,12 +1,12 @@
 import { makeStyles, tokens } from '@fluentui/react-components';
 import { useQuery } from '@tanstack/react-query';
-import { Link } from 'react-router';
 
 import { api, read } from '../api/client';
 import type { Incident, IncidentRow } from '../api/hand';
 import { Moment } from '../ui/Moment';
 import { Table, type Column } from '../ui/Table';
 import { Empty, Failure, Waiting } from '../ui/states';
+import { Go } from '../ui/Go';
 import { Severity, Status } from './badges';
 import { labelOf, spelled, useWords } from './words';
 
@@ -33,7 +33,7 @@ export default function Similar({ incident }: { incident: Incident }) {
       id: 'name',
       label: 'Incident',
       lead: true,
-      cell: (row) => <Link to={`/incidents/${encodeURIComponent(row.incident.id)}`}>{row.incident.displayName}</Link>,
+      cell: (row) => <Go to={`/incidents/${encodeURIComponent(row.incident.id)}`}>{row.incident.displayName}</Go>,
     },
     {
       id: 'shared',

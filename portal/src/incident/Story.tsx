@@ -71,7 +71,7 @@ const useStyles = makeStyles({
   asset: { fill: tokens.colorBrandBackground2, stroke: tokens.colorBrandStroke1 },
   chosen: { stroke: tokens.colorBrandStroke1, strokeWidth: 3.5 },
   label: { fill: tokens.colorNeutralForeground1, fontSize: '11px', textAnchor: 'middle', pointerEvents: 'none' },
-  icon: { color: tokens.colorNeutralForeground1, pointerEvents: 'none' },
+  icon: { color: tokens.colorNeutralForeground1, fontSize: '20px', pointerEvents: 'none' },
   details: { padding: '12px 16px', borderTop: `1px solid ${tokens.colorNeutralStroke2}` },
 });
 
@@ -244,6 +244,18 @@ function Drawing({
   const [box, setBox] = useState(whole);
   useEffect(() => setBox(whole), [whole]);
   const svg = useRef<SVGSVGElement>(null);
+  // Where the whole graph has little room, nodes and letters keep their size on the screen.
+  const [room, setRoom] = useState({ width: 800, height: 520 });
+  useEffect(() => {
+    const element = svg.current;
+    if (!element) return;
+    const observer = new ResizeObserver(() =>
+      setRoom({ width: element.clientWidth || 800, height: element.clientHeight || 520 }),
+    );
+    observer.observe(element);
+    return () => observer.disconnect();
+  }, []);
+  const size = Math.max(1, Math.min(2, 0.9 * Math.max(box.width / room.width, box.height / room.height)));
   const from = useRef<{ x: number; y: number } | null>(null);
   const zoom = (factor: number) =>
     setBox((old) => {
@@ -251,7 +263,7 @@ function Drawing({
       const height = (old.height / old.width) * width;
       return { x: old.x + (old.width - width) / 2, y: old.y + (old.height - height) / 2, width, height };
     });
-  const scale = () => box.width / (svg.current?.clientWidth || 1);
+  const scale = () => Math.max(box.width / room.width, box.height / room.height);
   const drag = (event: PointerEvent) => {
     if (!from.current) return;
     const factor = scale();
@@ -325,8 +337,8 @@ function Drawing({
             return (
               <text
                 key={node.id}
-                x={point.x}
-                y={point.y + 34}
+                transform={`translate(${point.x} ${point.y}) scale(${size})`}
+                y={34}
                 className={mergeClasses(styles.label, reached !== null && !reached.has(node.id) && styles.hidden)}
               >
                 {node.name.length > 24 ? `${node.name.slice(0, 22)}…` : node.name}
@@ -344,6 +356,7 @@ function Drawing({
               node={node}
               x={point.x}
               y={point.y}
+              size={size}
               chosen={chosen === node.id}
               hidden={hidden}
               onChoose={() => onChoose(chosen === node.id ? null : node.id)}
@@ -370,6 +383,7 @@ function Node({
   node,
   x,
   y,
+  size,
   chosen,
   hidden,
   onChoose,
@@ -377,6 +391,7 @@ function Node({
   node: GraphNode;
   x: number;
   y: number;
+  size: number;
   chosen: boolean;
   hidden: boolean;
   onChoose: () => void;
@@ -389,7 +404,7 @@ function Node({
   };
   return (
     <g
-      transform={`translate(${x} ${y})`}
+      transform={`translate(${x} ${y}) scale(${size})`}
       role="button"
       tabIndex={hidden ? -1 : 0}
       aria-pressed={chosen}

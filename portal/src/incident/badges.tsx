@@ -54,6 +54,7 @@ const useStyles = makeStyles({
   },
   factors: { listStyleType: 'none', margin: '8px 0 0', padding: 0, display: 'grid', gap: '6px' },
   factor: { display: 'grid', gridTemplateColumns: '36px 1fr', gap: '8px' },
+  why: { display: 'inline-block', '::first-letter': { textTransform: 'uppercase' } },
   points: { textAlign: 'end', fontVariantNumeric: 'tabular-nums', color: tokens.colorNeutralForeground2 },
   surface: { maxWidth: '340px' },
   heading: { margin: 0, fontSize: tokens.fontSizeBase300 },
@@ -152,7 +153,7 @@ export function Priority({ row }: { row: Pick<IncidentRow, 'priorityScore' | 'pr
                 {factor.points >= 0 ? '+' : '−'}
                 {Math.abs(factor.points)}
               </span>
-              <span>{factor.why}</span>
+              <span className={styles.why}>{factor.why}</span>
             </li>
           ))}
         </ul>

@@ -1,7 +1,6 @@
 import { Button, Field, Input, Radio, RadioGroup, makeStyles, tokens } from '@fluentui/react-components';
 import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { useEffect, useState } from 'react';
-import { Link } from 'react-router';
 
 import { APPROVALS, LEVELS, ROLES } from '../api/access-words';
 import { api, read } from '../api/client';
@@ -13,6 +12,7 @@ import { Section } from '../ui/Section';
 import { useToasts } from '../ui/Toasts';
 import { Failure, Notice, Waiting } from '../ui/states';
 import { fromInput, toInput } from '../ui/time';
+import { Go } from '../ui/Go';
 
 const useStyles = makeStyles({
   hint: { color: tokens.colorNeutralForeground2 },
@@ -122,7 +122,7 @@ function Editor({ grant }: { grant: Grant }) {
         </RadioGroup>
         <span className={styles.hint}>
           Experts open an incident only with a reason and for a few hours. All of it is in the{' '}
-          <Link to="/access">access history</Link>.
+          <Go to="/access">access history</Go>.
         </span>
       </Section>
       <Section title="Until when">

@@ -39,6 +39,7 @@ const useStyles = makeStyles({
     ':last-child': { borderBottom: 'none' },
     ':focus-visible': { outline: `2px solid ${tokens.colorStrokeFocus2}`, outlineOffset: '-2px' },
     '@media (max-width: 640px)': {
+      position: 'relative',
       display: 'flex',
       flexWrap: 'wrap',
       alignItems: 'center',
@@ -58,14 +59,14 @@ const useStyles = makeStyles({
   lead: {
     minWidth: '240px',
     overflowWrap: 'anywhere',
-    '@media (max-width: 640px)': { flex: '1 0 100%', order: -1, minWidth: 0, fontSize: tokens.fontSizeBase300 },
+    '@media (max-width: 640px)': { flex: '1 0 100%', order: -1, boxSizing: 'border-box', paddingRight: '40px', minWidth: 0, fontSize: tokens.fontSizeBase300 },
   },
   minor: { '@media (max-width: 640px)': { display: 'none' } },
   end: { textAlign: 'end' },
   check: {
     width: '36px',
     padding: '0 0 0 6px',
-    '@media (max-width: 640px)': { order: -2, width: 'auto', padding: 0 },
+    '@media (max-width: 640px)': { position: 'absolute', top: '4px', right: '4px', width: 'auto', padding: 0 },
   },
 });
 

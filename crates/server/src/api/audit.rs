@@ -17,6 +17,7 @@ use crate::error::Error;
 use crate::http::{Answer, Failure, Site, csv, json_response};
 use crate::permission::Permission;
 use crate::tenant::caller::{Caller, log_within_reach};
+pub(super) use walk::moment;
 use walk::{Filter, Place, Walk};
 
 /// The largest page.

@@ -4,15 +4,18 @@
 //! comes back with `Last-Event-ID` goes on exactly behind the last event it saw, on any replica.
 //! What this process commits wakes the stream at once; what others commit is found within
 //! [`LOOK`]. A client that does not read is cut off and may come back; it costs a few pieces of
-//! bounded size meanwhile. Token and reach are looked at again every [`RECHECK_S`] seconds.
+//! bounded size meanwhile. Who asks and how far it reaches is looked at again every [`RECHECK`], so
+//! that what is revoked ends within a second here too. Of a tenant whose queue the caller sees
+//! without being inside, only what happened to which incident is told.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::State;
-use axum::http::header::{AUTHORIZATION, CONTENT_TYPE};
+use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderMap, HeaderValue};
 use axum::response::Response;
 use base64::Engine as _;
@@ -28,19 +31,22 @@ use crate::api::timeline::{COLUMNS, shown};
 use crate::app::App;
 use crate::db::{column, in_list};
 use crate::error::{Error, Result};
-use crate::http::{Answer, Failure, Site};
+use crate::http::{Answer, Failure, Proof, Site};
 use crate::id::TenantNo;
 use crate::permission::Permission;
+use crate::person::session::Origin;
 use crate::tenant::caller::Caller;
 
 /// How often to look for what other replicas committed.
 const LOOK: Duration = Duration::from_millis(200);
 /// How often to send something when nothing happens, so that nobody takes the stream for dead.
 const HEARTBEAT: Duration = Duration::from_secs(15);
-/// How often token and reach are looked at again.
-const RECHECK_S: u64 = 5;
+/// How often who asks and the reach are looked at again.
+const RECHECK: Duration = Duration::from_millis(400);
 /// How long a client may leave a piece unread.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// The members that are told of a tenant the caller is not inside of.
+const OUTSIDE: [&str; 5] = ["tenantId", "position", "at", "kind", "incidentId"];
 /// Events read at a time.
 const CHUNK: i64 = 256;
 
@@ -62,6 +68,8 @@ pub(super) struct Begin {
 pub(super) async fn stream(
     State(site): State<Site>,
     caller: Caller,
+    proof: Proof,
+    origin: Origin,
     Params(begin): Params<Begin>,
     headers: HeaderMap,
 ) -> Answer {
@@ -74,10 +82,10 @@ pub(super) async fn stream(
             read_id(&id).ok_or_else(|| Failure::bad("the last event id is not one of ours"))?
         }
     };
-    let token = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
     let (pieces, body) = mpsc::channel(8);
     let feed = Feed {
-        token: token.unwrap_or_default().to_owned(),
+        proof,
+        address: origin.address,
         changed: site.app.changed.subscribe(),
         site,
         caller,
@@ -104,6 +112,12 @@ fn visible(caller: &Caller, kind: &str) -> bool {
     match kind.split('.').next() {
         Some("incident") => caller.may(&[Permission::IncidentRead]),
         Some("alert") => caller.may(&[Permission::AlertRead, Permission::IncidentRead]),
+        Some("grant" | "access") => caller.may(&[
+            Permission::GrantRead,
+            Permission::AccessRequest,
+            Permission::AccessApprove,
+            Permission::AuditRead,
+        ]),
         _ => caller.may(&[Permission::AuditRead]),
     }
 }
@@ -111,7 +125,8 @@ fn visible(caller: &Caller, kind: &str) -> bool {
 struct Feed {
     site: Site,
     caller: Caller,
-    token: String,
+    proof: Proof,
+    address: Option<IpAddr>,
     changed: tokio::sync::broadcast::Receiver<TenantNo>,
     /// The position of the next event in each log the caller may read.
     places: BTreeMap<TenantNo, i64>,
@@ -136,7 +151,7 @@ impl Feed {
         self.send().await?;
         let mut look = tokio::time::interval(LOOK);
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut recheck = tokio::time::interval(Duration::from_secs(RECHECK_S));
+        let mut recheck = tokio::time::interval(RECHECK);
         recheck.set_missed_tick_behavior(MissedTickBehavior::Delay);
         recheck.tick().await;
         let mut quiet_since = Instant::now();
@@ -182,7 +197,10 @@ impl Feed {
     /// Tenants that have come within reach begin with what happens next, those that have left are
     /// forgotten.
     async fn enter_tenants(&mut self) -> Result<()> {
-        let logs = self.caller.logs();
+        let mut logs = self.caller.logs();
+        logs.extend(self.caller.queue.tenants());
+        logs.sort_unstable();
+        logs.dedup();
         self.places.retain(|tenant, _| logs.binary_search(tenant).is_ok());
         let fresh: Vec<TenantNo> =
             logs.into_iter().filter(|no| !self.places.contains_key(no)).collect();
@@ -193,7 +211,7 @@ impl Feed {
     }
 
     async fn recheck(&mut self) -> Result<()> {
-        let found = self.site.callers.identify(&self.site.app, &self.token).await?;
+        let found = self.proof.caller(&self.site, self.address).await?;
         let Some(caller) = found else {
             return Err(Error::Denied("the token is no longer valid".to_owned()));
         };
@@ -223,6 +241,7 @@ impl Feed {
             let app = &self.site.app;
             let rows = app.db.query(&sql, vec![tenant.0.into(), place.into()]).await?;
             let tenant_id = app.tenant_id(tenant).await?;
+            let inside = tenant == TenantNo::PROVIDER || self.caller.reach.includes(tenant);
             for row in &rows {
                 place = column::<i64>(row, 1)? + 1;
                 self.places.insert(tenant, place);
@@ -230,8 +249,15 @@ impl Feed {
                 if !visible(&self.caller, &kind) {
                     continue;
                 }
-                let data =
-                    serde_json::to_string(&shown(row, &tenant_id)?).map_err(Error::internal)?;
+                let mut told = shown(row, &tenant_id)?;
+                if !inside {
+                    let about = kind.split('.').next().unwrap_or_default();
+                    if !matches!(about, "incident" | "access" | "grant") {
+                        continue;
+                    }
+                    told.retain(|name, _| OUTSIDE.contains(&name.as_str()));
+                }
+                let data = serde_json::to_string(&told).map_err(Error::internal)?;
                 let id = write_id(&self.places);
                 let _ = write!(self.text, "id: {id}\nevent: {kind}\ndata: {data}\n\n");
                 any = true;

@@ -145,7 +145,7 @@ pub(super) async fn get(
 }
 
 async fn show(site: &Site, caller: &Caller, id: IncidentId, base: &Base) -> Answer {
-    let incident = incident::find(&site.app, &caller.reach, id).await?;
+    let incident = incident::find(&site.app, &caller, id).await?;
     let comments = view::comments(&site.app, "incident_id", &[id.0], i64::MAX).await?;
     let comments: Vec<Comment> = comments.into_values().flatten().collect();
     let mut out = shown(site, &incident, &comments, base).await?;
@@ -210,7 +210,7 @@ pub(super) async fn alerts(
     base: Base,
 ) -> Answer {
     caller.require(&[Permission::IncidentRead, Permission::AlertRead])?;
-    let incident = incident::find(&site.app, &caller.reach, id_of(&id)?).await?;
+    let incident = incident::find(&site.app, &caller, id_of(&id)?).await?;
     let top = page.top.unwrap_or(50).clamp(1, LARGEST);
     let (options, cursor) = (Options::default(), page.cursor.as_deref());
     let plan =

@@ -3,11 +3,17 @@
 //! JSON in camelCase; times and refusals as on the Graph face; lists by cursor. Unknown members and
 //! parameters are refused. Every POST may carry an `Idempotency-Key` (see `idempotency`).
 
+mod access;
 mod alert;
+mod app;
 mod audit;
 mod event;
 pub mod idempotency;
 mod incident;
+mod people;
+mod session;
+mod sign_in;
+mod tenant;
 mod timeline;
 
 use axum::body::Body;
@@ -37,6 +43,41 @@ pub fn routes() -> OpenApiRouter<Site> {
         .routes(routes!(audit::export))
         .routes(routes!(audit::checkpoint))
         .routes(routes!(event::stream))
+        .routes(routes!(sign_in::look))
+        .routes(routes!(sign_in::choose_password))
+        .routes(routes!(sign_in::confirm_code))
+        .routes(routes!(sign_in::begin_first_passkey))
+        .routes(routes!(sign_in::finish_first_passkey))
+        .routes(routes!(sign_in::options))
+        .routes(routes!(sign_in::with_password))
+        .routes(routes!(sign_in::with_code))
+        .routes(routes!(sign_in::begin_passkey))
+        .routes(routes!(sign_in::with_passkey))
+        .routes(routes!(session::get, session::end))
+        .routes(routes!(session::switch))
+        .routes(routes!(session::step_up_with_code))
+        .routes(routes!(session::begin_step_up))
+        .routes(routes!(session::step_up_with_passkey))
+        .routes(routes!(session::list))
+        .routes(routes!(session::end_other))
+        .routes(routes!(session::passkeys))
+        .routes(routes!(session::begin_passkey))
+        .routes(routes!(session::finish_passkey))
+        .routes(routes!(session::remove_passkey))
+        .routes(routes!(people::list, people::invite))
+        .routes(routes!(people::change, people::remove))
+        .routes(routes!(people::invite_again))
+        .routes(routes!(people::sign_out))
+        .routes(routes!(app::list, app::add))
+        .routes(routes!(app::remove))
+        .routes(routes!(app::renew))
+        .routes(routes!(tenant::list, tenant::add))
+        .routes(routes!(access::grant, access::change_grant))
+        .routes(routes!(access::list, access::request))
+        .routes(routes!(access::approve))
+        .routes(routes!(access::deny))
+        .routes(routes!(access::revoke))
+        .routes(routes!(access::withdraw))
 }
 
 /// The parameters of a query; an unknown or unreadable one is refused.
@@ -50,6 +91,28 @@ impl<T: DeserializeOwned + Send> FromRequestParts<Site> for Params<T> {
             .map(|Query(params)| Self(params))
             .map_err(|rejection| Failure::bad(rejection.body_text()))
     }
+}
+
+/// Whether the caller may do something now, and if not, why.
+#[derive(Clone, Debug, serde::Serialize, utoipa::ToSchema)]
+pub struct May {
+    /// Whether it may.
+    pub allowed: bool,
+    /// Why not.
+    pub because: Option<String>,
+}
+
+impl May {
+    /// Yes, unless there is a reason.
+    #[must_use]
+    pub fn unless(because: Option<String>) -> Self {
+        Self { allowed: because.is_none(), because }
+    }
+}
+
+/// An answer without content.
+fn done() -> axum::response::Response {
+    axum::response::IntoResponse::into_response(axum::http::StatusCode::NO_CONTENT)
 }
 
 /// A request body of this type.

@@ -57,7 +57,7 @@ pub(super) async fn timeline(
     Params(part): Params<Part>,
 ) -> Answer {
     caller.require(&[Permission::IncidentRead])?;
-    let incident = incident::find(&site.app, &caller.reach, id_of(&id)?).await?;
+    let incident = incident::find(&site.app, &caller, id_of(&id)?).await?;
     let top = part.top.unwrap_or(100).clamp(1, LARGEST);
     let mut values: Vec<Sql> =
         vec![incident.id.0.into(), incident.tenant.0.into(), part.cursor.unwrap_or(-1).into()];

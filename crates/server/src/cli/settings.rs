@@ -17,6 +17,7 @@ type Set = fn(&mut Config, &str) -> std::result::Result<(), String>;
 /// Every setting under its name in the environment, without `RIPOSTE_`.
 const VARIABLES: &[(&str, Set)] = &[
     ("DATA_DIR", |config, text| set(&mut config.data_dir, text)),
+    ("MASTER_KEY", |config, text| some(&mut config.master_key, text)),
     ("STORE", |config, text| some(&mut config.store, text)),
     ("LISTEN", |config, text| set(&mut config.listen, text)),
     ("TLS_CERT", |config, text| some(&mut config.tls.cert, text)),
@@ -32,6 +33,7 @@ const VARIABLES: &[(&str, Set)] = &[
     ("LIMITS_PER_MINUTE", |config, text| set(&mut config.limits.per_minute, text)),
     ("LIMITS_LEGACY_PER_MINUTE", |config, text| set(&mut config.limits.legacy_per_minute, text)),
     ("LIMITS_LEGACY_PER_HOUR", |config, text| set(&mut config.limits.legacy_per_hour, text)),
+    ("LIMITS_SIGN_IN_PER_MINUTE", |config, text| set(&mut config.limits.sign_in_per_minute, text)),
     ("GRAPH_DEFAULT_PAGE", |config, text| set(&mut config.graph.default_page, text)),
     ("GRAPH_LARGEST_PAGE", |config, text| set(&mut config.graph.largest_page, text)),
     ("GRAPH_REFUSE_UNKNOWN_MEMBERS", |config, text| {

@@ -74,7 +74,7 @@ pub(super) async fn list_within(
     ask: Ask,
 ) -> Answer {
     ask.caller.require(READ_WITHIN)?;
-    let incident = incident::find(&site.app, &ask.caller.reach, incident_id(&id)?).await?.id;
+    let incident = incident::find(&site.app, &ask.caller, incident_id(&id)?).await?.id;
     let graph = &site.app.config.graph;
     let (usual, largest) = (graph.default_page, graph.largest_page);
     let context = format!("security/incidents('{incident}')/alerts");
@@ -92,7 +92,7 @@ pub(super) async fn count_within(
     ask: Ask,
 ) -> Answer {
     ask.caller.require(READ_WITHIN)?;
-    let incident = incident::find(&site.app, &ask.caller.reach, incident_id(&id)?).await?.id;
+    let incident = incident::find(&site.app, &ask.caller, incident_id(&id)?).await?.id;
     ask.count(&site, Resource::Alert, Some(incident)).await
 }
 

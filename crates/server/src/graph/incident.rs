@@ -56,7 +56,7 @@ pub(super) async fn get(State(site): State<Site>, Path(id): Path<String>, ask: A
 }
 
 async fn show(site: &Site, ask: &Ask, id: IncidentId) -> Answer {
-    let incident = incident::find(&site.app, &ask.caller.reach, id).await?;
+    let incident = incident::find(&site.app, &ask.caller, id).await?;
     let mut writer = ask.writer(site, shape(ask)?);
     writer.context = Some(ask.context("security/incidents") + "/$entity");
     writer.incident(site, incident, ask.prefer).await
@@ -136,7 +136,7 @@ pub(super) async fn count_comments(
     ask: Ask,
 ) -> Answer {
     ask.caller.require(READ)?;
-    let incident = incident::find(&site.app, &ask.caller.reach, id_of(&id)?).await?;
+    let incident = incident::find(&site.app, &ask.caller, id_of(&id)?).await?;
     let said = view::comments(&site.app, "incident_id", &[incident.id.0], i64::MAX).await?;
     let said: Vec<Value> = said.values().flatten().map(Comment::json).collect();
     Ok(plain(comment::count(&site.app, &ask.options, &said).await?))
@@ -157,7 +157,7 @@ pub(super) async fn add_comment(
 }
 
 async fn said(site: &Site, ask: &Ask, id: IncidentId) -> Answer {
-    let incident = incident::find(&site.app, &ask.caller.reach, id).await?;
+    let incident = incident::find(&site.app, &ask.caller, id).await?;
     let said = view::comments(&site.app, "incident_id", &[incident.id.0], i64::MAX).await?;
     let said: Vec<Value> = said.values().flatten().map(Comment::json).collect();
     let context = ask.context(&format!("security/incidents('{id}')/comments"));

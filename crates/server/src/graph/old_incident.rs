@@ -45,7 +45,7 @@ pub(super) async fn get(
 }
 
 async fn show(site: &Site, ask: &Ask, id: IncidentId) -> Answer {
-    let incident = incident::find(&site.app, &ask.caller.reach, id).await?;
+    let incident = incident::find(&site.app, &ask.caller, id).await?;
     let mut writer = ask.writer(site, Shape::OldIncident);
     writer.context = Some(format!("{}/api/$metadata#Incidents/$entity", ask.base.0));
     writer.incident(site, incident, ask.prefer).await

@@ -14,9 +14,14 @@ pub enum Class {
     General,
     /// The older `/api/incidents`.
     Legacy,
+    /// Attempts to sign in, from one address.
+    SignIn,
 }
 
-/// Requests made lately by each application. Applications are few, so all are remembered.
+/// Callers and addresses remembered before those of more than a minute ago are forgotten.
+const REMEMBERED: usize = 50_000;
+
+/// Requests made lately by each application, person or address.
 #[derive(Default)]
 pub struct Limiter {
     counts: Mutex<HashMap<(String, Class), Vec<Window>>>,
@@ -38,10 +43,15 @@ impl Limiter {
         let limits = &app.config.limits;
         let spans: &[(i64, u32)] = match class {
             Class::General => &[(60, limits.per_minute)],
+            Class::SignIn => &[(60, limits.sign_in_per_minute)],
             Class::Legacy => &[(60, limits.legacy_per_minute), (3_600, limits.legacy_per_hour)],
         };
         let now = app.clock.now();
         let Ok(mut counts) = self.counts.lock() else { return Ok(()) };
+        if counts.len() >= REMEMBERED {
+            // Addresses are many: what is over counts for nothing.
+            counts.retain(|_, windows| windows.iter().any(|it| now < it.since.plus_seconds(60)));
+        }
         let windows = counts
             .entry((client_id.to_owned(), class))
             .or_insert_with(|| vec![Window { since: now, count: 0 }; spans.len()]);

@@ -32,7 +32,7 @@ use crate::event::{Change, Fact};
 use crate::id::{IncidentId, TenantNo};
 use crate::incident::facts::Facts;
 use crate::incident::model::{AlertCascade, Finding, OwnerCascade, Patch, Refusal, Step};
-use crate::tenant::caller::{Caller, Reach};
+use crate::tenant::caller::Caller;
 use crate::tx::Tx;
 use crate::word::{AlertStatus, Classification, Determination};
 
@@ -64,8 +64,16 @@ pub struct Incident {
 /// The incident of an id, when it is within reach.
 ///
 /// # Errors
-/// `NotFound`, in the same words for an unknown and for a foreign id.
-pub async fn find(app: &App, reach: &Reach, id: IncidentId) -> Result<Incident> {
+/// `NotFound`, in the same words for an unknown and for a foreign id; `NoAccess` when the caller
+/// sees the tenant's queue and is not inside.
+pub async fn find(app: &App, caller: &Caller, id: IncidentId) -> Result<Incident> {
+    let incident = find_in_queue(app, caller, id).await?;
+    caller.require_inside(app, incident.tenant, unknown(id)).await?;
+    Ok(incident)
+}
+
+/// The incident of an id, when the caller may at least see that it waits in the queue.
+pub async fn find_in_queue(app: &App, caller: &Caller, id: IncidentId) -> Result<Incident> {
     let row = app
         .db
         .query_one(
@@ -74,7 +82,7 @@ pub async fn find(app: &App, reach: &Reach, id: IncidentId) -> Result<Incident> 
         )
         .await?;
     let incident = row.as_ref().map(Incident::from_row).transpose()?;
-    incident.filter(|incident| reach.includes(incident.tenant)).ok_or_else(|| unknown(id))
+    incident.filter(|incident| caller.queue.includes(incident.tenant)).ok_or_else(|| unknown(id))
 }
 
 /// Changes members of an incident: all that the patch names, or none (INC-4, INC-8, INC-10).
@@ -156,8 +164,8 @@ async fn begin(app: &App, caller: &Caller, id: IncidentId) -> Result<Tx> {
     let row =
         app.db.query_one("select tenant_no from incident where id = $1", vec![id.0.into()]).await?;
     let tenant = row.map(|row| column(&row, 0)).transpose()?.map(TenantNo);
-    let tenant =
-        tenant.filter(|tenant| caller.reach.includes(*tenant)).ok_or_else(|| unknown(id))?;
+    let tenant = tenant.ok_or_else(|| unknown(id))?;
+    caller.require_inside(app, tenant, unknown(id)).await?;
     Tx::begin(app, tenant, caller.actor()).await
 }
 

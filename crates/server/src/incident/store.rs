@@ -55,7 +55,11 @@ impl Incident {
         let state: StoredState = serde_json::from_str(&text(4)?).map_err(|_| bad("state"))?;
         let by = match state.by {
             Some((kind, name)) => {
-                Some(Actor { kind: ActorKind::read(&kind).ok_or_else(|| bad("state"))?, name })
+                Some(Actor {
+                    kind: ActorKind::read(&kind).ok_or_else(|| bad("state"))?,
+                    name,
+                    address: None,
+                })
             }
             None => None,
         };

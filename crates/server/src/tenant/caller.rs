@@ -1,6 +1,13 @@
-//! Who is asking: from a bearer token to an actor with a reach and permissions.
+//! Who is asking: an application with a token or a person with a session, as an actor with a reach
+//! and permissions.
+//!
+//! Two reaches: [`Caller::reach`] is where the caller may open, read and change; everything asks
+//! for it unless it says otherwise. [`Caller::queue`] is where a row of the queue may be shown. They
+//! differ for the provider's people only, who see the queue of every tenant that grants it, and are
+//! inside a tenant only while they have running access to it (PER-3).
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex};
 
 use crate::actor::{Actor, ActorKind};
@@ -9,7 +16,8 @@ use crate::clock::Timestamp;
 use crate::db::column;
 use crate::error::{Error, Result};
 use crate::id::TenantNo;
-use crate::permission::Permission;
+use crate::permission::{Permission, Role};
+use crate::tenant::grant;
 use crate::tenant::token::{Claims, Keys};
 
 /// The tenants a caller may see.
@@ -41,17 +49,39 @@ impl Reach {
     }
 }
 
-/// An application that showed a valid token.
+/// An application that showed a valid token, or a person with a session.
 #[derive(Clone, Debug)]
 pub struct Caller {
-    /// Its id.
+    /// The application's or the person's id.
     pub client_id: String,
-    /// Its name.
+    /// The application's name or the person's mail address.
     pub name: String,
-    /// What it may see.
+    /// Where it may read and change.
     pub reach: Reach,
+    /// Of which tenants it may see the queue.
+    pub queue: Reach,
+    /// Where the request came from.
+    pub address: Option<IpAddr>,
+    /// The person, when it is one.
+    pub person: Option<Seat>,
     permissions: Arc<[Permission]>,
 }
+
+/// In which organisation, in which role and how freshly proven a person is here.
+#[derive(Clone, Debug)]
+pub struct Seat {
+    /// The session's public id.
+    pub session: String,
+    /// The tenant the person acts in; [`TenantNo::PROVIDER`] for the provider's people.
+    pub organisation: TenantNo,
+    /// The role there.
+    pub role: Role,
+    /// When a factor was last shown.
+    pub proven: Option<Timestamp>,
+}
+
+/// For how long a shown factor opens what is dangerous, in seconds.
+pub const STEP_UP_S: i64 = 300;
 
 impl Caller {
     /// A caller that needs no token: a command of this very program.
@@ -60,19 +90,64 @@ impl Caller {
         Self {
             client_id: name.to_owned(),
             name: name.to_owned(),
+            queue: reach.clone(),
             reach,
+            address: None,
+            person: None,
             permissions: permissions.into(),
         }
+    }
+
+    /// A person with a session.
+    #[must_use]
+    pub fn person(id: String, email: String, seat: Seat, within: Within) -> Self {
+        let Within { reach, queue, address } = within;
+        let permissions = seat.role.permissions().into();
+        Self { client_id: id, name: email, reach, queue, address, person: Some(seat), permissions }
     }
 
     /// How this caller appears in events.
     #[must_use]
     pub fn actor(&self) -> Actor {
-        let kind = match self.reach {
-            Reach::Tenant(_) => ActorKind::Integration,
-            Reach::Granted(_) => ActorKind::Expert,
+        let kind = match (&self.reach, &self.person) {
+            (Reach::Tenant(_), None) => ActorKind::Integration,
+            (Reach::Tenant(_), Some(_)) => ActorKind::Customer,
+            (Reach::Granted(_), _) => ActorKind::Expert,
         };
-        Actor { kind, name: self.name.clone() }
+        Actor { kind, name: self.name.clone(), address: self.address }
+    }
+
+    /// The permissions held, as the role or the application has them.
+    #[must_use]
+    pub fn permissions(&self) -> &[Permission] {
+        &self.permissions
+    }
+
+    /// The seat of a person.
+    ///
+    /// # Errors
+    /// `Denied` for an application: what only people do.
+    pub fn seat(&self) -> Result<&Seat> {
+        let applications = || Error::Denied("only a person may do this".to_owned());
+        self.person.as_ref().ok_or_else(applications)
+    }
+
+    /// Refuses a person who has not shown a factor within [`STEP_UP_S`].
+    pub fn require_step_up(&self, now: Timestamp) -> Result<()> {
+        let fresh = |proven: Timestamp| now < proven.plus_seconds(STEP_UP_S);
+        if self.seat()?.proven.is_some_and(fresh) { Ok(()) } else { Err(Error::StepUp) }
+    }
+
+    /// Refuses a caller who sees the tenant's queue and is not inside; a tenant that is not even in
+    /// the queue does not exist.
+    pub async fn require_inside(&self, app: &App, tenant: TenantNo, unknown: Error) -> Result<()> {
+        if self.reach.includes(tenant) {
+            return Ok(());
+        }
+        if self.queue.includes(tenant) {
+            return Err(Error::NoAccess(app.tenant_id(tenant).await?.to_string()));
+        }
+        Err(unknown)
     }
 
     /// Whether the caller holds a permission that covers one of `wanted`.
@@ -115,15 +190,27 @@ impl Caller {
     }
 }
 
+/// How far a person reaches now, and from where.
+#[derive(Clone, Debug)]
+pub struct Within {
+    /// See [`Caller::reach`].
+    pub reach: Reach,
+    /// See [`Caller::queue`].
+    pub queue: Reach,
+    /// Where the request came from.
+    pub address: Option<IpAddr>,
+}
+
 /// Tokens and applications seen lately, so that a request costs no signature check and no query.
 pub struct Callers {
     keys: Keys,
     tokens: Mutex<HashMap<[u8; 32], Claims>>,
-    apps: Mutex<HashMap<String, (Timestamp, Caller)>>,
+    apps: Mutex<HashMap<(String, Option<IpAddr>), (Timestamp, Caller)>>,
 }
 
-/// How stale a cached application or grant may be: changes take effect within this.
-const FRESH_MICROS: i64 = 1_000_000;
+/// How stale a cached application or grant may be. A change must take effect within a second, on
+/// every replica, whatever else takes its time.
+const FRESH_MICROS: i64 = 400_000;
 /// How many tokens are remembered; beyond it all are forgotten and checked anew.
 const REMEMBERED: usize = 10_000;
 
@@ -141,7 +228,12 @@ impl Callers {
     }
 
     /// The caller behind an `Authorization` header value; `None` when it proves nothing.
-    pub async fn identify(&self, app: &App, header: &str) -> Result<Option<Caller>> {
+    pub async fn identify(
+        &self,
+        app: &App,
+        header: &str,
+        address: Option<IpAddr>,
+    ) -> Result<Option<Caller>> {
         // Some clients send the bare token (graph-api rule 8).
         let token = match header.split_once(' ') {
             Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => token.trim(),
@@ -150,16 +242,20 @@ impl Callers {
         };
         let now = app.clock.now();
         let Some(claims) = self.claims(token, now) else { return Ok(None) };
+        let key = (claims.client_id.clone(), address);
         if let Some((seen, caller)) =
-            self.apps.lock().ok().and_then(|apps| apps.get(&claims.client_id).cloned())
+            self.apps.lock().ok().and_then(|apps| apps.get(&key).cloned())
             && now.micros() - seen.micros() < FRESH_MICROS
             && now >= seen
         {
             return Ok(Some(caller));
         }
-        let caller = load(app, &claims).await?;
+        let caller = load(app, &claims, address).await?;
         if let (Some(caller), Ok(mut apps)) = (&caller, self.apps.lock()) {
-            apps.insert(claims.client_id.clone(), (now, caller.clone()));
+            if apps.len() >= REMEMBERED {
+                apps.clear();
+            }
+            apps.insert(key, (now, caller.clone()));
         }
         Ok(caller)
     }
@@ -180,7 +276,7 @@ impl Callers {
     }
 }
 
-async fn load(app: &App, claims: &Claims) -> Result<Option<Caller>> {
+async fn load(app: &App, claims: &Claims, address: Option<IpAddr>) -> Result<Option<Caller>> {
     let row = app
         .db
         .query_one(
@@ -193,13 +289,8 @@ async fn load(app: &App, claims: &Claims) -> Result<Option<Caller>> {
     let reach = if let Some(no) = tenant {
         Reach::Tenant(TenantNo(no))
     } else {
-        let rows = app
-            .db
-            .query("select no from tenant where experts <> 'none' order by no", vec![])
-            .await?;
-        let granted: Result<Vec<TenantNo>> =
-            rows.iter().map(|row| Ok(TenantNo(column(row, 0)?))).collect();
-        Reach::Granted(granted?.into())
+        let granted = grant::granting(app, address).await?;
+        Reach::Granted(granted.into_iter().map(|(tenant, _)| tenant).collect())
     };
     let words: String = column(&row, 2)?;
     let permissions: Vec<Permission> =
@@ -207,7 +298,10 @@ async fn load(app: &App, claims: &Claims) -> Result<Option<Caller>> {
     Ok(Some(Caller {
         client_id: claims.client_id.clone(),
         name: column(&row, 0)?,
+        queue: reach.clone(),
         reach,
+        address,
+        person: None,
         permissions: permissions.into(),
     }))
 }

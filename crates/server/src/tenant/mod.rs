@@ -6,7 +6,10 @@
 //! change here leaves a leaf in the ledger of the tenant it is in, or in the provider's own.
 //! Not here: what a caller may do with incidents and alerts (see `caller`, `permission`).
 
+pub mod apps;
 pub mod caller;
+pub mod grant;
+pub mod invitation;
 pub mod token;
 
 use sha2::{Digest, Sha256};
@@ -19,7 +22,8 @@ use crate::error::{Error, Result};
 use crate::event::{Event, Fact};
 use crate::id::TenantNo;
 use crate::ledger::Ledger;
-use crate::permission::Permission;
+use crate::permission::{Party, Permission, Role};
+use crate::tenant::invitation::{Invitation, Invited};
 
 /// How far the provider's experts may go in a tenant (PER-2).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -40,6 +44,22 @@ impl ExpertAccess {
             Self::None => "none",
             Self::Reader => "reader",
             Self::Operator => "operator",
+        }
+    }
+
+    /// The level of a word.
+    #[must_use]
+    pub fn read(word: &str) -> Option<Self> {
+        [Self::None, Self::Reader, Self::Operator].into_iter().find(|it| it.word() == word)
+    }
+
+    /// More is further.
+    #[must_use]
+    pub fn rank(self) -> u8 {
+        match self {
+            Self::None => 0,
+            Self::Reader => 1,
+            Self::Operator => 2,
         }
     }
 }
@@ -76,20 +96,11 @@ pub struct Credentials {
     pub tenant_id: String,
 }
 
-/// An invitation: a single-use link that is valid for one hour.
-#[derive(Debug, serde::Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Invitation {
-    /// The person.
-    pub user_id: String,
-    /// Where to set up sign-in.
-    pub setup_url: String,
-}
-
 /// Names the provider and invites its first administrator. Once only.
 pub async fn init(app: &App, provider: &str, email: &str) -> Result<(String, String)> {
     let provider = named("provider", provider)?;
-    let invited = Invited::read(app, Side::Provider, email, "Provider administrator")?;
+    let invited =
+        Invited::read(app, Party::Provider, email, Role::ProviderAdministrator.name())?;
     let id = app.random.uuid()?;
     let now = app.clock.now();
     let tx = app.db.begin().await?;
@@ -108,11 +119,11 @@ pub async fn init(app: &App, provider: &str, email: &str) -> Result<(String, Str
         vec![provider.into()],
     )
     .await?;
-    invited.write(&tx, None, now).await?;
+    let link = invited.write(&tx, TenantNo::PROVIDER, "riposte", now).await?;
     let named = Fact::ProviderNamed { provider: id.clone(), name: provider.to_owned() };
-    record(&tx, None, now, vec![named, invited.fact()]).await?;
+    record(&tx, None, now, vec![named, link.fact.clone()]).await?;
     tx.commit().await?;
-    Ok((id, invited.invitation(app).setup_url))
+    Ok((id, link.url(app)))
 }
 
 /// The provider's id and name, when [`init`] has run.
@@ -127,8 +138,18 @@ pub async fn provider(app: &App) -> Result<Option<(String, String)>> {
     }
 }
 
-/// Adds a customer.
+/// Adds a customer, by a command.
 pub async fn add(app: &App, name: &str, experts: ExpertAccess) -> Result<Tenant> {
+    add_by(app, &Actor::system("riposte"), name, experts).await
+}
+
+/// Adds a customer.
+pub async fn add_by(
+    app: &App,
+    actor: &Actor,
+    name: &str,
+    experts: ExpertAccess,
+) -> Result<Tenant> {
     let name = named("tenant", name)?;
     let id = app.random.uuid()?;
     let now = app.clock.now();
@@ -147,7 +168,7 @@ pub async fn add(app: &App, name: &str, experts: ExpertAccess) -> Result<Tenant>
     )
     .await?;
     open_ledger(&tx, no).await?;
-    record(&tx, Some(no), now, vec![Fact::TenantAdded { name: name.to_owned() }]).await?;
+    record_by(&tx, actor, Some(no), now, vec![Fact::TenantAdded { name: name.to_owned() }]).await?;
     tx.commit().await?;
     Ok(Tenant { no, id, name: name.to_owned() })
 }
@@ -247,91 +268,18 @@ pub async fn add_app(
 
 /// Invites a person; the link it returns is shown once.
 pub async fn add_person(app: &App, side: Side<'_>, email: &str, role: &str) -> Result<Invitation> {
-    let invited = Invited::read(app, side, email, role)?;
+    let party = match side {
+        Side::Tenant(_) => Party::Customer,
+        Side::Provider => Party::Provider,
+    };
+    let invited = Invited::read(app, party, email, role)?;
     let (tenant, _) = side_of(app, side).await?;
     let now = app.clock.now();
     let tx = app.db.begin().await?;
-    invited.write(&tx, tenant, now).await?;
-    record(&tx, tenant, now, vec![invited.fact()]).await?;
+    let link = invited.write(&tx, tenant.unwrap_or(TenantNo::PROVIDER), "riposte", now).await?;
+    record(&tx, tenant, now, vec![link.fact.clone()]).await?;
     tx.commit().await?;
-    Ok(invited.invitation(app))
-}
-
-/// A person to be invited: address and role are sound, id and token are drawn.
-struct Invited<'a> {
-    id: String,
-    email: &'a str,
-    role: &'static str,
-    token: String,
-}
-
-impl<'a> Invited<'a> {
-    fn read(app: &App, side: Side<'_>, email: &'a str, role: &str) -> Result<Self> {
-        let email = email.trim();
-        let plausible = email.len() <= 254
-            && !email.chars().any(|c| c.is_whitespace() || c.is_control())
-            && email.split_once('@').is_some_and(|(user, domain)| {
-                !user.is_empty() && !domain.is_empty() && !domain.contains('@')
-            });
-        if !plausible {
-            return Err(Error::Invalid(format!("{email:?} is not a mail address")));
-        }
-        let roles: &'static [&'static str] = match side {
-            Side::Tenant(_) => &["Security Reader", "Security Operator", "Security Administrator"],
-            Side::Provider => {
-                &["Expert", "Lead", "Service delivery manager", "Provider administrator"]
-            }
-        };
-        let role =
-            roles.iter().find(|known| known.eq_ignore_ascii_case(role)).ok_or_else(|| {
-                Error::Invalid(format!("no role {role} there; known are {}", roles.join(", ")))
-            })?;
-        Ok(Self { id: app.random.uuid()?, email, role, token: app.random.secret()? })
-    }
-
-    async fn write(
-        &self,
-        tx: &Transaction,
-        tenant: Option<TenantNo>,
-        now: Timestamp,
-    ) -> Result<()> {
-        tx.execute(
-            "insert into person (id, tenant_no, email, role, created_at) \
-             values ($1, $2, $3, $4, $5)",
-            vec![
-                self.id.clone().into(),
-                tenant.map(|no| no.0).into(),
-                self.email.into(),
-                self.role.into(),
-                now.micros().into(),
-            ],
-        )
-        .await?;
-        tx.execute(
-            "insert into setup_link (token_hash, person_id, expires_at) values ($1, $2, $3)",
-            vec![
-                hash(&self.token).into(),
-                self.id.clone().into(),
-                now.plus_seconds(3600).micros().into(),
-            ],
-        )
-        .await?;
-        Ok(())
-    }
-
-    fn fact(&self) -> Fact {
-        Fact::PersonAdded {
-            person: self.id.clone(),
-            email: self.email.to_owned(),
-            role: self.role.to_owned(),
-        }
-    }
-
-    fn invitation(self, app: &App) -> Invitation {
-        let base = app.config.public_url.clone();
-        let base = base.unwrap_or_else(|| format!("http://{}", app.config.listen));
-        Invitation { user_id: self.id, setup_url: format!("{base}/setup/{}", self.token) }
-    }
+    Ok(link.invitation(app))
 }
 
 async fn side_of(app: &App, side: Side<'_>) -> Result<(Option<TenantNo>, String)> {
@@ -349,7 +297,7 @@ async fn side_of(app: &App, side: Side<'_>) -> Result<(Option<TenantNo>, String)
     }
 }
 
-fn named<'a>(noun: &str, name: &'a str) -> Result<&'a str> {
+pub(crate) fn named<'a>(noun: &str, name: &'a str) -> Result<&'a str> {
     let name = name.trim();
     if name.is_empty() || name.chars().count() > 200 || name.chars().any(char::is_control) {
         return Err(Error::Invalid(format!(

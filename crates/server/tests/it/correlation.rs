@@ -208,7 +208,7 @@ async fn a_plan_that_a_person_overtook_is_made_anew() {
     let round = correlate::carry_out(&world.app, planned, &mut size).await;
     assert_eq!((round.done, round.overtaken, round.failed.len()), (1, 1, 0));
     assert_eq!(world.groups().await, [["a"], ["b"]], "a resolved incident takes no alert");
-    let still = incident::find(&world.app, &world.customer().reach, first).await.expect("there");
+    let still = incident::find(&world.app, &world.customer(), first).await.expect("there");
     assert_eq!(still.alert_count, 1);
 }
 
@@ -226,7 +226,7 @@ async fn a_plan_whose_alert_has_newer_content_is_made_anew() {
     assert_eq!((round.overtaken, round.failed.len()), (1, 0));
     world.settle().await;
     let id = IncidentId(open_incidents(&world).await[0]);
-    let incident = incident::find(&world.app, &world.customer().reach, id).await.expect("there");
+    let incident = incident::find(&world.app, &world.customer(), id).await.expect("there");
     assert_eq!(incident.model.severity, Severity::High);
 }
 

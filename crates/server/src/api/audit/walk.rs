@@ -156,11 +156,13 @@ impl Walk {
 
 /// Workload and record type of a kind of event (AUD-1).
 fn record_type(kind: &str) -> (&'static str, &'static str) {
-    if kind == "app.signedIn" {
+    if matches!(kind, "app.signedIn" | "person.signedIn" | "session.ended") {
         return ("AzureActiveDirectory", "AzureActiveDirectoryStsLogon");
     }
     match kind.split('.').next() {
-        Some("provider" | "tenant" | "app" | "person") => {
+        Some(
+            "provider" | "tenant" | "app" | "person" | "passkey" | "grant" | "access" | "signIn",
+        ) => {
             ("MicrosoftDefenderExperts", "DefenderExpertsforXDRAdmin")
         }
         _ => ("Microsoft365Defender", "MS365DIncident"),
@@ -213,7 +215,7 @@ async fn first_since(app: &App, tenant: TenantNo, from: Option<Timestamp>) -> Re
     Ok(low)
 }
 
-fn moment(name: &str, text: &str) -> std::result::Result<Timestamp, Failure> {
+pub(in crate::api) fn moment(name: &str, text: &str) -> std::result::Result<Timestamp, Failure> {
     let found = match whole_moment(text.trim()) {
         Some(Literal::Date(at)) => Some(at),
         Some(Literal::Instant(instant)) => {
