@@ -32,12 +32,12 @@ type Id = { id: string };
 type Nothing = Record<string, never>;
 
 /** What the caller may do now and, if not, why not. */
-export type May = { allowed: boolean; because: string | null };
+export type May = { allowed: boolean; because?: string | null };
 
 export type Side = 'provider' | 'customer';
 
 export type Session = {
-  person: { id: string; name: string; email: string };
+  person: { id: string; name: string | null; email: string };
   side: Side;
   organisation: { id: string; name: string };
   role: string;
@@ -119,6 +119,8 @@ export type Grant = {
   level: GrantLevel;
   approval: Approval;
   endDateTime: string | null;
+  /** The networks experts may come from; anywhere when empty. */
+  networks: string[];
   effectiveLevel: GrantLevel;
   changedBy: string | null;
   changedDateTime: string | null;
@@ -364,10 +366,14 @@ export type Undocumented = {
   '/api/v1/people/{id}/invite': Post<Nothing, SetupLink, Id>;
   '/api/v1/people/{id}/sign-out': Post<Nothing, undefined, Id>;
   '/api/v1/apps': Get<Apps> & Post<{ name: string; permissions: string[] }, AppSecret>;
-  '/api/v1/apps/{clientId}': Remove<undefined, { clientId: string }>;
-  '/api/v1/apps/{clientId}/secret': Post<Nothing, AppSecret, { clientId: string }>;
+  '/api/v1/apps/{id}': Remove<undefined, Id>;
+  '/api/v1/apps/{id}/secret': Post<Nothing, AppSecret, Id>;
   '/api/v1/grant': Get<Grant> &
-    Send<'put', { level: GrantLevel; approval: Approval; endDateTime: string | null }, Grant>;
+    Send<
+      'put',
+      { level: GrantLevel; approval: Approval; endDateTime: string | null; networks: string[] },
+      Grant
+    >;
   '/api/v1/access': Get<Page<Access>, { state?: string; top?: number; cursor?: string }> &
     Post<
       { tenantId: string; incidentId?: string; level: 'reader' | 'operator'; reason: string; hours: number },
@@ -377,7 +383,7 @@ export type Undocumented = {
   '/api/v1/access/{id}/deny': Post<{ because: string }, Access, Id>;
   '/api/v1/access/{id}/revoke': Post<{ because?: string }, Access, Id>;
   '/api/v1/access/{id}/withdraw': Post<Nothing, Access, Id>;
-  '/api/v1/tenants': Get<Tenants> & Post<{ name: string }, Tenant>;
+  '/api/v1/tenants': Get<Tenants> & Post<{ name: string }, { id: string; name: string }>;
   '/api/v1/incidents': Get<Page<IncidentRow>, Narrowed & { top?: number; cursor?: string }>;
   '/api/v1/incidents/count': Get<{ count: number }, Narrowed>;
   '/api/v1/incidents/{id}': Get<Incident, Nothing, Id> & Send<'patch', IncidentChange, Incident, Id>;

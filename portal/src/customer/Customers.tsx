@@ -160,7 +160,7 @@ function RequestAccess({ tenant, onClose }: { tenant: Tenant; onClose: () => voi
       open
       title={`Request access to ${tenant.name}`}
       act="Request access"
-      ready={reason.trim() !== ''}
+      ready={reason.trim().length >= 5}
       onClose={onClose}
       onAct={async () => {
         const access = await read(
@@ -171,7 +171,7 @@ function RequestAccess({ tenant, onClose }: { tenant: Tenant; onClose: () => voi
         toasts.done(access.state === 'approved' ? 'You have access.' : `The request went to ${tenant.name}.`);
       }}
     >
-      <Field label="Reason" required hint="Whoever decides reads this, and it stays on record">
+      <Field label="Reason" required hint="At least five characters. Whoever decides reads this, and it stays on record">
         <Textarea value={reason} maxLength={1000} onChange={(_, data) => setReason(data.value)} />
       </Field>
       <Field label="Level">

@@ -153,6 +153,7 @@ function ManageAlert({ alert, onDone }: { alert: Alert; onDone: () => void }) {
   const forget = useForget();
   const toasts = useToasts();
   const { person } = useSession();
+  const me = person.name ?? person.email;
   const [draft, setDraft] = useState<AlertChange>({});
   const [error, setError] = useState<unknown>(null);
   const [busy, setBusy] = useState(false);
@@ -201,8 +202,8 @@ function ManageAlert({ alert, onDone }: { alert: Alert; onDone: () => void }) {
       />
       <div className={styles.acts}>
         <Button
-          onClick={() => setDraft({ ...draft, assignedTo: person.name })}
-          disabledFocusable={(draft.assignedTo ?? alert.assignedTo) === person.name}
+          onClick={() => setDraft({ ...draft, assignedTo: me })}
+          disabledFocusable={(draft.assignedTo ?? alert.assignedTo) === me}
         >
           Assign to me
         </Button>

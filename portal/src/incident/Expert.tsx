@@ -3,6 +3,7 @@ import { useMutation, useQueryClient } from '@tanstack/react-query';
 import { useState } from 'react';
 
 import { api, read } from '../api/client';
+import { sentence } from '../api/error';
 import type { Incident, IncidentChange } from '../api/hand';
 import { useSession } from '../api/session';
 import { Ask } from '../ui/Ask';
@@ -102,7 +103,7 @@ export function OpenNotAllowed({ incident }: { incident: Incident }) {
           )
         }
       >
-        {incident.may.open.because ?? 'The customer lets experts in for a time and a reason.'}
+        {sentence(incident.may.open.because ?? 'The customer lets experts in for a time and a reason.')}
       </Notice>
       <RequestAccess incident={incident} open={asking} onClose={() => setAsking(false)} />
     </>
@@ -138,11 +139,11 @@ export function RequestAccess({ incident, open, onClose }: { incident: Incident;
       open={open}
       title={`Request access to ${incident.tenantName}`}
       act="Request access"
-      ready={reason.trim() !== ''}
+      ready={reason.trim().length >= 5}
       onClose={onClose}
       onAct={() => ask.mutateAsync()}
     >
-      <Field label="Reason" required hint="Whoever decides reads this, and it stays on record">
+      <Field label="Reason" required hint="At least five characters. Whoever decides reads this, and it stays on record">
         <Textarea value={reason} maxLength={1000} onChange={(_, data) => setReason(data.value)} />
       </Field>
       <Field label="Level">

@@ -260,7 +260,7 @@ function Form({
       )}
       <Owner
         value={draft.assignedTo}
-        me={person.name}
+        me={person.name ?? person.email}
         many={Boolean(many)}
         onChange={(owner) => (owner === undefined ? without('assignedTo') : set({ assignedTo: owner }))}
       />

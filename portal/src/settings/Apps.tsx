@@ -115,8 +115,8 @@ export default function Apps() {
           onClose={() => setRotating(null)}
           onAct={async () => {
             const made = await read(
-              api.POST('/api/v1/apps/{clientId}/secret', {
-                params: { path: { clientId: rotating.clientId } },
+              api.POST('/api/v1/apps/{id}/secret', {
+                params: { path: { id: rotating.clientId } },
                 body: {},
               }),
             );
@@ -133,7 +133,7 @@ export default function Apps() {
           act={`Remove ${removing.name}`}
           onClose={() => setRemoving(null)}
           onAct={async () => {
-            await read(api.DELETE('/api/v1/apps/{clientId}', { params: { path: { clientId: removing.clientId } } }));
+            await read(api.DELETE('/api/v1/apps/{id}', { params: { path: { id: removing.clientId } } }));
             await again();
             toasts.done(`${removing.name} is removed.`);
           }}

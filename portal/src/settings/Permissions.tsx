@@ -1,6 +1,6 @@
 import { Button, Field, Input, Radio, RadioGroup, makeStyles, tokens } from '@fluentui/react-components';
 import { useQuery, useQueryClient } from '@tanstack/react-query';
-import { useEffect, useState } from 'react';
+import { useEffect, useMemo, useState } from 'react';
 
 import { APPROVALS, LEVELS, ROLES } from '../api/access-words';
 import { api, read } from '../api/client';
@@ -19,6 +19,7 @@ const useStyles = makeStyles({
   option: { display: 'flex', flexDirection: 'column' },
   acts: { display: 'flex', flexWrap: 'wrap', gap: '8px' },
   end: { maxWidth: '260px' },
+  wide: { maxWidth: '560px' },
 });
 
 const WHAT: Record<GrantLevel, string> = {
@@ -27,7 +28,14 @@ const WHAT: Record<GrantLevel, string> = {
   operator: 'Experts also act for you, for example isolate a device.',
 };
 
-type Draft = { level: GrantLevel; approval: Approval; endDateTime: string | null };
+type Draft = { level: GrantLevel; approval: Approval; endDateTime: string | null; networks: string[] };
+
+const draftOf = (grant: Grant): Draft => ({
+  level: grant.level,
+  approval: grant.approval,
+  endDateTime: grant.endDateTime ?? null,
+  networks: grant.networks ?? [],
+});
 
 /** PER-1 to PER-3: what the experts may do, for how long, and who lets them in. */
 export default function Permissions() {
@@ -53,14 +61,15 @@ function Editor({ grant }: { grant: Grant }) {
   const styles = useStyles();
   const queries = useQueryClient();
   const toasts = useToasts();
-  const saved: Draft = { level: grant.level, approval: grant.approval, endDateTime: grant.endDateTime };
+  const saved = useMemo(() => draftOf(grant), [grant]);
   const [draft, setDraft] = useState<Draft>(saved);
   const [busy, setBusy] = useState(false);
   const [error, setError] = useState<unknown>(null);
-  useEffect(
-    () => setDraft({ level: grant.level, approval: grant.approval, endDateTime: grant.endDateTime }),
-    [grant.level, grant.approval, grant.endDateTime],
-  );
+  const [typed, setTyped] = useState(saved.networks.join(', '));
+  useEffect(() => {
+    setDraft(saved);
+    setTyped(saved.networks.join(', '));
+  }, [saved]);
   const same = JSON.stringify(saved) === JSON.stringify(draft);
   const save = async (next: Draft, back: Draft | null) => {
     setBusy(true);
@@ -134,6 +143,21 @@ function Editor({ grant }: { grant: Grant }) {
           />
         </Field>
       </Section>
+      <Section title="From where">
+        <Field
+          className={styles.wide}
+          label="Networks (optional)"
+          hint="Experts are let in only from these, such as 192.0.2.0/24, 2001:db8::/32. Without any: from anywhere"
+        >
+          <Input
+            value={typed}
+            onChange={(_, data) => {
+              setTyped(data.value);
+              setDraft({ ...draft, networks: data.value.split(/[\s,;]+/).filter(Boolean) });
+            }}
+          />
+        </Field>
+      </Section>
       <Failure error={error} />
       <div className={styles.acts}>
         <GuardedButton
@@ -145,7 +169,10 @@ function Editor({ grant }: { grant: Grant }) {
           {busy ? 'Saving…' : draft.level === 'none' ? 'End the permission' : grant.level === 'none' ? 'Grant' : 'Save'}
         </GuardedButton>
         {!same && (
-          <Button onClick={() => setDraft(saved)} disabledFocusable={busy}>
+          <Button onClick={() => {
+              setDraft(saved);
+              setTyped(saved.networks.join(', '));
+            }} disabledFocusable={busy}>
             Discard
           </Button>
         )}

@@ -117,6 +117,7 @@ export function Header({ onMenu, onHelp }: { onMenu: () => void; onHelp: () => v
 function PersonMenu() {
   const styles = useStyles();
   const session = useSession();
+  const name = session.person.name ?? session.person.email;
   const navigate = useNavigate();
   const theme = use(ThemeContext);
   const take = useTakeSession();
@@ -154,10 +155,10 @@ function PersonMenu() {
           className={styles.person}
           appearance="subtle"
           icon={<Avatar size={28} icon={<PersonRegular />} color="brand" aria-hidden />}
-          aria-label={`${session.person.name}: account and settings`}
+          aria-label={`${name}: account and settings`}
           menuIcon={null}
         >
-          <span className={styles.name}>{session.person.name}</span>
+          <span className={styles.name}>{name}</span>
         </MenuButton>
       </MenuTrigger>
       <MenuPopover>

@@ -186,7 +186,7 @@ function Steps({ token, invitation }: { token: string; invitation: Invitation })
         }}
       >
         <input type="text" hidden readOnly autoComplete="username" value={invitation.email} />
-        <Field label="Password" hint="Long is good: several words that do not belong together">
+        <Field label="Password" hint="At least 15 characters: several words that do not belong together">
           <Input
             type="password"
             autoComplete="new-password"

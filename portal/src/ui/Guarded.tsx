@@ -1,10 +1,12 @@
 import { Button, MenuItem, Tooltip, type ButtonProps, type MenuItemProps } from '@fluentui/react-components';
 import type { ReactNode } from 'react';
 
-/** Whether a control may be used now and, if not, why not. The server decides. */
-export type Leave = { allowed: boolean; because: string | null };
+import { sentence } from '../api/error';
 
-export const NO_REASON = 'This is not possible now.';
+/** Whether a control may be used now and, if not, why not. The server decides. */
+export type Leave = { allowed: boolean; because?: string | null };
+
+const NO_REASON = 'This is not possible now.';
 
 type Props = ButtonProps & {
   /** Absent while it is not known yet: then the button waits, greyed. */
@@ -24,7 +26,7 @@ export function GuardedButton({ may, busy, children, ...rest }: Props) {
   );
   if (!may || !refused) return button;
   return (
-    <Tooltip content={may.because ?? NO_REASON} relationship="description" withArrow>
+    <Tooltip content={sentence(may.because ?? NO_REASON)} relationship="description" withArrow>
       {button}
     </Tooltip>
   );
@@ -33,7 +35,7 @@ export function GuardedButton({ may, busy, children, ...rest }: Props) {
 export function GuardedMenuItem({ may, children, ...rest }: MenuItemProps & { may: Leave | undefined }) {
   const refused = !may?.allowed;
   const item = (
-    <MenuItem {...rest} disabled={refused} subText={refused ? (may?.because ?? undefined) : undefined}>
+    <MenuItem {...rest} disabled={refused} subText={refused ? sentence(may?.because ?? NO_REASON) : undefined}>
       {children}
     </MenuItem>
   );
