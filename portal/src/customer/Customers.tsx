@@ -201,7 +201,7 @@ function InviteAdministrator({ tenant, onClose }: { tenant: Tenant; onClose: () 
   const [link, setLink] = useState<{ setupUrl: string; expiresDateTime: string } | null>(null);
   if (link) {
     return (
-      <Ask open title={`Invitation to ${tenant.name}`} act="Done" onClose={onClose} onAct={async () => undefined}>
+      <Ask open title={`Invitation to ${tenant.name}`} act="Done" shows onClose={onClose} onAct={async () => undefined}>
         <Notice intent="warning">
           The link is shown this once. It works once, until <Moment at={link.expiresDateTime} />.
         </Notice>

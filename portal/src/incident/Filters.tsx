@@ -132,6 +132,8 @@ export function Filters({ view, rows, onChange }: Props) {
   );
 }
 
+const isWorded = (name: FilterName): boolean => name === 'status' || name === 'severity' || name === 'classification';
+
 function Pill({
   name,
   view,
@@ -216,12 +218,13 @@ function useChoices(name: FilterName, view: View, rows: IncidentRow[]): { choice
     tag: () => distinct((row) => [...row.systemTags, ...row.customTags]),
     tenant: () => (tenants.data?.value ?? []).map((one) => ({ value: one.id, label: one.name })),
   };
-  const choices = lists[name]();
+  // A copy: what is added below must not end up in the server's words.
+  const choices = [...lists[name]()];
   const labels = new Map(choices.map((choice) => [choice.value, choice.label]));
   if (name !== 'period') {
     for (const value of view[name]) {
       if (!labels.has(value)) {
-        const label = value === NOBODY ? 'Unassigned' : name === 'tenant' ? value.slice(0, 8) : value;
+        const label = value === NOBODY ? 'Unassigned' : name === 'tenant' ? value.slice(0, 8) : isWorded(name) ? spelled(value) : value;
         labels.set(value, label);
         choices.push({ value, label });
       }

@@ -81,7 +81,7 @@ export const COLUMNS: QueueColumn[] = [
   { id: 'modifiedBy', label: 'Changed by', field: 'lastModifiedBy', sorts: true, nowrap: true, minor: true, cell: (row) => row.lastModifiedBy },
 ];
 
-const FIRST = ['name', 'priority', 'severity', 'status', 'owner', 'tenant', 'alerts', 'tags', 'lastActivity', 'updated'];
+const FIRST = ['name', 'priority', 'severity', 'status', 'owner', 'tenant', 'alerts', 'tags', 'updated'];
 const KEY = 'queue.columns';
 
 export const available = (side: Side): QueueColumn[] => COLUMNS.filter((column) => !column.side || column.side === side);

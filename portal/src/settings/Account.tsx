@@ -18,6 +18,7 @@ import { Table, type Column } from '../ui/Table';
 import { useToasts } from '../ui/Toasts';
 import { Empty, Failure, Waiting } from '../ui/states';
 import { zone } from '../ui/time';
+import { browserOf } from './browser';
 
 const useStyles = makeStyles({ muted: { color: tokens.colorNeutralForeground2, overflowWrap: 'anywhere' } });
 
@@ -49,7 +50,7 @@ export default function Account() {
       lead: true,
       cell: (row) => (
         <>
-          {row.userAgent ?? 'Unknown'} {row.current && <Badge appearance="tint">This one</Badge>}
+          <span title={row.userAgent ?? undefined}>{browserOf(row.userAgent)}</span> {row.current && <Badge appearance="tint">This one</Badge>}
         </>
       ),
     },
@@ -141,7 +142,7 @@ export default function Account() {
         ) : sessions.isError ? (
           <Failure error={sessions.error} retry={() => void sessions.refetch()} />
         ) : (
-          <Table label="Sessions" columns={sessionColumns} rows={sessions.data.value} id={(row) => row.id} name={(row) => row.userAgent ?? row.id} />
+          <Table label="Sessions" columns={sessionColumns} rows={sessions.data.value} id={(row) => row.id} name={(row) => browserOf(row.userAgent)} />
         )}
         <span className={styles.muted}>End a session that you do not know, then change how you sign in.</span>
       </Section>

@@ -142,7 +142,7 @@ export default function Apps() {
         </Ask>
       )}
       {secret && (
-        <Ask open title={`Credentials of ${secret.name}`} act="Done" onClose={() => setSecret(null)} onAct={async () => undefined}>
+        <Ask open title={`Credentials of ${secret.name}`} act="Done" shows onClose={() => setSecret(null)} onAct={async () => undefined}>
           <Notice intent="warning">The secret is shown this once and never again.</Notice>
           <Facts
             facts={[

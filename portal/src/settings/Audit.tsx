@@ -60,10 +60,9 @@ const words = (list: string[]) => [ANY, ...list.map((value) => ({ value, label: 
 const COLUMNS: Column<AuditRecord>[] = [
   { id: 'operation', label: 'Operation', lead: true, cell: (record) => record.operation },
   { id: 'at', label: 'When', nowrap: true, cell: (record) => <Moment at={record.creationTime} as="second" /> },
-  { id: 'who', label: 'Who', cell: (record) => `${record.userId} (${record.userType})` },
+  { id: 'who', label: 'Who', cell: (record) => `${record.userId}${record.userType ? ` (${record.userType})` : ''}` },
   { id: 'object', label: 'Object', nowrap: true, cell: (record) => record.objectId ?? '–' },
   { id: 'type', label: 'Record type', minor: true, cell: (record) => record.recordType },
-  { id: 'workload', label: 'Workload', minor: true, cell: (record) => record.workload },
 ];
 
 /** AUD-1, AUD-2: everything on record, as search, as file, and with a proof that nothing was altered. */

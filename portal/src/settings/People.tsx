@@ -234,7 +234,7 @@ export default function People() {
         </Ask>
       )}
       {link && (
-        <Ask open title={`Sign-in link for ${link.email}`} act="Done" onClose={() => setLink(null)} onAct={async () => undefined}>
+        <Ask open title={`Sign-in link for ${link.email}`} act="Done" shows onClose={() => setLink(null)} onAct={async () => undefined}>
           <Notice intent="warning">
             The link is shown this once. Send it over a channel you trust; it works once, until{' '}
             <Moment at={link.expiresDateTime} />.

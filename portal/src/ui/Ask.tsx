@@ -25,11 +25,13 @@ type Props = {
   /** Throws what is then shown in the dialog; 'stay' leaves it open for a further step. */
   onAct: () => Promise<unknown>;
   ready?: boolean;
+  /** The dialog only shows something: there is nothing to cancel. */
+  shows?: boolean;
   children: ReactNode;
 };
 
 /** A dialog with a form and one act. It stays open, and says why, when the act is refused. */
-export function Ask({ open, title, act, onClose, onAct, ready = true, children }: Props) {
+export function Ask({ open, title, act, onClose, onAct, ready = true, shows, children }: Props) {
   const styles = useStyles();
   const [busy, setBusy] = useState(false);
   const [error, setError] = useState<unknown>(null);
@@ -65,7 +67,7 @@ export function Ask({ open, title, act, onClose, onAct, ready = true, children }
               <Failure error={error} />
             </DialogContent>
             <DialogActions>
-              <Button onClick={close}>Cancel</Button>
+              {!shows && <Button onClick={close}>Cancel</Button>}
               <Button appearance="primary" type="submit" disabledFocusable={busy || !ready}>
                 {busy ? 'Working…' : act}
               </Button>

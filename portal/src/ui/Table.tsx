@@ -57,7 +57,7 @@ const useStyles = makeStyles({
   },
   nowrap: { whiteSpace: 'nowrap' },
   lead: {
-    minWidth: '240px',
+    minWidth: '210px',
     overflowWrap: 'anywhere',
     '@media (max-width: 640px)': { flex: '1 0 100%', order: -1, boxSizing: 'border-box', paddingRight: '40px', minWidth: 0, fontSize: tokens.fontSizeBase300 },
   },
