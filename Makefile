@@ -10,6 +10,9 @@ CACHE := $(or $(RIPOSTE_CACHE),$(HOME)/.cache/riposte)
 RIPOSTE := $(TARGET)/release/riposte
 LAB := $(TARGET)/release/riposte-lab
 
+PORTAL := portal/index.html portal/vite.config.ts \
+    $(shell find portal/src portal/public portal/scripts -type f)
+
 KILLS ?= 20
 SEED ?= 1
 BENCH ?=
@@ -26,8 +29,10 @@ portal/node_modules/.installed: portal/package.json portal/package-lock.json
 	cd portal && npm ci --no-audit --no-fund --loglevel=error
 	touch $@
 
-## The portal's files, which the server carries in itself.
-portal: portal/node_modules/.installed
+## The portal's files, which the server carries in itself; made anew only when something changed,
+## because the server is compiled anew with them.
+portal: portal/dist/index.html
+portal/dist/index.html: portal/node_modules/.installed $(PORTAL)
 	cd portal && npm run --silent build
 
 ## Portal and release binaries only.
