@@ -20,7 +20,15 @@ import { Go } from '../ui/Go';
 
 const useStyles = makeStyles({
   tabs: { overflowX: 'auto', marginInline: '-8px' },
-  acts: { display: 'flex', flexWrap: 'wrap', gap: '6px' },
+  acts: { display: 'inline-flex', gap: '6px', flexWrap: 'wrap' },
+  brief: {
+    display: '-webkit-box',
+    WebkitBoxOrient: 'vertical',
+    WebkitLineClamp: '2',
+    overflow: 'hidden',
+    overflowWrap: 'anywhere',
+    color: tokens.colorNeutralForeground2,
+  },
   foot: { display: 'flex', justifyContent: 'center' },
   reason: { margin: 0, whiteSpace: 'pre-wrap', overflowWrap: 'anywhere' },
   muted: { color: tokens.colorNeutralForeground2 },
@@ -81,18 +89,29 @@ export default function AccessPage() {
     return neighbour ? () => set('open', neighbour.id, true) : null;
   };
   const columns: Column<Access>[] = [
-    { id: 'who', label: 'Expert', lead: true, cell: (one) => one.person.name },
-    ...(side === 'provider' ? [{ id: 'tenant', label: 'Customer', cell: (one: Access) => one.tenantName }] : []),
+    {
+      id: 'who',
+      label: 'Expert and reason',
+      lead: true,
+      cell: (one) => (
+        <>
+          {one.person.name}
+          <span className={styles.brief} title={one.reason}>
+            {one.reason}
+          </span>
+        </>
+      ),
+    },
+    ...(side === 'provider' ? [{ id: 'tenant', label: 'Customer', nowrap: true, cell: (one: Access) => one.tenantName }] : []),
     {
       id: 'incident',
       label: 'Incident',
       nowrap: true,
       cell: (one) => (one.incidentId ? <Go to={`/incidents/${encodeURIComponent(one.incidentId)}`}>{one.incidentId}</Go> : '–'),
     },
-    { id: 'reason', label: 'Reason', cell: (one) => (one.reason.length > 90 ? `${one.reason.slice(0, 88)}…` : one.reason) },
     { id: 'level', label: 'Level', nowrap: true, minor: true, cell: (one) => ROLES[one.level] },
     { id: 'state', label: 'State', nowrap: true, cell: (one) => <State access={one} /> },
-    { id: 'requested', label: 'Requested', nowrap: true, cell: (one) => <Moment at={one.requestedDateTime} /> },
+    { id: 'requested', label: 'Requested', nowrap: true, cell: (one) => <Moment at={one.requestedDateTime} as="distance" /> },
     {
       id: 'until',
       label: 'Ends',
@@ -100,7 +119,7 @@ export default function AccessPage() {
       minor: true,
       cell: (one) => <Moment at={one.endedDateTime ?? one.untilDateTime} none={one.hours ? `${one.hours} h` : '–'} />,
     },
-    { id: 'acts', label: 'Actions', cell: (one) => <Acts access={one} /> },
+    { id: 'acts', label: 'Actions', nowrap: true, cell: (one) => <Acts access={one} /> },
   ];
   return (
     <Page

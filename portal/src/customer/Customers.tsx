@@ -18,7 +18,7 @@ import { useToasts } from '../ui/Toasts';
 import { Empty, Failure, Notice, Waiting } from '../ui/states';
 
 const useStyles = makeStyles({
-  acts: { display: 'flex', flexWrap: 'wrap', gap: '6px' },
+  acts: { display: 'inline-flex', gap: '6px', '@media (max-width: 640px)': { flexWrap: 'wrap' } },
   muted: { color: tokens.colorNeutralForeground2 },
 });
 
@@ -90,6 +90,7 @@ export default function Customers() {
     {
       id: 'acts',
       label: 'Actions',
+      nowrap: true,
       cell: (tenant) => (
         <span className={styles.acts}>
           <GuardedButton size="small" may={tenant.may.request} onClick={() => setAsking(tenant)}>

@@ -144,7 +144,8 @@ function FactLine({ fact }: { fact: Fact }) {
           <ul className={styles.changes}>
             {fact.changes.map((change) => (
               <li key={change.field}>
-                {spelled(change.field)}: {value(change.before)} → {value(change.after)}
+                {spelled(change.field)}: <Value of={change.before} field={change.field} /> →{' '}
+                <Value of={change.after} field={change.field} />
               </li>
             ))}
           </ul>
@@ -154,13 +155,21 @@ function FactLine({ fact }: { fact: Fact }) {
   );
 }
 
-/** A value of a change, whatever it is. */
+/** Members whose values are words of ours and not what somebody wrote. */
+const WORDED = new Set(['state', 'status', 'severity', 'classification', 'determination']);
+
+/** A value of a change, whatever it is; moments in the reader's zone. */
+function Value({ of, field }: { of: unknown; field: string }) {
+  if (typeof of === 'string' && /^\d{4}-\d\d-\d\dT[\d:.]+Z$/.test(of)) return <Moment at={of} as="second" />;
+  if (typeof of === 'string' && WORDED.has(field)) return <>{of === 'unknown' ? 'Not set' : spelled(of)}</>;
+  return <>{value(of)}</>;
+}
+
 function value(of: unknown): string {
   if (of === null || of === undefined || of === '') return 'nothing';
   if (Array.isArray(of)) return of.map(value).join(', ') || 'nothing';
   if (typeof of === 'object') return JSON.stringify(of);
-  const text = String(of);
-  return /^[a-z]+([A-Z][a-z]+)+$/.test(text) ? spelled(text) : text;
+  return String(of);
 }
 
 const many = (list: unknown, what: string): string => {

@@ -28,7 +28,8 @@ const useStyles = makeStyles({
   },
   over: { boxShadow: `0 -2px 0 ${tokens.colorBrandStroke1}` },
   grip: { color: tokens.colorNeutralForeground3, cursor: 'grab', display: 'inline-flex' },
-  box: { flexGrow: 1 },
+  box: { flexGrow: 1, minWidth: 0 },
+  rest: { marginLeft: '18px' },
 });
 
 /** Which columns, and in which order: by dragging, or with the arrows beside each. */
@@ -84,13 +85,14 @@ export function ColumnsButton({
               <span className={styles.grip} aria-hidden>
                 <ReOrderDotsVerticalRegular />
               </span>
-              <Checkbox
-                className={styles.box}
-                label={column.label}
-                checked
-                disabled={column.lead}
-                onChange={() => choose(ids.filter((id) => id !== column.id))}
-              />
+              <span className={styles.box}>
+                <Checkbox
+                  label={column.label}
+                  checked
+                  disabled={column.lead}
+                  onChange={() => choose(ids.filter((id) => id !== column.id))}
+                />
+              </span>
               <Button
                 size="small"
                 appearance="subtle"
@@ -112,7 +114,7 @@ export function ColumnsButton({
           {rest.map((column) => (
             <li key={column.id} className={styles.item}>
               <Checkbox
-                className={styles.box}
+                className={styles.rest}
                 label={column.label}
                 checked={false}
                 onChange={() => choose([...ids, column.id])}

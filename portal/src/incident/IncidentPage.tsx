@@ -171,7 +171,7 @@ function Shown({ incident }: { incident: Incident }) {
       {incident.redirectIncidentId && (
         <Notice title="This incident was merged">
           Its alerts and tags are now in{' '}
-          <Go to={`/incidents/${encodeURIComponent(incident.redirectIncidentId)}`}>
+          <Go inline to={`/incidents/${encodeURIComponent(incident.redirectIncidentId)}`}>
             incident {incident.redirectIncidentId}
           </Go>
           .

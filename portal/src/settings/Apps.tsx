@@ -17,7 +17,7 @@ import { Empty, Failure, Notice, Waiting } from '../ui/states';
 
 const useStyles = makeStyles({
   badges: { display: 'flex', flexWrap: 'wrap', gap: '4px' },
-  acts: { display: 'flex', flexWrap: 'wrap', gap: '6px' },
+  acts: { display: 'inline-flex', gap: '6px' },
   name: { display: 'flex', flexDirection: 'column', gap: '2px' },
   id: { fontFamily: tokens.fontFamilyMonospace, fontSize: tokens.fontSizeBase200, color: tokens.colorNeutralForeground2 },
 });

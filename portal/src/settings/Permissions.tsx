@@ -131,7 +131,7 @@ function Editor({ grant }: { grant: Grant }) {
         </RadioGroup>
         <span className={styles.hint}>
           Experts open an incident only with a reason and for a few hours. All of it is in the{' '}
-          <Go to="/access">access history</Go>.
+          <Go to="/access" inline>access history</Go>.
         </span>
       </Section>
       <Section title="Until when">
