@@ -36,6 +36,9 @@ pub struct Config {
     pub limits: Limits,
     /// Choices of the Graph-compatible face.
     pub graph: Graph,
+    /// Whether the demo's people sign in with one click; only the command `demo` says so.
+    #[serde(skip)]
+    pub demo: bool,
 }
 
 /// How connections are protected: nothing, on a loopback address only; an operator's certificate;
@@ -104,6 +107,7 @@ impl Default for Config {
             intake: Intake::default(),
             limits: Limits::default(),
             graph: Graph::default(),
+            demo: false,
         }
     }
 }
@@ -123,7 +127,12 @@ impl Default for Intake {
 impl Default for Limits {
     fn default() -> Self {
         // The older interface's published limits (SYN-8); the Graph face is meant to be crawled.
-        Self { per_minute: 60_000, legacy_per_minute: 50, legacy_per_hour: 1_500, sign_in_per_minute: 60 }
+        Self {
+            per_minute: 60_000,
+            legacy_per_minute: 50,
+            legacy_per_hour: 1_500,
+            sign_in_per_minute: 60,
+        }
     }
 }
 

@@ -56,8 +56,12 @@ impl fmt::Display for Error {
             | Self::Denied(text)
             | Self::Conflict(text)
             | Self::Internal(text) => f.write_str(text),
-            Self::NoAccess(tenant) => write!(f, "this needs access to the tenant {tenant}, which is not running"),
-            Self::StepUp => f.write_str("this needs a second factor that was shown in the last five minutes"),
+            Self::NoAccess(tenant) => {
+                write!(f, "this needs access to the tenant {tenant}, which is not running")
+            }
+            Self::StepUp => {
+                f.write_str("this needs a second factor that was shown in the last five minutes")
+            }
             Self::Busy { what, retry_after_s, .. } => {
                 write!(f, "{what}; try again in {retry_after_s} seconds.")
             }

@@ -94,10 +94,21 @@ pub enum Fact {
     /// The customer changed how far the provider may go (PER-2).
     GrantChanged { changes: Vec<Change> },
     /// An expert asked to enter the tenant (PER-3).
-    AccessRequested { access: String, person: String, incident: Option<IncidentId>, level: String,
-        hours: i64, reason: String },
+    AccessRequested {
+        access: String,
+        person: String,
+        incident: Option<IncidentId>,
+        level: String,
+        hours: i64,
+        reason: String,
+    },
     /// The request was approved: the expert is inside until then.
-    AccessApproved { access: String, person: String, incident: Option<IncidentId>, until: Timestamp },
+    AccessApproved {
+        access: String,
+        person: String,
+        incident: Option<IncidentId>,
+        until: Timestamp,
+    },
     /// The request was denied.
     AccessDenied { access: String, person: String, incident: Option<IncidentId>, because: String },
     /// Somebody ended the access, or took the request back.
@@ -154,7 +165,11 @@ impl Fact {
         match self {
             Self::AlertUpdated { incident, .. }
             | Self::AlertChanged { incident, .. }
-            | Self::AlertCommented { incident, .. } => *incident,
+            | Self::AlertCommented { incident, .. }
+            | Self::AccessRequested { incident, .. }
+            | Self::AccessApproved { incident, .. }
+            | Self::AccessDenied { incident, .. }
+            | Self::AccessEnded { incident, .. } => *incident,
             Self::IncidentOpened { incident, .. }
             | Self::IncidentGrew { incident, .. }
             | Self::IncidentQueued { incident, .. }
@@ -165,10 +180,6 @@ impl Fact {
             | Self::IncidentCommented { incident, .. } => Some(*incident),
             // The log of the target tells it; the source's own log ends with its redirection.
             Self::IncidentMerged { target, .. } | Self::AlertsMoved { target, .. } => Some(*target),
-            Self::AccessRequested { incident, .. }
-            | Self::AccessApproved { incident, .. }
-            | Self::AccessDenied { incident, .. }
-            | Self::AccessEnded { incident, .. } => *incident,
             Self::AlertReceived { .. }
             | Self::ProviderNamed { .. }
             | Self::TenantAdded { .. }
@@ -212,7 +223,8 @@ impl Fact {
             Self::AlertChanged { changes, .. }
             | Self::IncidentStarted { changes, .. }
             | Self::IncidentConcluded { changes, .. }
-            | Self::IncidentChanged { changes, .. } => json!({ "changes": changes }),
+            | Self::IncidentChanged { changes, .. }
+            | Self::GrantChanged { changes } => json!({ "changes": changes }),
             Self::AlertCommented { comment, .. } => json!({ "commentId": comment }),
             Self::IncidentOpened { alerts, .. } | Self::IncidentGrew { alerts, .. } => {
                 json!({ "alertIds": alerts })
@@ -265,7 +277,6 @@ impl Fact {
             Self::AppRemoved { client_id, name } | Self::AppSecretChanged { client_id, name } => {
                 json!({ "clientId": client_id, "name": name })
             }
-            Self::GrantChanged { changes } => json!({ "changes": changes }),
             Self::AccessRequested { access, person, level, hours, reason, .. } => json!({
                 "accessId": access, "person": person, "level": level, "hours": hours,
                 "reason": reason,

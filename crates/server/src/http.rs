@@ -17,7 +17,9 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex, OnceLock};
 
 use axum::extract::{FromRequestParts, Request};
-use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, HOST, RETRY_AFTER, USER_AGENT, WWW_AUTHENTICATE};
+use axum::http::header::{
+    AUTHORIZATION, CONTENT_TYPE, HOST, RETRY_AFTER, USER_AGENT, WWW_AUTHENTICATE,
+};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
@@ -207,12 +209,14 @@ impl From<Error> for Failure {
             Error::Invalid(text) => Self::bad(text),
             Error::NotFound(text) => Self::new(StatusCode::NOT_FOUND, text),
             Error::Denied(text) => Self::new(StatusCode::FORBIDDEN, text),
-            Error::NoAccess(_) => {
-                Self { code: "AccessRequired", ..Self::new(StatusCode::FORBIDDEN, error.to_string()) }
-            }
-            Error::StepUp => {
-                Self { code: "StepUpRequired", ..Self::new(StatusCode::FORBIDDEN, error.to_string()) }
-            }
+            Error::NoAccess(_) => Self {
+                code: "AccessRequired",
+                ..Self::new(StatusCode::FORBIDDEN, error.to_string())
+            },
+            Error::StepUp => Self {
+                code: "StepUpRequired",
+                ..Self::new(StatusCode::FORBIDDEN, error.to_string())
+            },
             Error::Conflict(text) => Self::new(StatusCode::CONFLICT, text),
             Error::Busy { retry_after_s, own_limit, .. } => {
                 let status = if own_limit {

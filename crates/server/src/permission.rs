@@ -120,12 +120,12 @@ impl FromStr for Permission {
     type Err = String;
     /// Reads a permission that an application can hold.
     fn from_str(text: &str) -> Result<Self, String> {
-        Self::of_apps().find(|permission| permission.to_string().eq_ignore_ascii_case(text)).ok_or_else(
-            || {
+        Self::of_apps()
+            .find(|permission| permission.to_string().eq_ignore_ascii_case(text))
+            .ok_or_else(|| {
                 let known: Vec<String> = Self::of_apps().map(|known| known.to_string()).collect();
                 format!("unknown permission {text}; known are {}", known.join(", "))
-            },
-        )
+            })
     }
 }
 
@@ -302,10 +302,12 @@ impl Role {
     /// # Errors
     /// The names that are known there.
     pub fn read(party: Party, name: &str) -> Result<Self, String> {
-        Self::of(party).find(|role| role.name().eq_ignore_ascii_case(name.trim())).ok_or_else(|| {
-            let known: Vec<&str> = Self::of(party).map(Self::name).collect();
-            format!("no role {name} there; known are {}", known.join(", "))
-        })
+        Self::of(party).find(|role| role.name().eq_ignore_ascii_case(name.trim())).ok_or_else(
+            || {
+                let known: Vec<&str> = Self::of(party).map(Self::name).collect();
+                format!("no role {name} there; known are {}", known.join(", "))
+            },
+        )
     }
 }
 

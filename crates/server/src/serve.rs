@@ -475,7 +475,8 @@ mod tests {
             let (mut client, server) = tokio::io::duplex(4_096);
             client.write_all(request.as_bytes()).await.unwrap();
             client.shutdown().await.unwrap();
-            requests(Framed::new(server), None, None, router.clone(), CancellationToken::new()).await;
+            requests(Framed::new(server), None, None, router.clone(), CancellationToken::new())
+                .await;
             let mut answer = String::new();
             client.read_to_string(&mut answer).await.unwrap();
             assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");

@@ -126,9 +126,8 @@ impl Access {
     fn from_row(row: &QueryResult) -> Result<Self> {
         let bad = |what: &str| Error::Internal(format!("table access: {what} cannot be read"));
         let level: String = column(row, 7)?;
-        let at = |index| {
-            Ok::<_, Error>(column::<Option<i64>>(row, index)?.map(Timestamp::from_micros))
-        };
+        let at =
+            |index| Ok::<_, Error>(column::<Option<i64>>(row, index)?.map(Timestamp::from_micros));
         let decision: Option<String> = column(row, 11)?;
         let decision = match (decision.as_deref(), at(12)?) {
             (Some(word), Some(at)) => Some(Decision {
@@ -140,11 +139,9 @@ impl Access {
             _ => None,
         };
         let ended = match at(16)? {
-            Some(at) => Some((
-                at,
-                column::<Option<String>>(row, 17)?.unwrap_or_default(),
-                column(row, 18)?,
-            )),
+            Some(at) => {
+                Some((at, column::<Option<String>>(row, 17)?.unwrap_or_default(), column(row, 18)?))
+            }
             None => None,
         };
         Ok(Self {
@@ -345,12 +342,7 @@ pub async fn request(app: &App, caller: &Caller, wanted: Wanted) -> Result<Strin
     Ok(id)
 }
 
-async fn open_of(
-    tx: &Transaction,
-    tenant: TenantNo,
-    person: &str,
-    now: Timestamp,
-) -> Result<bool> {
+async fn open_of(tx: &Transaction, tenant: TenantNo, person: &str, now: Timestamp) -> Result<bool> {
     let row = tx
         .query_one(
             "select 1 from access where tenant_no = $1 and person_id = $2 and ended_at is null \
@@ -378,7 +370,11 @@ fn unknown() -> Error {
 
 /// A request the caller may see: the customer's own, or one to a tenant in the caller's queue.
 pub async fn find(app: &App, caller: &Caller, id: &str) -> Result<Access> {
-    caller.require(&[Permission::GrantRead, Permission::AccessRequest, Permission::AccessApprove])?;
+    caller.require(&[
+        Permission::GrantRead,
+        Permission::AccessRequest,
+        Permission::AccessApprove,
+    ])?;
     let sql = format!("select {COLUMNS} from {FROM} where access.id = $1");
     let row = app.db.query_one(&sql, vec![id.into()]).await?.ok_or_else(unknown)?;
     let access = Access::from_row(&row)?;
@@ -536,7 +532,11 @@ pub struct Filter {
 /// Requests the caller may see, the newest first.
 pub async fn list(app: &App, caller: &Caller, filter: &Filter, most: u64) -> Result<Vec<Access>> {
     use std::fmt::Write as _;
-    caller.require(&[Permission::GrantRead, Permission::AccessRequest, Permission::AccessApprove])?;
+    caller.require(&[
+        Permission::GrantRead,
+        Permission::AccessRequest,
+        Permission::AccessApprove,
+    ])?;
     let now = app.clock.now();
     let mut values: Vec<sea_orm::Value> = Vec::new();
     let mut test = match &caller.reach {
@@ -562,10 +562,7 @@ pub async fn list(app: &App, caller: &Caller, filter: &Filter, most: u64) -> Res
         let _ = write!(test, " and access.tenant_no = ${}", values.len());
     }
     if filter.open {
-        values.extend([
-            now.plus_seconds(-WAITS_S).micros().into(),
-            now.micros().into(),
-        ]);
+        values.extend([now.plus_seconds(-WAITS_S).micros().into(), now.micros().into()]);
         let (waits, runs) = (values.len() - 1, values.len());
         let _ = write!(
             test,
@@ -589,7 +586,12 @@ pub async fn list(app: &App, caller: &Caller, filter: &Filter, most: u64) -> Res
 }
 
 /// Ends everything a person has open anywhere: it left the provider, or may no longer ask.
-pub async fn end_of_person(app: &App, caller: &Caller, person: &str, role: Option<Role>) -> Result<()> {
+pub async fn end_of_person(
+    app: &App,
+    caller: &Caller,
+    person: &str,
+    role: Option<Role>,
+) -> Result<()> {
     if role.is_some_and(|role| role.permissions().contains(&Permission::AccessRequest)) {
         return Ok(());
     }

@@ -172,8 +172,8 @@ async fn begin(app: &App, caller: &Caller, id: AlertId) -> Result<Tx> {
     let row =
         app.db.query_one("select tenant_no from alert where id = $1", vec![id.0.into()]).await?;
     let tenant = row.map(|row| column(&row, 0)).transpose()?.map(TenantNo);
-    let tenant =
-        tenant.filter(|tenant| caller.reach.includes(*tenant)).ok_or_else(|| unknown(id))?;
+    let tenant = tenant.ok_or_else(|| unknown(id))?;
+    caller.require_inside(app, tenant, unknown(id)).await?;
     Tx::begin(app, tenant, caller.actor()).await
 }
 

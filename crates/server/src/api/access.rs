@@ -252,8 +252,7 @@ pub(super) async fn request(
     let level = ExpertAccess::read(&asked.level)
         .filter(|level| *level != ExpertAccess::None)
         .ok_or_else(|| Failure::bad("level is reader or operator"))?;
-    let wanted =
-        Wanted { tenant, incident, level, reason: asked.reason, hours: asked.hours };
+    let wanted = Wanted { tenant, incident, level, reason: asked.reason, hours: asked.hours };
     let (app, asking) = (site.app.clone(), caller.clone());
     let work = async move {
         let id = access::request(&site.app, &asking, wanted).await?;

@@ -5,13 +5,14 @@ use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::IntoResponse;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::alert::format::Format;
 use crate::alert::intake::Outcome;
 use crate::alert::view::{self, Comment, Full, Spelling};
 use crate::api::{Params, idempotency, read};
 use crate::db::column;
+use crate::graph::patch;
 use crate::http::{Answer, Base, Failure, Site, Unmetered, body, json_response};
 use crate::id::{AlertId, IncidentId};
 use crate::incident;
@@ -87,8 +88,7 @@ pub(super) async fn get(
     base: Base,
 ) -> Answer {
     caller.require(&[Permission::AlertRead])?;
-    let id: AlertId =
-        id.parse().map_err(|()| Failure::new(StatusCode::NOT_FOUND, "the alert does not exist"))?;
+    let id = id_of(&id)?;
     let sql = format!(
         "select {}, (select count(*) from alert_version where alert_id = alert.id) from alert \
          join alert_body on alert_body.alert_id = alert.id where alert.id = $1",
@@ -117,6 +117,81 @@ pub(super) async fn get(
     body.insert("links".to_owned(), links);
     body.insert("versions".to_owned(), json!(versions + 1));
     Ok(json_response(StatusCode::OK, &Value::Object(body)))
+}
+
+/// What changes. Only what is named changes; null clears.
+#[derive(Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+#[expect(
+    dead_code,
+    reason = "for the document; the members are read with the Graph face's own words"
+)]
+pub(super) struct Change {
+    status: Option<String>,
+    assigned_to: Option<String>,
+    classification: Option<String>,
+    determination: Option<String>,
+}
+
+fn id_of(text: &str) -> Result<AlertId, Failure> {
+    text.parse().map_err(|()| Failure::new(StatusCode::NOT_FOUND, "the alert does not exist"))
+}
+
+/// Changes members of an alert: all that are named, or none.
+#[utoipa::path(
+    patch, path = "/api/v1/alerts/{id}", tag = "alert", request_body = Change,
+    params(("id" = String, Path, description = "the alert's id")),
+    responses((status = 200, description = "the alert", body = Object)),
+)]
+pub(super) async fn change(
+    State(site): State<Site>,
+    caller: Caller,
+    Path(id): Path<String>,
+    base: Base,
+    headers: HeaderMap,
+    body: Body,
+) -> Answer {
+    caller.require(&[Permission::AlertReadWrite])?;
+    let number = id_of(&id)?;
+    let (members, _) = read::<Map<String, Value>>(&site, &headers, body).await?;
+    super::incident::known(&members, patch::ALERT_MEMBERS)?;
+    let patch = patch::alert(&site.app, &members)?;
+    crate::alert::change::change(&site.app, &caller, number, patch).await?;
+    get(State(site), caller, Path(id), base).await
+}
+
+/// Words for the alert's history.
+#[derive(Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Said {
+    /// At most 30,000 characters.
+    comment: String,
+}
+
+/// Adds a comment.
+#[utoipa::path(
+    post, path = "/api/v1/alerts/{id}/comments", tag = "alert", request_body = Said,
+    params(("id" = String, Path, description = "the alert's id")),
+    responses((status = 200, description = "the alert", body = Object)),
+)]
+pub(super) async fn comment(
+    State(site): State<Site>,
+    caller: Caller,
+    Path(id): Path<String>,
+    base: Base,
+    headers: HeaderMap,
+    body: Body,
+) -> Answer {
+    caller.require(&[Permission::AlertReadWrite])?;
+    let number = id_of(&id)?;
+    let (said, bytes) = read::<Said>(&site, &headers, body).await?;
+    let request = [b"POST comment on alert".as_slice(), &number.0.to_be_bytes(), &bytes];
+    let (app, author) = (site.app.clone(), caller.clone());
+    let work = async move {
+        crate::alert::change::comment(&site.app, &author, number, vec![said.comment]).await?;
+        get(State(site), author, Path(id), base).await
+    };
+    idempotency::once(&app, &caller, &headers, &request, work).await
 }
 
 /// Which alerts go where.

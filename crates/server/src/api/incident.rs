@@ -1,5 +1,8 @@
 //! `/api/v1/incidents`: the queue, one incident with everything known about it, and the experts'
 //! steps.
+//!
+//! What an incident may have done to it, by this caller and now, is told with it (`may`), each with
+//! the reason where it may not: no client needs to know the states.
 
 use axum::body::Body;
 use axum::extract::{Path, State};
@@ -9,23 +12,27 @@ use serde_json::{Map, Value, json};
 
 use crate::actor::ActorKind;
 use crate::alert::view::{self, Comment, Full, Spelling};
+use crate::api::access::queue_tenant;
 use crate::api::alert::Target;
-use crate::api::{Params, idempotency, read};
+use crate::api::{May, Params, idempotency, read};
 use crate::clock::Timestamp;
 use crate::db::column;
 use crate::graph::odata::query::Options;
 use crate::graph::page::{Plan, Resource};
+use crate::graph::patch;
 use crate::http::{Answer, Base, Failure, Site, json_response};
 use crate::id::IncidentId;
 use crate::incident::entity::EntityKind;
-use crate::incident::model::State as Standing;
+use crate::incident::model::{Patch, State as Standing};
 use crate::incident::{self, Incident};
 use crate::permission::Permission;
-use crate::tenant::caller::Caller;
+use crate::tenant::caller::{Caller, Reach};
 use crate::word::{Classification, Determination, Stage};
 
 /// The largest page.
 const LARGEST: u64 = 500;
+/// Incidents that are changed with one request.
+const BULK: usize = 100;
 /// Entities shown with an incident, those of most alerts first.
 const ENTITIES: i64 = 1_000;
 
@@ -35,7 +42,7 @@ pub(super) fn id_of(text: &str) -> Result<IncidentId, Failure> {
 
 /// Which incidents, in which order.
 #[derive(Deserialize, utoipa::IntoParams)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
 #[into_params(parameter_in = Query)]
 pub(super) struct Queue {
     /// A condition in the syntax of OData's `$filter`.
@@ -48,6 +55,40 @@ pub(super) struct Queue {
     top: Option<u64>,
     /// `nextCursor` of the page before.
     cursor: Option<String>,
+    /// Only this tenant's.
+    tenant_id: Option<String>,
+}
+
+impl Queue {
+    /// Only which, not how many at a time.
+    pub(super) fn of(
+        filter: Option<String>,
+        orderby: Option<String>,
+        search: Option<String>,
+        tenant_id: Option<String>,
+    ) -> Self {
+        Self { filter, orderby, search, tenant_id, top: None, cursor: None }
+    }
+
+    /// The rows that are asked for: in the tenants whose queue the caller sees, or the one named.
+    pub(super) async fn plan(&self, site: &Site, caller: &Caller) -> Result<Plan, Failure> {
+        let mut query = Vec::new();
+        for (name, value) in
+            [("$filter", &self.filter), ("$orderby", &self.orderby), ("$search", &self.search)]
+        {
+            query.extend(value.as_deref().map(|value| (name, Some(value))));
+        }
+        let options = Options::parse(&Options::default().rebuilt(&query))?;
+        let reach = match &self.tenant_id {
+            None => caller.queue.clone(),
+            Some(id) => match (&caller.queue, queue_tenant(site, caller, id).await?) {
+                (Reach::Tenant(_), no) => Reach::Tenant(no),
+                (Reach::Granted(_), no) => Reach::Granted([no].into()),
+            },
+        };
+        let cursor = self.cursor.as_deref();
+        Plan::new(&site.app, Resource::Incident, &options, &reach, None, cursor).await
+    }
 }
 
 /// Incidents within reach, page by page.
@@ -62,17 +103,8 @@ pub(super) async fn list(
     base: Base,
 ) -> Answer {
     caller.require(&[Permission::IncidentRead])?;
-    let mut query = Vec::new();
-    for (name, value) in
-        [("$filter", &queue.filter), ("$orderby", &queue.orderby), ("$search", &queue.search)]
-    {
-        query.extend(value.as_deref().map(|value| (name, Some(value))));
-    }
-    let options = Options::parse(&Options::default().rebuilt(&query))?;
     let top = queue.top.unwrap_or(50).clamp(1, LARGEST);
-    let cursor = queue.cursor.as_deref();
-    let plan =
-        Plan::new(&site.app, Resource::Incident, &options, &caller.reach, None, cursor).await?;
+    let plan = queue.plan(&site, &caller).await?;
     let mut rows = plan.rows(&site.app, &plan.start(), top + 1).await?;
     let more = rows.len() as u64 > top;
     rows.truncate(usize::try_from(top).unwrap_or(usize::MAX));
@@ -83,13 +115,17 @@ pub(super) async fn list(
     let mut value = Vec::with_capacity(rows.len());
     for row in &rows {
         let incident = Incident::from_row(&row.row)?;
-        value.push(Value::Object(shown(&site, &incident, &[], &base).await?));
+        let mut out = shown(&site, &incident, &[], &base).await?;
+        if !caller.reach.includes(incident.tenant) {
+            outside(&mut out);
+        }
+        value.push(Value::Object(out));
     }
     Ok(json_response(StatusCode::OK, &json!({"value": value, "nextCursor": next})))
 }
 
 /// An incident with what the Graph face has no member for.
-async fn shown(
+pub(super) async fn shown(
     site: &Site,
     incident: &Incident,
     comments: &[Comment],
@@ -110,7 +146,9 @@ async fn shown(
         Standing::LeftOut { reason, .. } => Some(reason.as_str()),
         _ => None,
     };
+    let tenant_name = crate::tenant::name(&site.app, incident.tenant).await?;
     for (name, value) in [
+        ("tenantName", json!(tenant_name)),
         ("stage", json!(it.state.stage().word())),
         ("leftOutBecause", json!(reason)),
         ("priorityFactors", factors),
@@ -144,25 +182,67 @@ pub(super) async fn get(
     show(&site, &caller, id_of(&id)?, &base).await
 }
 
-async fn show(site: &Site, caller: &Caller, id: IncidentId, base: &Base) -> Answer {
-    let incident = incident::find(&site.app, &caller, id).await?;
+pub(super) async fn show(site: &Site, caller: &Caller, id: IncidentId, base: &Base) -> Answer {
+    let incident = incident::find_in_queue(&site.app, caller, id).await?;
+    let inside = caller.reach.includes(incident.tenant);
+    let may = may(caller, &incident, inside);
+    if !inside {
+        // What the queue shows of it, and how to get further.
+        let mut out = shown(site, &incident, &[], base).await?;
+        outside(&mut out);
+        out.insert("may".to_owned(), may);
+        return Ok(json_response(StatusCode::OK, &out));
+    }
     let comments = view::comments(&site.app, "incident_id", &[id.0], i64::MAX).await?;
     let comments: Vec<Comment> = comments.into_values().flatten().collect();
     let mut out = shown(site, &incident, &comments, base).await?;
     out.insert("entities".to_owned(), entities(site, id).await?);
-    let stage = incident.model.state.stage();
-    let writes = caller.may(&[Permission::IncidentReadWrite]);
-    let expert = caller.may(&[Permission::Experts]) && caller.actor().kind == ActorKind::Expert;
-    let open = incident.model.is_open();
-    let may = json!({
-        "change": writes && stage != Stage::Redirected,
-        "comment": writes,
-        "merge": writes && open,
-        "start": expert && matches!(stage, Stage::New | Stage::LeftOut | Stage::Queued),
-        "conclude": expert && stage == Stage::InProgress,
-    });
     out.insert("may".to_owned(), may);
     Ok(json_response(StatusCode::OK, &out))
+}
+
+/// Takes away what is only for those who are inside the tenant.
+fn outside(out: &mut Map<String, Value>) {
+    const INSIDE: [&str; 5] =
+        ["description", "summary", "recommendedActions", "comments", "resolvingComment"];
+    out.retain(|name, _| !INSIDE.contains(&name.as_str()));
+}
+
+/// What the caller may do with an incident now, and why not.
+fn may(caller: &Caller, incident: &Incident, inside: bool) -> Value {
+    let because = |refused: bool, reason: &str| refused.then(|| reason.to_owned());
+    let outside = because(!inside, "this needs access to the customer, which is not running");
+    let writes = outside.clone().or(because(
+        !caller.may(&[Permission::IncidentReadWrite]),
+        "your role reads incidents and does not change them",
+    ));
+    let expert = caller.may(&[Permission::Experts]) && caller.actor().kind == ActorKind::Expert;
+    let expert = outside.clone().or(because(!expert, "only the provider's experts do this"));
+    let stage = incident.model.state.stage();
+    let redirected = because(stage == Stage::Redirected, "it was merged into another incident");
+    let start = match stage {
+        Stage::New | Stage::LeftOut | Stage::Queued => None,
+        Stage::InProgress => Some("somebody works on it already"),
+        Stage::AwaitingCustomer => Some("it waits for the customer"),
+        Stage::Resolved => Some("it is resolved"),
+        Stage::Redirected => Some("it was merged into another incident"),
+    };
+    let conclude = match stage {
+        Stage::InProgress => None,
+        Stage::New | Stage::LeftOut | Stage::Queued => Some("nobody has taken it up yet"),
+        Stage::AwaitingCustomer => Some("it waits for the customer"),
+        Stage::Resolved => Some("it is resolved"),
+        Stage::Redirected => Some("it was merged into another incident"),
+    };
+    let closed = because(!incident.model.is_open(), "it is closed");
+    json!({
+        "open": May::unless(outside),
+        "change": May::unless(writes.clone().or(redirected)),
+        "comment": May::unless(writes.clone()),
+        "merge": May::unless(writes.or(closed)),
+        "start": May::unless(expert.clone().or(start.map(str::to_owned))),
+        "conclude": May::unless(expert.or(conclude.map(str::to_owned))),
+    })
 }
 
 async fn entities(site: &Site, id: IncidentId) -> Result<Value, Failure> {
@@ -270,6 +350,151 @@ pub(super) async fn start(
     let work = async move {
         incident::start(&site.app, &expert, id).await?;
         show(&site, &expert, id, &base).await
+    };
+    idempotency::once(&app, &caller, &headers, &request, work).await
+}
+
+/// What changes. Only what is named changes; null clears.
+#[derive(Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+#[expect(
+    dead_code,
+    reason = "for the document; the members are read with the Graph face's own words"
+)]
+pub(super) struct Change {
+    display_name: Option<String>,
+    description: Option<String>,
+    summary: Option<String>,
+    severity: Option<String>,
+    status: Option<String>,
+    assigned_to: Option<String>,
+    classification: Option<String>,
+    determination: Option<String>,
+    custom_tags: Option<Vec<String>>,
+    resolving_comment: Option<String>,
+}
+
+/// The patch that members ask for; an unknown one is refused.
+fn patch(site: &Site, members: &Map<String, Value>) -> Result<Patch, Failure> {
+    known(members, patch::INCIDENT_MEMBERS)?;
+    patch::incident(&site.app, members)
+}
+
+/// Refuses members that are not among these.
+pub(super) fn known(members: &Map<String, Value>, known: &[&str]) -> Result<(), Failure> {
+    match members.keys().find(|name| !known.contains(&name.as_str())) {
+        None => Ok(()),
+        Some(name) => {
+            let shown: String = name.chars().take(64).flat_map(char::escape_debug).collect();
+            Err(Failure::bad(format!("unknown member '{shown}'; known are {}", known.join(", "))))
+        }
+    }
+}
+
+/// Changes members of an incident: all that are named, or none.
+#[utoipa::path(
+    patch, path = "/api/v1/incidents/{id}", tag = "incident", request_body = Change,
+    params(("id" = String, Path, description = "the incident's id")),
+    responses((status = 200, description = "the incident", body = Object)),
+)]
+pub(super) async fn change(
+    State(site): State<Site>,
+    caller: Caller,
+    Path(id): Path<String>,
+    base: Base,
+    headers: HeaderMap,
+    body: Body,
+) -> Answer {
+    caller.require(&[Permission::IncidentReadWrite])?;
+    let id = id_of(&id)?;
+    let (members, _) = read::<Map<String, Value>>(&site, &headers, body).await?;
+    let patch = patch(&site, &members)?;
+    incident::change(&site.app, &caller, id, patch).await?;
+    show(&site, &caller, id, &base).await
+}
+
+/// Which incidents, and what changes in each.
+#[derive(Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Bulk {
+    /// At most 100.
+    ids: Vec<String>,
+    /// As for one incident.
+    #[schema(value_type = Change)]
+    change: Map<String, Value>,
+}
+
+/// Changes many incidents alike, each by itself: one that cannot be changed holds back no other.
+/// When one of them is not within reach nothing is done, as if it did not exist.
+#[utoipa::path(
+    post, path = "/api/v1/incidents/change", tag = "incident", request_body = Bulk,
+    responses(
+        (status = 200, description = "value: id, changed, error", body = Object),
+        (status = 404, description = "one of the incidents does not exist"),
+    ),
+)]
+pub(super) async fn change_many(
+    State(site): State<Site>,
+    caller: Caller,
+    headers: HeaderMap,
+    body: Body,
+) -> Answer {
+    caller.require(&[Permission::IncidentReadWrite])?;
+    let (bulk, bytes) = read::<Bulk>(&site, &headers, body).await?;
+    if bulk.ids.is_empty() || bulk.ids.len() > BULK {
+        return Err(Failure::bad(format!("1 to {BULK} incidents at a time")));
+    }
+    let patch = patch(&site, &bulk.change)?;
+    let ids: Result<Vec<IncidentId>, Failure> = bulk.ids.iter().map(|id| id_of(id)).collect();
+    let ids = ids?;
+    for id in &ids {
+        incident::find(&site.app, &caller, *id).await?;
+    }
+    let (app, changer) = (site.app.clone(), caller.clone());
+    let work = async move {
+        let mut value = Vec::with_capacity(ids.len());
+        for id in ids {
+            let error = match incident::change(&site.app, &changer, id, patch.clone()).await {
+                Ok(()) => None,
+                Err(error) => Some(Failure::from(error).message),
+            };
+            value.push(json!({ "id": id, "changed": error.is_none(), "error": error }));
+        }
+        Ok(json_response(StatusCode::OK, &json!({ "value": value })))
+    };
+    idempotency::once(&app, &caller, &headers, &[b"POST change", &bytes], work).await
+}
+
+/// Words for the incident's history.
+#[derive(Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Said {
+    /// At most 30,000 characters.
+    comment: String,
+}
+
+/// Adds a comment.
+#[utoipa::path(
+    post, path = "/api/v1/incidents/{id}/comments", tag = "incident", request_body = Said,
+    params(("id" = String, Path, description = "the incident's id")),
+    responses((status = 200, description = "the incident", body = Object)),
+)]
+pub(super) async fn comment(
+    State(site): State<Site>,
+    caller: Caller,
+    Path(id): Path<String>,
+    base: Base,
+    headers: HeaderMap,
+    body: Body,
+) -> Answer {
+    caller.require(&[Permission::IncidentReadWrite])?;
+    let id = id_of(&id)?;
+    let (said, bytes) = read::<Said>(&site, &headers, body).await?;
+    let request = [b"POST comment".as_slice(), &id.0.to_be_bytes(), &bytes];
+    let (app, author) = (site.app.clone(), caller.clone());
+    let work = async move {
+        incident::comment(&site.app, &author, id, vec![said.comment]).await?;
+        show(&site, &author, id, &base).await
     };
     idempotency::once(&app, &caller, &headers, &request, work).await
 }

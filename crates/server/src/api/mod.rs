@@ -11,8 +11,10 @@ mod event;
 pub mod idempotency;
 mod incident;
 mod people;
+mod queue;
 mod session;
 mod sign_in;
+mod story;
 mod tenant;
 mod timeline;
 
@@ -30,10 +32,21 @@ use crate::http::{Failure, Site, body};
 pub fn routes() -> OpenApiRouter<Site> {
     OpenApiRouter::new()
         .routes(routes!(alert::ingest))
-        .routes(routes!(alert::get))
+        .routes(routes!(alert::get, alert::change))
+        .routes(routes!(alert::comment))
         .routes(routes!(alert::move_alerts))
         .routes(routes!(incident::list))
-        .routes(routes!(incident::get))
+        .routes(routes!(incident::get, incident::change))
+        .routes(routes!(incident::comment))
+        .routes(routes!(incident::change_many))
+        .routes(routes!(story::similar))
+        .routes(routes!(story::graph))
+        .routes(routes!(queue::count))
+        .routes(routes!(queue::export))
+        .routes(routes!(queue::words))
+        .routes(routes!(queue::home))
+        .routes(routes!(queue::filters, queue::save))
+        .routes(routes!(queue::forget))
         .routes(routes!(incident::alerts))
         .routes(routes!(incident::start))
         .routes(routes!(incident::conclude))
@@ -53,6 +66,7 @@ pub fn routes() -> OpenApiRouter<Site> {
         .routes(routes!(sign_in::with_code))
         .routes(routes!(sign_in::begin_passkey))
         .routes(routes!(sign_in::with_passkey))
+        .routes(routes!(sign_in::demo_people, sign_in::as_demo_person))
         .routes(routes!(session::get, session::end))
         .routes(routes!(session::switch))
         .routes(routes!(session::step_up_with_code))

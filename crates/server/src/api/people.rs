@@ -12,7 +12,7 @@ use crate::clock::Timestamp;
 use crate::http::{Answer, Failure, Site, json_response};
 use crate::permission::{Permission, Role};
 use crate::person::{self, Factors, Member, Sent};
-use crate::tenant::caller::{Caller};
+use crate::tenant::caller::Caller;
 
 /// A person of the organisation.
 #[derive(Serialize, utoipa::ToSchema)]

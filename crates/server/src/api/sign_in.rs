@@ -14,9 +14,9 @@ use crate::error::Error;
 use crate::http::{Answer, Base, Failure, Site, Stranger, cookie, json_response};
 use crate::id::TenantNo;
 use crate::permission::Party;
-use crate::person::session::{self, Opened, Origin};
+use crate::person::session::{self, Factor, Opened, Origin};
 use crate::person::totp::Enrolment;
-use crate::person::{passkey, setup, sign_in};
+use crate::person::{self, DemoPerson, passkey, setup, sign_in};
 
 /// The same answer for everything that is not right, with the status of a missing proof.
 fn refused(error: Error) -> Failure {
@@ -98,7 +98,7 @@ pub(super) async fn look(
 /// A name and a password.
 #[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Password {
+pub(super) struct NewPassword {
     /// What stands behind `#` in the link.
     token: String,
     /// What the person is called.
@@ -117,7 +117,7 @@ pub(super) struct Chosen {
 
 /// Chooses a password; the answer is for the authenticator app.
 #[utoipa::path(
-    post, path = "/api/v1/setup/password", tag = "sign-in", request_body = Password,
+    post, path = "/api/v1/setup/password", tag = "sign-in", request_body = NewPassword,
     responses((status = 200, body = Chosen), (status = 400, description = "the password is too weak")),
 )]
 pub(super) async fn choose_password(
@@ -126,7 +126,7 @@ pub(super) async fn choose_password(
     headers: HeaderMap,
     body: Body,
 ) -> Answer {
-    let (asked, _) = read::<Password>(&site, &headers, body).await?;
+    let (asked, _) = read::<NewPassword>(&site, &headers, body).await?;
     let (flow, totp) =
         setup::choose_password(&site.app, &asked.token, &asked.name, &asked.password).await?;
     Ok(json_response(StatusCode::OK, &Chosen { flow, totp }))
@@ -175,7 +175,7 @@ pub(super) struct FirstPasskey {
 pub(super) struct Ceremony {
     /// To be shown with the browser's answer.
     pub(super) flow: String,
-    /// The options of WebAuthn, bytes in URL-safe base64.
+    /// The options of `WebAuthn`, bytes in URL-safe base64.
     #[schema(value_type = Object)]
     pub(super) public_key: Value,
 }
@@ -225,8 +225,7 @@ pub(super) async fn finish_first_passkey(
     body: Body,
 ) -> Answer {
     let (asked, _) = read::<Answered>(&site, &headers, body).await?;
-    let opened =
-        setup::finish_passkey(&site.app, &asked.flow, asked.credential, &origin).await?;
+    let opened = setup::finish_passkey(&site.app, &asked.flow, asked.credential, &origin).await?;
     signed_in(&site, &opened, &origin, Value::Null).await
 }
 
@@ -343,5 +342,43 @@ pub(super) async fn with_passkey(
     let opened = sign_in::with_passkey(&site.app, &asked.flow, asked.credential, &origin)
         .await
         .map_err(refused)?;
+    signed_in(&site, &opened, &origin, Value::Null).await
+}
+
+/// The demo's people, to be chosen from; in the demo only.
+#[utoipa::path(
+    get, path = "/api/v1/sign-in/demo", tag = "sign-in",
+    responses((status = 200, description = "people", body = Object), (status = 404)),
+)]
+pub(super) async fn demo_people(_: Stranger, State(site): State<Site>) -> Answer {
+    let people: Vec<DemoPerson> = person::demo_people(&site.app).await?;
+    Ok(json_response(StatusCode::OK, &json!({ "people": people })))
+}
+
+/// Who of them.
+#[derive(Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct DemoChoice {
+    id: String,
+}
+
+/// Signs one of the demo's people in.
+#[utoipa::path(
+    post, path = "/api/v1/sign-in/demo", tag = "sign-in", request_body = DemoChoice,
+    responses((status = 200, description = "the session", body = Object), (status = 404)),
+)]
+pub(super) async fn as_demo_person(
+    _: Stranger,
+    State(site): State<Site>,
+    origin: Origin,
+    headers: HeaderMap,
+    body: Body,
+) -> Answer {
+    let (chosen, _) = read::<DemoChoice>(&site, &headers, body).await?;
+    let known = person::demo_people(&site.app).await?;
+    if !known.iter().any(|person| person.id == chosen.id) {
+        return Err(Failure::new(StatusCode::NOT_FOUND, "the person does not exist"));
+    }
+    let opened = session::open(&site.app, &chosen.id, Factor::Demo, &origin).await?;
     signed_in(&site, &opened, &origin, Value::Null).await
 }

@@ -302,6 +302,7 @@ fn start(cli: Cli) -> std::result::Result<Option<Said>, Failure> {
     if let Command::Serve(listen) | Command::Demo(listen) = &command {
         listening = true;
         settings::listen(&mut config, listen);
+        config.demo = matches!(command, Command::Demo(_));
     }
     if !listening && !told_filter {
         // A command that is done has said so; only what is wrong is worth a line more.

@@ -14,9 +14,10 @@ use crate::app::App;
 use crate::db::column;
 use crate::demo::story::Story;
 use crate::error::{Error, Result};
-use crate::id::IncidentId;
+use crate::id::{IncidentId, TenantNo};
 use crate::incident::{self, model::Patch};
-use crate::permission::Permission;
+use crate::permission::{Permission, Role};
+use crate::person;
 use crate::tenant::caller::{Caller, Reach};
 use crate::tenant::{self, Credentials, ExpertAccess, Side, Tenant};
 use crate::word::{Classification, Determination, IncidentStatus};
@@ -33,6 +34,16 @@ pub struct Access {
     pub setup_url: String,
 }
 
+/// The provider's people.
+const PROVIDER_PEOPLE: &[(&str, &str, Role)] = &[
+    ("Signe Holm", "signe.holm@fjordwatch.example", Role::Expert),
+    ("Mikkel Dahl", "mikkel.dahl@fjordwatch.example", Role::Lead),
+    ("Runa Vik", "runa.vik@fjordwatch.example", Role::ServiceDeliveryManager),
+    ("Odd Nes", "odd.nes@fjordwatch.example", Role::ProviderAdministrator),
+];
+/// The people of each customer: who decides, and who works.
+const CUSTOMER_ROLES: &[(bool, Role)] =
+    &[(true, Role::SecurityAdministrator), (false, Role::SecurityOperator)];
 /// Stories told per customer; each becomes one incident, a few are merged.
 const STORIES: usize = 33;
 
@@ -50,6 +61,9 @@ pub async fn fill(app: &App) -> Result<Option<Access>> {
         &[Permission::Experts, Permission::AuditRead],
     )
     .await?;
+    for (name, email, role) in PROVIDER_PEOPLE {
+        person::add_demo_person(app, TenantNo::PROVIDER, name, email, *role).await?;
+    }
     let intake = Intake::start(app);
     let mut customers = Vec::new();
     let mut tenants = Vec::new();
@@ -70,6 +84,16 @@ pub async fn fill(app: &App) -> Result<Option<Access>> {
             ],
         )
         .await?;
+        for (first, role) in CUSTOMER_ROLES {
+            let name = match (domain.starts_with('a'), *first) {
+                (true, true) => "Ida Berg",
+                (true, false) => "Tomas Wren",
+                (false, true) => "Aino Salmi",
+                (false, false) => "Per Lind",
+            };
+            let email = format!("{}@{domain}", name.to_lowercase().replace(' ', "."));
+            person::add_demo_person(app, tenant.no, name, &email, *role).await?;
+        }
         push(app, &intake, &tenant, domain).await?;
         customers.push((name.to_owned(), credentials));
         tenants.push(tenant);

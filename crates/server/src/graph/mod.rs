@@ -14,7 +14,7 @@ pub mod legacy;
 pub mod odata;
 mod old_incident;
 pub mod page;
-mod patch;
+pub(crate) mod patch;
 pub mod search;
 pub mod token;
 pub mod write;

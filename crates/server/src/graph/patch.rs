@@ -43,7 +43,7 @@ pub(super) fn object(body: Value) -> Result<Map<String, Value>, Failure> {
 
 /// What a PATCH of an incident changes. Members that cannot be changed are ignored, or refused when
 /// the configuration says so.
-pub(super) fn incident(app: &App, members: &Map<String, Value>) -> Result<Patch, Failure> {
+pub(crate) fn incident(app: &App, members: &Map<String, Value>) -> Result<Patch, Failure> {
     let mut patch = Patch::default();
     for (name, value) in members {
         match name.as_str() {
@@ -67,8 +67,25 @@ pub(super) fn incident(app: &App, members: &Map<String, Value>) -> Result<Patch,
     Ok(patch)
 }
 
+/// The members [`incident`] understands.
+pub(crate) const INCIDENT_MEMBERS: &[&str] = &[
+    "assignedTo",
+    "displayName",
+    "description",
+    "summary",
+    "resolvingComment",
+    "status",
+    "severity",
+    "classification",
+    "determination",
+    "customTags",
+];
+/// The members [`alert`] understands.
+pub(crate) const ALERT_MEMBERS: &[&str] =
+    &["assignedTo", "status", "classification", "determination"];
+
 /// What a PATCH of an alert changes.
-pub(super) fn alert(app: &App, members: &Map<String, Value>) -> Result<AlertPatch, Failure> {
+pub(crate) fn alert(app: &App, members: &Map<String, Value>) -> Result<AlertPatch, Failure> {
     let mut patch = AlertPatch::default();
     for (name, value) in members {
         match name.as_str() {

@@ -57,7 +57,10 @@ pub fn append(response: &mut Response, cookie: &str) {
 pub fn refuse_foreign(method: &Method, uri: &Uri, headers: &HeaderMap) -> Result<(), Failure> {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     let foreign = || {
-        Failure::new(StatusCode::FORBIDDEN, "this request comes from another site, or looks like it")
+        Failure::new(
+            StatusCode::FORBIDDEN,
+            "this request comes from another site, or looks like it",
+        )
     };
     if let Some(site) = text("sec-fetch-site")
         && !matches!(site, "same-origin" | "none")
@@ -66,7 +69,8 @@ pub fn refuse_foreign(method: &Method, uri: &Uri, headers: &HeaderMap) -> Result
     }
     if let Some(origin) = text(ORIGIN.as_str()) {
         // HTTP/2 names the host in the address.
-        let host = text(HOST.as_str()).or(uri.authority().map(Authority::as_str)).unwrap_or_default();
+        let host =
+            text(HOST.as_str()).or(uri.authority().map(Authority::as_str)).unwrap_or_default();
         let named = origin.split_once("://").map_or("", |(_, host)| host);
         if !named.eq_ignore_ascii_case(host) {
             return Err(foreign());
@@ -107,7 +111,9 @@ mod tests {
     fn another_site_changes_nothing() {
         let ours = [("host", "mdr.example"), ("x-riposte", "1")];
         let with = |more: &[(&'static str, &'static str)]| headers(&[&ours[..], more].concat());
-        let ok = |method: Method, headers: &HeaderMap| refuse_foreign(&method, &Uri::from_static("/"), headers).is_ok();
+        let ok = |method: Method, headers: &HeaderMap| {
+            refuse_foreign(&method, &Uri::from_static("/"), headers).is_ok()
+        };
         assert!(ok(Method::POST, &with(&[])));
         assert!(ok(Method::POST, &with(&[("origin", "https://mdr.example")])));
         assert!(ok(Method::GET, &headers(&[("sec-fetch-site", "none")])));

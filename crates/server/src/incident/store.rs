@@ -54,13 +54,11 @@ impl Incident {
         let text = |index: usize| column::<String>(row, index);
         let state: StoredState = serde_json::from_str(&text(4)?).map_err(|_| bad("state"))?;
         let by = match state.by {
-            Some((kind, name)) => {
-                Some(Actor {
-                    kind: ActorKind::read(&kind).ok_or_else(|| bad("state"))?,
-                    name,
-                    address: None,
-                })
-            }
+            Some((kind, name)) => Some(Actor {
+                kind: ActorKind::read(&kind).ok_or_else(|| bad("state"))?,
+                name,
+                address: None,
+            }),
             None => None,
         };
         let parts = StateParts {

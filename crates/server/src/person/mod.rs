@@ -150,9 +150,8 @@ impl Member {
     fn from_row(row: &QueryResult, organisation: TenantNo) -> Result<Self> {
         let role: String = column(row, 3)?;
         let flag = |index| Ok::<_, Error>(i64::from(column::<i32>(row, index)?) == 1);
-        let at = |index| {
-            Ok::<_, Error>(column::<Option<i64>>(row, index)?.map(Timestamp::from_micros))
-        };
+        let at =
+            |index| Ok::<_, Error>(column::<Option<i64>>(row, index)?.map(Timestamp::from_micros));
         Ok(Self {
             id: column(row, 0)?,
             email: column(row, 1)?,
@@ -181,8 +180,9 @@ fn unknown() -> Error {
 pub async fn list(app: &App, caller: &Caller) -> Result<Vec<Member>> {
     caller.require(&[Permission::PeopleRead])?;
     let organisation = caller.seat()?.organisation;
-    let sql =
-        format!("select {COLUMNS} from {FROM} where membership.tenant_no = $1 order by person.email");
+    let sql = format!(
+        "select {COLUMNS} from {FROM} where membership.tenant_no = $1 order by person.email"
+    );
     let rows = app.db.query(&sql, vec![organisation.0.into()]).await?;
     rows.iter().map(|row| Member::from_row(row, organisation)).collect()
 }
@@ -348,7 +348,7 @@ pub async fn change(
             person.into(),
             organisation.0.into(),
             role.name().into(),
-            after.map(|at| at.micros()).into(),
+            after.map(Timestamp::micros).into(),
         ],
     )
     .await?;
@@ -448,6 +448,78 @@ pub async fn memberships(app: &App, person: &str) -> Result<Vec<Membership>> {
     Ok(found)
 }
 
+/// One of the demo's people.
+#[derive(Clone, Debug, serde::Serialize, utoipa::ToSchema)]
+pub struct DemoPerson {
+    /// The person's id.
+    pub id: String,
+    /// Its name.
+    pub name: String,
+    /// Its mail address.
+    pub email: String,
+    /// Its role.
+    pub role: &'static str,
+    /// Its organisation.
+    pub organisation: String,
+    /// `customer` or `provider`.
+    pub side: &'static str,
+}
+
+/// The demo's people, those who have a name and nothing to sign in with.
+///
+/// # Errors
+/// `NotFound` in anything but the demo.
+pub async fn demo_people(app: &App) -> Result<Vec<DemoPerson>> {
+    if !app.config.demo {
+        return Err(Error::NotFound("there is nothing at this address".to_owned()));
+    }
+    let rows = app
+        .db
+        .query(
+            "select id, name, email from person where name is not null and totp_at is null \
+             and not exists (select 1 from passkey where passkey.person_id = person.id) \
+             order by created_at, email",
+            vec![],
+        )
+        .await?;
+    let mut people = Vec::with_capacity(rows.len());
+    for row in rows {
+        let id: String = column(&row, 0)?;
+        let Some(first) = memberships(app, &id).await?.into_iter().next() else { continue };
+        people.push(DemoPerson {
+            id,
+            name: column(&row, 1)?,
+            email: column(&row, 2)?,
+            role: first.role.name(),
+            side: first.role.party().word(),
+            organisation: first.name,
+        });
+    }
+    Ok(people)
+}
+
+/// Adds one of the demo's people: somebody with a name, a role and nothing to sign in with.
+pub async fn add_demo_person(
+    app: &App,
+    organisation: TenantNo,
+    name: &str,
+    email: &str,
+    role: Role,
+) -> Result<()> {
+    let invited = Invited::read(app, role.party(), email, role.name())?;
+    let mut tx = Tx::begin(app, organisation, crate::actor::Actor::system("riposte")).await?;
+    let link = invited.write(&tx, organisation, "riposte", tx.now()).await?;
+    tx.execute("delete from setup_link where person_id = $1", vec![link.person.clone().into()])
+        .await?;
+    tx.execute(
+        "update person set name = $2 where id = $1",
+        vec![link.person.clone().into(), name.into()],
+    )
+    .await?;
+    tx.record(link.fact.clone());
+    tx.commit().await
+}
+
 /// Name and factors of a person.
 pub async fn itself(app: &App, person: &str) -> Result<(Option<String>, Factors)> {
     let row = app
@@ -527,8 +599,7 @@ pub async fn finish_passkey(
 ) -> Result<()> {
     let organisation = caller.seat()?.organisation;
     let gone = || Error::Conflict("this took too long; begin again".to_owned());
-    let found =
-        ceremony::take::<Another>(app, "another passkey", flow).await?.ok_or_else(gone)?;
+    let found = ceremony::take::<Another>(app, "another passkey", flow).await?.ok_or_else(gone)?;
     if found.person.as_deref() != Some(&caller.client_id) {
         return Err(gone());
     }

@@ -1,4 +1,4 @@
-//! Passkeys: made and asked for by the rules of WebAuthn, with the user verified each time, which
+//! Passkeys: made and asked for by the rules of `WebAuthn`, with the user verified each time, which
 //! makes one of them two factors.
 //!
 //! A passkey belongs to a host name. Ours is the host of the public address, or `localhost` on a
@@ -41,12 +41,11 @@ pub fn unavailable(app: &App, origin: &str) -> Option<String> {
 
 /// The origin that passkeys belong to; `None` when its host is an address made of digits.
 fn own_origin(app: &App) -> Option<Url> {
-    let url = match &app.config.public_url {
-        Some(public) => Url::parse(public).ok()?,
-        None => {
-            let tls = app.config.tls.self_signed || app.config.tls.cert.is_some();
-            Url::parse(if tls { "https://localhost" } else { "http://localhost" }).ok()?
-        }
+    let url = if let Some(public) = &app.config.public_url {
+        Url::parse(public).ok()?
+    } else {
+        let tls = app.config.tls.self_signed || app.config.tls.cert.is_some();
+        Url::parse(if tls { "https://localhost" } else { "http://localhost" }).ok()?
     };
     url.domain().is_some().then_some(url)
 }

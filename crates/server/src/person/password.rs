@@ -23,10 +23,31 @@ const AT_ONCE: usize = 2;
 /// Beginnings and pieces of what is long and yet tried first: keyboard walks, counting, phrases
 /// that lists of broken passwords are full of. Compared without case, spaces and signs.
 const TRIED_FIRST: &[&str] = &[
-    "password", "passwort", "passw0rd", "motdepasse", "contrasena", "qwertyuiop", "qwertzuiop",
-    "azertyuiop", "asdfghjkl", "zxcvbnm", "1q2w3e4r5t", "qazwsxedc", "iloveyou", "letmein",
-    "administrator", "welcome", "changeme", "default", "sunshine", "princess", "football",
-    "correcthorsebatterystaple", "trustno1", "abcdefghijklm", "riposte",
+    "password",
+    "passwort",
+    "passw0rd",
+    "motdepasse",
+    "contrasena",
+    "qwertyuiop",
+    "qwertzuiop",
+    "azertyuiop",
+    "asdfghjkl",
+    "zxcvbnm",
+    "1q2w3e4r5t",
+    "qazwsxedc",
+    "iloveyou",
+    "letmein",
+    "administrator",
+    "welcome",
+    "changeme",
+    "default",
+    "sunshine",
+    "princess",
+    "football",
+    "correcthorsebatterystaple",
+    "trustno1",
+    "abcdefghijklm",
+    "riposte",
 ];
 
 fn argon() -> Result<Argon2<'static>> {
@@ -49,7 +70,9 @@ pub fn check(password: &str, own: &[&str]) -> Result<()> {
     let no = |reason: &str| Err(Error::Invalid(reason.to_owned()));
     let length = password.chars().count();
     if length < LEAST {
-        return no("a password has at least 15 characters; a few words in a row are easy to remember");
+        return no(
+            "a password has at least 15 characters; a few words in a row are easy to remember",
+        );
     }
     if length > MOST {
         return no("a password has at most 256 characters");
@@ -95,17 +118,16 @@ pub async fn is_right(hash: Option<String>, password: &str) -> Result<bool> {
     let password = password.to_owned();
     work(move || {
         let argon = argon()?;
-        let compared = match &hash {
-            Some(hash) => hash,
-            None => {
-                if NOBODY.get().is_none() {
-                    let made = argon
-                        .hash_password_with_salt(b"nobody has this password", b"0123456789abcdef")
-                        .map_err(|error| Error::Internal(format!("argon2: {error}")))?;
-                    let _ = NOBODY.set(made.to_string());
-                }
-                NOBODY.get().map_or("", String::as_str)
+        let compared = if let Some(hash) = &hash {
+            hash
+        } else {
+            if NOBODY.get().is_none() {
+                let made = argon
+                    .hash_password_with_salt(b"nobody has this password", b"0123456789abcdef")
+                    .map_err(|error| Error::Internal(format!("argon2: {error}")))?;
+                let _ = NOBODY.set(made.to_string());
             }
+            NOBODY.get().map_or("", String::as_str)
         };
         let right = argon.verify_password(password.as_bytes(), compared).is_ok();
         Ok(right && hash.is_some())
@@ -113,9 +135,7 @@ pub async fn is_right(hash: Option<String>, password: &str) -> Result<bool> {
     .await
 }
 
-async fn work<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T> + Send + 'static,
-) -> Result<T> {
+async fn work<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
     let _turn = turn().acquire_owned().await.map_err(Error::internal)?;
     tokio::task::spawn_blocking(work).await.map_err(Error::internal)?
 }

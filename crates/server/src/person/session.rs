@@ -145,10 +145,7 @@ pub async fn open_in(
         ],
     )
     .await?;
-    tx.record(Fact::PersonSignedIn {
-        person: person.to_owned(),
-        factor: factor.word().to_owned(),
-    });
+    tx.record(Fact::PersonSignedIn { person: person.to_owned(), factor: factor.word().to_owned() });
     tx.commit().await?;
     Ok(Opened { token })
 }
@@ -193,7 +190,7 @@ pub async fn identify(app: &App, token: &str, address: Option<IpAddr>) -> Result
         .db
         .query_one(
             "select session.id, session.person_id, session.tenant_no, session.seen_at, \
-             session.step_up_at, person.email, membership.role from session \
+             session.step_up_at, person.email, membership.role, session.factor from session \
              join person on person.id = session.person_id \
              join membership on membership.person_id = session.person_id \
              and membership.tenant_no = session.tenant_no \
@@ -221,12 +218,14 @@ pub async fn identify(app: &App, token: &str, address: Option<IpAddr>) -> Result
         Party::Customer => (Reach::Tenant(organisation), Reach::Tenant(organisation)),
         Party::Provider => provider_reach(app, &person, role, address).await?,
     };
-    let seat = Seat {
-        session: column(&row, 0)?,
-        organisation,
-        role,
-        proven: column::<Option<i64>>(&row, 4)?.map(Timestamp::from_micros),
-    };
+    let demo = column::<String>(&row, 7)? == Factor::Demo.word();
+    if demo && !app.config.demo {
+        return Ok(None);
+    }
+    // The demo's people have nothing they could show again.
+    let proven = column::<Option<i64>>(&row, 4)?.map(Timestamp::from_micros);
+    let proven = if demo { Some(now) } else { proven };
+    let seat = Seat { session: column(&row, 0)?, organisation, role, proven };
     let within = Within { reach, queue, address };
     Ok(Some(Caller::person(person, column(&row, 5)?, seat, within)))
 }
@@ -285,10 +284,7 @@ pub async fn end(app: &App, caller: &Caller, session: &str) -> Result<()> {
     if ended == 0 {
         return Err(Error::NotFound("the session does not exist".to_owned()));
     }
-    tx.record(Fact::SessionEnded {
-        person: caller.client_id.clone(),
-        session: session.to_owned(),
-    });
+    tx.record(Fact::SessionEnded { person: caller.client_id.clone(), session: session.to_owned() });
     tx.commit().await
 }
 
@@ -306,9 +302,7 @@ pub async fn end_all(
             )
             .await
         }
-        None => {
-            tx.execute("delete from session where person_id = $1", vec![person.into()]).await
-        }
+        None => tx.execute("delete from session where person_id = $1", vec![person.into()]).await,
     }
 }
 

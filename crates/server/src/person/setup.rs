@@ -142,10 +142,7 @@ pub async fn confirm_code(
     for code in &codes {
         tx.execute(
             "insert into recovery_code (person_id, code_hash) values ($1, $2)",
-            vec![
-                invited.person.clone().into(),
-                totp::recovery_hash(&invited.person, code).into(),
-            ],
+            vec![invited.person.clone().into(), totp::recovery_hash(&invited.person, code).into()],
         )
         .await?;
     }
@@ -168,8 +165,7 @@ struct Making {
 pub async fn begin_passkey(app: &App, token: &str, name: &str) -> Result<(String, Value)> {
     let invited = look(app, token).await?;
     let name = crate::tenant::named("person", name)?.to_owned();
-    let (options, state) =
-        passkey::begin_making(app, &invited.person, &invited.email, &name, &[])?;
+    let (options, state) = passkey::begin_making(app, &invited.person, &invited.email, &name, &[])?;
     let state = Making { token: token.to_owned(), name, state };
     let flow = ceremony::begin(app, "set up passkey", Some(&invited.person), &state).await?;
     Ok((flow, options))

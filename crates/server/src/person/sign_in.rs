@@ -78,12 +78,7 @@ async fn forgive(app: &App, pair: &str) -> Result<()> {
 }
 
 /// The first half: a mail address and a password. Gives the name of the ceremony for the second.
-pub async fn with_password(
-    app: &App,
-    email: &str,
-    given: &str,
-    origin: &Origin,
-) -> Result<String> {
+pub async fn with_password(app: &App, email: &str, given: &str, origin: &Origin) -> Result<String> {
     let pair = pair(email, origin);
     refuse_locked(app, &pair).await?;
     count(app, &pair).await?;

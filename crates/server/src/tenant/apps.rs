@@ -81,7 +81,9 @@ pub async fn add(
     }
     let choices: Vec<Permission> = choices(organisation).collect();
     if let Some(foreign) = permissions.iter().find(|permission| !choices.contains(permission)) {
-        return Err(Error::Invalid(format!("{foreign} is not for applications of this organisation")));
+        return Err(Error::Invalid(format!(
+            "{foreign} is not for applications of this organisation"
+        )));
     }
     let client_id = app.random.uuid()?;
     let client_secret = app.random.secret()?;

@@ -205,8 +205,11 @@ pub struct Within {
 pub struct Callers {
     keys: Keys,
     tokens: Mutex<HashMap<[u8; 32], Claims>>,
-    apps: Mutex<HashMap<(String, Option<IpAddr>), (Timestamp, Caller)>>,
+    apps: Mutex<Seen>,
 }
+
+/// Callers by application and address, with the moment they were looked up.
+type Seen = HashMap<(String, Option<IpAddr>), (Timestamp, Caller)>;
 
 /// How stale a cached application or grant may be. A change must take effect within a second, on
 /// every replica, whatever else takes its time.
@@ -243,8 +246,7 @@ impl Callers {
         let now = app.clock.now();
         let Some(claims) = self.claims(token, now) else { return Ok(None) };
         let key = (claims.client_id.clone(), address);
-        if let Some((seen, caller)) =
-            self.apps.lock().ok().and_then(|apps| apps.get(&key).cloned())
+        if let Some((seen, caller)) = self.apps.lock().ok().and_then(|apps| apps.get(&key).cloned())
             && now.micros() - seen.micros() < FRESH_MICROS
             && now >= seen
         {

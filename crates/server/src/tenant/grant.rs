@@ -178,10 +178,7 @@ fn missing(tenant: TenantNo) -> Error {
 }
 
 /// Every tenant whose grant lets somebody at this address in now, in ascending order, with how far.
-pub async fn granting(
-    app: &App,
-    address: Option<IpAddr>,
-) -> Result<Vec<(TenantNo, ExpertAccess)>> {
+pub async fn granting(app: &App, address: Option<IpAddr>) -> Result<Vec<(TenantNo, ExpertAccess)>> {
     let now = app.clock.now();
     let sql = format!("select {COLUMNS}, no from tenant where experts <> 'none' order by no");
     let mut granting = Vec::new();
@@ -248,7 +245,7 @@ pub async fn change(app: &App, caller: &Caller, wanted: Wanted) -> Result<Grant>
             tenant.0.into(),
             after.level.word().into(),
             after.approval.word().into(),
-            after.until.map(|until| until.micros()).into(),
+            after.until.map(Timestamp::micros).into(),
             serde_json::json!(networks).to_string().into(),
             tx.actor().name.clone().into(),
             now.micros().into(),
@@ -325,7 +322,9 @@ mod tests {
         assert!(inside("192.0.2.0/24", "192.0.2.255") && !inside("192.0.2.0/24", "192.0.3.0"));
         assert!(inside("192.0.2.7", "192.0.2.7") && !inside("192.0.2.7", "192.0.2.8"));
         assert!(inside("192.0.2.0/24", "::ffff:192.0.2.1"));
-        assert!(inside("2001:db8::/33", "2001:db8::1") && !inside("2001:db8::/33", "2001:db8:8000::"));
+        assert!(
+            inside("2001:db8::/33", "2001:db8::1") && !inside("2001:db8::/33", "2001:db8:8000::")
+        );
         for bad in ["0.0.0.0/0", "::/0", "192.0.2.0/33", "192.0.2", "", "/8", "192.0.2.0/x"] {
             assert!(Network::read(bad).is_none(), "{bad}");
         }

@@ -53,7 +53,11 @@ pub fn address(email: &str) -> Result<String> {
         && email.split_once('@').is_some_and(|(user, domain)| {
             !user.is_empty() && !domain.is_empty() && !domain.contains('@')
         });
-    if plausible { Ok(email) } else { Err(Error::Invalid(format!("{email:?} is not a mail address"))) }
+    if plausible {
+        Ok(email)
+    } else {
+        Err(Error::Invalid(format!("{email:?} is not a mail address")))
+    }
 }
 
 impl Invited {

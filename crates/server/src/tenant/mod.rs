@@ -99,8 +99,7 @@ pub struct Credentials {
 /// Names the provider and invites its first administrator. Once only.
 pub async fn init(app: &App, provider: &str, email: &str) -> Result<(String, String)> {
     let provider = named("provider", provider)?;
-    let invited =
-        Invited::read(app, Party::Provider, email, Role::ProviderAdministrator.name())?;
+    let invited = Invited::read(app, Party::Provider, email, Role::ProviderAdministrator.name())?;
     let id = app.random.uuid()?;
     let now = app.clock.now();
     let tx = app.db.begin().await?;
@@ -144,12 +143,7 @@ pub async fn add(app: &App, name: &str, experts: ExpertAccess) -> Result<Tenant>
 }
 
 /// Adds a customer.
-pub async fn add_by(
-    app: &App,
-    actor: &Actor,
-    name: &str,
-    experts: ExpertAccess,
-) -> Result<Tenant> {
+pub async fn add_by(app: &App, actor: &Actor, name: &str, experts: ExpertAccess) -> Result<Tenant> {
     let name = named("tenant", name)?;
     let id = app.random.uuid()?;
     let now = app.clock.now();
@@ -221,6 +215,14 @@ pub async fn find(app: &App, id: &str) -> Result<Tenant> {
         .await?
         .ok_or_else(|| Error::NotFound(format!("no tenant {id}")))?;
     Ok(Tenant { no: TenantNo(column(&row, 0)?), id: column(&row, 1)?, name: column(&row, 2)? })
+}
+
+/// A tenant's name as it is now.
+pub async fn name(app: &App, tenant: TenantNo) -> Result<String> {
+    let sql = "select name from tenant where no = $1";
+    let row = app.db.query_one(sql, vec![tenant.0.into()]).await?;
+    let row = row.ok_or_else(|| Error::NotFound("the tenant does not exist".to_owned()))?;
+    column(&row, 0)
 }
 
 /// Lets an application sign in with a secret of its own.

@@ -10,7 +10,9 @@
 )]
 #![expect(clippy::similar_names, reason = "times and titles of one row")]
 
+mod access;
 mod api;
+mod browser;
 mod contract;
 mod correlation;
 mod data;
@@ -21,6 +23,7 @@ mod idempotency;
 mod intake;
 mod operations;
 mod paging;
+mod people;
 mod plans;
 mod provider;
 mod tidy;

@@ -15,6 +15,7 @@ const AGAINST_THE_ORDER: &[(&str, &str, &str)] = &[];
 const GUARD_NOTHING: &[(&str, &str)] = &[
     ("TaskReadWrite", "clients ask for it by name; there are no tasks before managed response"),
     ("TaskTakeAction", "clients ask for it by name; there are no actions before managed response"),
+    ("SignInReadWrite", "roles have it; identity providers are not there yet"),
     ("HuntingRead", "clients ask for it by name; there is no hunting yet"),
 ];
 

@@ -42,7 +42,7 @@ impl World {
 
     /// A second process on the same store, for what replicas do to each other.
     pub fn replica(&self) -> App {
-        let config = Config::default();
+        let config = self.app.config.clone();
         App::new(self.app.db.clone(), self.app.clock.clone(), Random::system(), config)
             .expect("an app")
     }
@@ -129,8 +129,9 @@ pub async fn bare() -> Bare {
     with_config(Config::default()).await
 }
 
-async fn with_config(config: Config) -> Bare {
+async fn with_config(mut config: Config) -> Bare {
     let dir = tempfile::tempdir().expect("a temporary folder");
+    dir.path().clone_into(&mut config.data_dir);
     let db = open(dir.path()).await;
     db.migrate().await.expect("the schema");
     let clock = Clock::manual(Timestamp::from_micros(START));

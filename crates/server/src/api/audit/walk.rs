@@ -162,9 +162,7 @@ fn record_type(kind: &str) -> (&'static str, &'static str) {
     match kind.split('.').next() {
         Some(
             "provider" | "tenant" | "app" | "person" | "passkey" | "grant" | "access" | "signIn",
-        ) => {
-            ("MicrosoftDefenderExperts", "DefenderExpertsforXDRAdmin")
-        }
+        ) => ("MicrosoftDefenderExperts", "DefenderExpertsforXDRAdmin"),
         _ => ("Microsoft365Defender", "MS365DIncident"),
     }
 }
