@@ -295,9 +295,11 @@ export type Graph = { nodes: GraphNode[]; edges: GraphEdge[]; truncated: boolean
 
 export type Word = { value: string; label: string };
 export type Words = {
-  status: Word[];
+  /** `settable`: may be set by hand. */
+  status: (Word & { settable: boolean })[];
   severity: Word[];
-  classification: (Word & { determinations: Word[] })[];
+  /** `concludes`: an expert may conclude with it. */
+  classification: (Word & { determinations: Word[]; concludes: boolean })[];
 };
 
 export type Filter = { id: string; name: string; query: string };

@@ -20,6 +20,7 @@ import { Empty, Failure, Notice, Waiting } from '../ui/states';
 const useStyles = makeStyles({
   acts: { display: 'inline-flex', gap: '6px', '@media (max-width: 640px)': { flexWrap: 'wrap' } },
   muted: { color: tokens.colorNeutralForeground2 },
+  count: { display: 'inline-flex', alignItems: 'center', justifyContent: 'end', minWidth: '24px', minHeight: '24px' },
 });
 
 /** Every customer within reach: what waits there, and what may be done there. */
@@ -35,13 +36,14 @@ export default function Customers() {
   const tenants = useQuery({ queryKey: ['tenants'], queryFn: () => read(api.GET('/api/v1/tenants')) });
   const again = () => queries.invalidateQueries({ queryKey: ['tenants'] });
 
-  const count = (tenant: Tenant, value: number, status: string) =>
+  const count = (tenant: Tenant, value: number, status: string, label: string) =>
     value === 0 ? (
       <span className={styles.muted}>0</span>
     ) : (
       <FluentLink
         as="button"
-        aria-label={`${value} ${status} at ${tenant.name}`}
+        className={styles.count}
+        aria-label={`${value.toLocaleString()} ${label} at ${tenant.name}`}
         onClick={() => navigate(`/incidents?status=${status}&severity=all&period=all&tenant=${encodeURIComponent(tenant.id)}`)}
       >
         {value.toLocaleString()}
@@ -49,9 +51,9 @@ export default function Customers() {
     );
   const columns: Column<Tenant>[] = [
     { id: 'name', label: 'Customer', lead: true, cell: (tenant) => tenant.name },
-    { id: 'active', label: 'New', end: true, nowrap: true, cell: (tenant) => count(tenant, tenant.counts.active, 'active') },
-    { id: 'work', label: 'In progress', end: true, nowrap: true, cell: (tenant) => count(tenant, tenant.counts.inProgress, 'inProgress') },
-    { id: 'await', label: 'Awaiting customer', end: true, nowrap: true, cell: (tenant) => count(tenant, tenant.counts.awaitingAction, 'awaitingAction') },
+    { id: 'active', label: 'New', end: true, nowrap: true, cell: (tenant) => count(tenant, tenant.counts.active, 'active', 'new') },
+    { id: 'work', label: 'In progress', end: true, nowrap: true, cell: (tenant) => count(tenant, tenant.counts.inProgress, 'inProgress', 'in progress') },
+    { id: 'await', label: 'Awaiting customer', end: true, nowrap: true, cell: (tenant) => count(tenant, tenant.counts.awaitingAction, 'awaitingAction', 'awaiting customer action') },
     {
       id: 'grant',
       label: 'Granted',
@@ -70,6 +72,7 @@ export default function Customers() {
     {
       id: 'access',
       label: 'My access',
+      named: true,
       nowrap: true,
       cell: (tenant) =>
         tenant.access ? (

@@ -70,7 +70,7 @@ function Conclude({ incident, open, onClose }: { incident: Incident; open: boole
     >
       <ClassificationFields
         draft={draft}
-        words={{ ...words, classification: words.classification.filter((one) => one.value !== 'unknown') }}
+        words={{ ...words, classification: words.classification.filter((one) => one.concludes) }}
         onDraft={setDraft}
       />
       <Field label="Investigation summary" required hint="The customer reads this: what was seen, what it means, what was done">

@@ -219,7 +219,7 @@ function useChoices(name: FilterName, view: View, rows: IncidentRow[]): { choice
     tenant: () => (tenants.data?.value ?? []).map((one) => ({ value: one.id, label: one.name })),
   };
   // A copy: what is added below must not end up in the server's words.
-  const choices = [...lists[name]()];
+  const choices: Word[] = [...lists[name]()];
   const labels = new Map(choices.map((choice) => [choice.value, choice.label]));
   if (name !== 'period') {
     for (const value of view[name]) {

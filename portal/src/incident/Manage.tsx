@@ -244,7 +244,7 @@ function Form({
       </Field>
       <Field label="Status">
         <Choices
-          choices={withKeep(words.status)}
+          choices={withKeep(words.status.filter((word) => word.settable || word.value === draft.status))}
           value={draft.status ?? KEEP}
           onChoose={(value) => (value === KEEP ? without('status', 'resolvingComment') : set({ status: value }))}
         />
@@ -275,24 +275,21 @@ export function ClassificationFields({
   draft,
   words,
   many,
-  only,
   onDraft,
 }: {
   draft: Pick<Draft, 'classification' | 'determination'>;
   words: Words;
   many?: boolean;
-  only?: string[];
   onDraft: (draft: Draft) => void;
 }) {
   const chosen = words.classification.find((one) => one.value === draft.classification);
-  const offered = only ? words.classification.filter((one) => only.includes(one.value)) : words.classification;
   const blank = many ? [{ value: KEEP, label: 'Leave as it is' }] : [];
   return (
     <>
       <Field label="Classification">
         <Choices
           placeholder="Choose"
-          choices={[...blank, ...offered]}
+          choices={[...blank, ...words.classification]}
           value={draft.classification ?? KEEP}
           onChoose={(value) => {
             const next = { ...draft };

@@ -51,7 +51,7 @@ const useStyles = makeStyles({
     borderBottom: `1px solid ${tokens.colorNeutralStroke3}`,
     borderLeft: '3px solid transparent',
   },
-  later: { opacity: 0.55 },
+  later: { backgroundColor: tokens.colorNeutralBackground3 },
   present: { borderLeft: `3px solid ${tokens.colorBrandStroke1}`, backgroundColor: tokens.colorNeutralBackground1Selected },
   when: { color: tokens.colorNeutralForeground2, fontSize: tokens.fontSizeBase200, display: 'flex', gap: '12px', flexWrap: 'wrap' },
   bar: { display: 'flex', alignItems: 'center', gap: '8px', padding: '8px 12px', borderBottom: `1px solid ${tokens.colorNeutralStroke2}`, flexWrap: 'wrap' },

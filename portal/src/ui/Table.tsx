@@ -63,6 +63,7 @@ const useStyles = makeStyles({
   },
   minor: { '@media (max-width: 640px)': { display: 'none' } },
   end: { textAlign: 'end' },
+  name: { display: 'none', color: tokens.colorNeutralForeground2, '@media (max-width: 640px)': { display: 'inline' } },
   check: {
     width: '36px',
     padding: '0 0 0 6px',
@@ -82,6 +83,8 @@ export type Column<Row> = {
   end?: boolean;
   /** Can be sorted by. */
   sorts?: boolean;
+  /** On a phone the label stands before the value, because the value alone says nothing. */
+  named?: boolean;
 };
 
 type Props<Row> = {
@@ -238,6 +241,11 @@ export function Table<Row>(props: Props<Row>) {
                       column.end && styles.end,
                     )}
                   >
+                    {(column.named || column.end) && (
+                      <span className={styles.name} aria-hidden>
+                        {column.label}{' '}
+                      </span>
+                    )}
                     {column.cell(row)}
                   </td>
                 ))}
