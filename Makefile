@@ -10,24 +10,39 @@ CACHE := $(or $(RIPOSTE_CACHE),$(HOME)/.cache/riposte)
 RIPOSTE := $(TARGET)/release/riposte
 LAB := $(TARGET)/release/riposte-lab
 
+PORTAL := portal/index.html portal/vite.config.ts \
+    $(shell find portal/src portal/public portal/scripts -type f)
+
 KILLS ?= 20
 SEED ?= 1
 BENCH ?=
 
-.PHONY: run build test check unit sdk bench crash hostile fmt lint deny clean
+.PHONY: run portal build test check unit sdk bench crash hostile fmt lint deny clean
 
 ## Install what is missing, build, and start the demo on http://127.0.0.1:8470.
 run: build
 	exec $(RIPOSTE) demo --data-dir riposte-data
 
-## Release binaries only.
-build:
+## The portal's packages, as the lock file names them.
+portal/node_modules/.installed: portal/package.json portal/package-lock.json
+	scripts/need node
+	cd portal && npm ci --no-audit --no-fund --loglevel=error
+	touch $@
+
+## The portal's files, which the server carries in itself; made anew only when something changed,
+## because the server is compiled anew with them.
+portal: portal/dist/index.html
+portal/dist/index.html: portal/node_modules/.installed $(PORTAL)
+	cd portal && npm run --silent build
+
+## Portal and release binaries only.
+build: portal
 	scripts/need build
 	cargo build --release --locked --workspace
 
 ## Everything that must pass before a change lands, on both stores.
 test:
-	scripts/need build postgres python
+	scripts/need build node postgres python
 	$(MAKE) --no-print-directory lint
 	$(MAKE) --no-print-directory build
 	$(MAKE) --no-print-directory unit
@@ -37,6 +52,7 @@ test:
 
 ## Unit and integration tests; those of the store run on SQLite and on PostgreSQL.
 unit: build
+	cd portal && npm test --silent
 	cargo nextest --version >/dev/null 2>&1 && run="nextest run --no-fail-fast" || run="test --no-fail-fast"; \
 	env -u RIPOSTE_TEST_POSTGRES cargo $$run --workspace --locked; \
 	$(LAB) postgres run -- cargo $$run --package riposte --test it --locked
@@ -66,7 +82,8 @@ sdk: build
 fmt:
 	cargo fmt --all
 
-lint:
+lint: portal/node_modules/.installed
+	cd portal && npm run --silent lint
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 

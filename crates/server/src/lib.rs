@@ -52,6 +52,7 @@ pub mod serve;
 
 pub mod api;
 pub mod graph;
+pub mod portal;
 
 pub mod router;
 

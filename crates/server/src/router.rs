@@ -23,8 +23,9 @@ use utoipa::openapi::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::graph::{self, Version};
-use crate::http::{EXCHANGE, Exchange, Failure, Site, Tls, client_request_id};
+use crate::http::{Answer, EXCHANGE, Exchange, Failure, Site, Tls, client_request_id};
 use crate::log;
+use crate::portal;
 
 #[derive(utoipa::OpenApi)]
 #[openapi(
@@ -57,6 +58,7 @@ pub fn router(site: Site) -> Router {
         .merge(graph::old_routes())
         .merge(graph::token::routes())
         .merge(api)
+        .merge(portal::routes())
         .fallback(unknown)
         .method_not_allowed_fallback(wrong_method)
         .layer(CatchPanicLayer::custom(panicked))
@@ -121,8 +123,12 @@ async fn metrics(State(site): State<Site>) -> Response {
     ([(CONTENT_TYPE, kind)], site.app.metrics.text()).into_response()
 }
 
-async fn unknown() -> Failure {
-    Failure::new(StatusCode::NOT_FOUND, "there is nothing at this address")
+/// A page of the portal for a browser; for anybody else there is nothing here.
+async fn unknown(State(site): State<Site>, request: Request) -> Answer {
+    if portal::is_wanted(request.method(), request.uri(), request.headers()) {
+        return portal::page(&site);
+    }
+    Err(Failure::new(StatusCode::NOT_FOUND, "there is nothing at this address"))
 }
 
 async fn wrong_method() -> Failure {

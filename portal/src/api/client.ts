@@ -1,0 +1,72 @@
+/**
+ * The one way to the server: the generated client, with what every request of the portal has in
+ * common. No feature calls `fetch`.
+ */
+import createClient from 'openapi-fetch';
+
+import { Refusal, refusalOf } from './error';
+import type { Undocumented } from './hand';
+import type { paths } from './schema';
+
+type Paths = Omit<paths, keyof Undocumented> & Undocumented;
+
+const handlers: {
+  /** Asks the person for a second factor; false when they decline. */
+  stepUp: (() => Promise<boolean>) | null;
+  /** The session has ended. */
+  signedOut: (() => void) | null;
+} = { stepUp: null, signedOut: null };
+
+/** Tells the client what to do when the server wants somebody to prove who they are. */
+export function whenAsked(given: Partial<typeof handlers>): () => void {
+  Object.assign(handlers, given);
+  return () => {
+    for (const key of Object.keys(given) as (keyof typeof handlers)[]) handlers[key] = null;
+  };
+}
+
+/** Pages for people without a session answer 401 themselves. */
+function isSignIn(url: string): boolean {
+  const path = new URL(url).pathname;
+  return path.startsWith('/api/v1/sign-in/') || path.startsWith('/api/v1/setup/');
+}
+
+async function send(request: Request): Promise<Response> {
+  // A request's body can be read once; the copy is for the time after a step-up.
+  const again = request.clone();
+  let response: Response;
+  try {
+    response = await fetch(request);
+  } catch (error) {
+    if (error instanceof DOMException && error.name === 'AbortError') throw error;
+    throw new Refusal('Riposte cannot be reached. Check the connection and try again.', 0, '', null, null);
+  }
+  if (response.ok) return response;
+  const refusal = await refusalOf(response);
+  if (refusal.code === 'StepUpRequired' && handlers.stepUp) {
+    if (await handlers.stepUp()) return send(again);
+    throw new Refusal('You did not confirm that it is you, so nothing was changed.', 403, 'Declined', null, null);
+  }
+  if (refusal.status === 401 && !isSignIn(request.url)) handlers.signedOut?.();
+  throw refusal;
+}
+
+export const api = createClient<Paths>({
+  baseUrl: window.location.origin,
+  fetch: send,
+});
+
+api.use({
+  onRequest({ request }) {
+    if (request.method === 'GET') return undefined;
+    // No page of another site can send this header, nor JSON, without asking us first.
+    request.headers.set('X-Riposte', '1');
+    request.headers.set('Content-Type', 'application/json');
+    return request;
+  },
+});
+
+/** The body of an answer; what was refused has been thrown before. */
+export async function read<T>(answer: Promise<{ data?: T }>): Promise<T> {
+  return (await answer).data as T;
+}

@@ -1,0 +1,434 @@
+/**
+ * Types of what the OpenAPI document does not describe yet. All hand-written types of the API are
+ * in this file; when the document learns a path, its entry here goes.
+ */
+
+type Get<Reply, Query = Record<never, never>, Path = never> = {
+  get: {
+    parameters: { query?: Query; header?: never; cookie?: never } & At<Path>;
+    requestBody?: never;
+    responses: Ok<Reply>;
+  };
+};
+type Send<Method extends string, Body, Reply, Path = never> = Record<
+  Method,
+  {
+    parameters: { query?: never; header?: never; cookie?: never } & At<Path>;
+    requestBody: { content: { 'application/json': Body } };
+    responses: Ok<Reply>;
+  }
+>;
+type Remove<Reply = undefined, Path = never> = {
+  delete: {
+    parameters: { query?: never; header?: never; cookie?: never } & At<Path>;
+    requestBody?: never;
+    responses: Ok<Reply>;
+  };
+};
+type Post<Body, Reply, Path = never> = Send<'post', Body, Reply, Path>;
+type Ok<Reply> = { 200: { headers: Record<string, unknown>; content: { 'application/json': Reply } } };
+type At<Path> = [Path] extends [never] ? { path?: never } : { path: Path };
+type Id = { id: string };
+type Nothing = Record<string, never>;
+
+/** What the caller may do now and, if not, why not. */
+export type May = { allowed: boolean; because?: string | null };
+
+export type Side = 'provider' | 'customer';
+
+export type Session = {
+  person: { id: string; name: string | null; email: string };
+  side: Side;
+  organisation: { id: string; name: string };
+  role: string;
+  memberships: { organisationId: string; name: string; role: string; side: Side }[];
+  permissions: string[];
+  authenticatedBy: 'passkey' | 'totp' | 'oidc' | 'demo';
+  signedInDateTime: string;
+  idleDateTime: string;
+  expiresDateTime: string;
+  stepUpUntilDateTime: string | null;
+  factors: { password: boolean; totp: boolean; passkeys: number; recoveryCodes: number };
+};
+
+export type Invitation = {
+  email: string;
+  name: string | null;
+  organisation: string;
+  role: string;
+  side: Side;
+  expiresDateTime: string;
+  passkeys: May;
+};
+
+/** The browser's own JSON form of passkey options: bytes as base64url. */
+export type PasskeyBegin = { flow: string; publicKey: Record<string, unknown> };
+export type PasskeyFinish = { flow: string; credential: unknown };
+
+export type DemoPerson = {
+  id: string;
+  name: string;
+  email: string;
+  role: string;
+  organisation: string;
+  side: Side;
+};
+
+export type SessionRow = {
+  id: string;
+  current: boolean;
+  signedInDateTime: string;
+  lastSeenDateTime: string;
+  expiresDateTime: string;
+  address: string | null;
+  userAgent: string | null;
+  authenticatedBy: string;
+};
+
+export type Passkey = { id: string; name: string; createdDateTime: string; lastUsedDateTime: string | null };
+
+export type Person = {
+  id: string;
+  name: string | null;
+  email: string;
+  role: string;
+  state: 'invited' | 'active' | 'disabled';
+  invitedDateTime: string;
+  lastSignInDateTime: string | null;
+  factors: { password: boolean; totp: boolean; passkeys: number };
+  may: Record<'changeRole' | 'disable' | 'enable' | 'remove' | 'invite' | 'signOut', May>;
+};
+export type People = { value: Person[]; roles: string[]; may: { invite: May } };
+export type SetupLink = { setupUrl: string; expiresDateTime: string };
+
+export type AppRow = {
+  clientId: string;
+  name: string;
+  permissions: string[];
+  createdDateTime: string;
+  lastUsedDateTime: string | null;
+  may: { remove: May; rotate: May };
+};
+export type Apps = { value: AppRow[]; permissions: string[]; may: { add: May } };
+export type AppSecret = { clientId: string; clientSecret: string; tenantId: string };
+
+export type GrantLevel = 'none' | 'reader' | 'operator';
+export type Approval = 'customer' | 'lead' | 'automatic';
+export type Grant = {
+  tenantId: string;
+  level: GrantLevel;
+  approval: Approval;
+  endDateTime: string | null;
+  /** The networks experts may come from; anywhere when empty. */
+  networks: string[];
+  effectiveLevel: GrantLevel;
+  changedBy: string | null;
+  changedDateTime: string | null;
+  may: { change: May };
+};
+
+export type AccessState = 'requested' | 'approved' | 'denied' | 'revoked' | 'expired' | 'withdrawn';
+export type Access = {
+  id: string;
+  tenantId: string;
+  tenantName: string;
+  person: { name: string; email: string };
+  incidentId: string | null;
+  reason: string;
+  level: 'reader' | 'operator';
+  hours: number;
+  state: AccessState;
+  requestedDateTime: string;
+  decidedDateTime: string | null;
+  decidedBy: string | null;
+  decidedBecause: string | null;
+  untilDateTime: string | null;
+  endedDateTime: string | null;
+  endedBy: string | null;
+  may: Record<'approve' | 'deny' | 'revoke' | 'withdraw', May>;
+};
+
+export type Tenant = {
+  id: string;
+  name: string;
+  grant: { level: GrantLevel; approval: Approval; endDateTime: string | null; effectiveLevel: GrantLevel };
+  counts: { active: number; inProgress: number; awaitingAction: number };
+  access: Access | null;
+  may: { request: May; invite: May };
+};
+export type Tenants = { value: Tenant[]; may: { add: May } };
+
+export type Comment = { comment: string; createdByDisplayName: string; createdDateTime: string };
+
+export type PriorityFactor = { name: string; points: number; why: string };
+
+export type IncidentRow = {
+  id: string;
+  tenantId: string;
+  tenantName: string;
+  displayName: string;
+  status: string;
+  severity: string;
+  classification: string;
+  determination: string;
+  assignedTo: string | null;
+  customTags: string[];
+  systemTags: string[];
+  createdDateTime: string;
+  lastUpdateDateTime: string;
+  lastModifiedBy: string;
+  description: string | null;
+  summary: string | null;
+  resolvingComment: string | null;
+  redirectIncidentId: string | null;
+  priorityScore: number | null;
+  incidentWebUrl: string;
+  stage: string;
+  leftOutBecause: string | null;
+  priorityFactors: PriorityFactor[];
+  alertCount: number;
+  startedDateTime: string | null;
+  firstActivityDateTime: string | null;
+  lastActivityDateTime: string | null;
+  products: string[];
+  categories: string[];
+  mitreTechniques: string[];
+};
+
+export type Entity = {
+  kind: string;
+  name: string;
+  firstActivityDateTime: string;
+  lastActivityDateTime: string;
+  alertCount: number;
+};
+
+export type IncidentVerb = 'open' | 'change' | 'comment' | 'merge' | 'start' | 'conclude';
+/** Without `entities` and `comments` when the caller may not open it. */
+export type Incident = IncidentRow & {
+  entities?: Entity[];
+  comments?: Comment[];
+  may: Record<IncidentVerb, May>;
+};
+
+export type IncidentChange = {
+  displayName?: string;
+  severity?: string;
+  status?: string;
+  assignedTo?: string | null;
+  classification?: string;
+  determination?: string;
+  customTags?: string[];
+  resolvingComment?: string;
+};
+
+export type AlertLink = {
+  entityKind: string;
+  entityName: string;
+  linkedDateTime: string;
+  weight: number;
+  withAlertId: string;
+};
+
+/** Evidence has 48 subtypes; what is shown of one is found by its members' names. */
+export type Evidence = { '@odata.type': string; [member: string]: unknown };
+
+export type Alert = {
+  id: string;
+  incidentId: string;
+  tenantId: string;
+  title: string;
+  description: string | null;
+  status: string;
+  severity: string;
+  category: string | null;
+  classification: string;
+  determination: string;
+  assignedTo: string | null;
+  productName: string | null;
+  serviceSource: string;
+  detectionSource: string;
+  providerAlertId: string | null;
+  threatDisplayName: string | null;
+  recommendedActions: string | null;
+  mitreTechniques: string[];
+  systemTags: string[];
+  createdDateTime: string;
+  firstActivityDateTime: string | null;
+  lastActivityDateTime: string | null;
+  lastUpdateDateTime: string;
+  resolvedDateTime: string | null;
+  evidence: Evidence[];
+  comments: Comment[];
+  links?: AlertLink[];
+  may?: Record<string, May>;
+};
+export type AlertChange = {
+  status?: string;
+  classification?: string;
+  determination?: string;
+  assignedTo?: string | null;
+};
+
+export type Fact = {
+  position: number;
+  at: string;
+  kind: string;
+  actor: { kind: string; name: string };
+  tenantId: string;
+  incidentId: string | null;
+  alertId: string | null;
+  comment?: string;
+  changes?: { field: string; before: unknown; after: unknown }[];
+  [member: string]: unknown;
+};
+
+export type GraphNode = {
+  id: string;
+  kind: string;
+  name: string;
+  alertCount: number;
+  firstActivityDateTime: string | null;
+};
+export type GraphEdge = { source: string; target: string; alertIds: string[]; at: string | null };
+export type Graph = { nodes: GraphNode[]; edges: GraphEdge[]; truncated: boolean };
+
+export type Word = { value: string; label: string };
+export type Words = {
+  /** `settable`: may be set by hand. */
+  status: (Word & { settable: boolean })[];
+  severity: Word[];
+  /** `concludes`: an expert may conclude with it. */
+  classification: (Word & { determinations: Word[]; concludes: boolean })[];
+};
+
+export type Filter = { id: string; name: string; query: string };
+
+export type Home = {
+  awaitingAction: number;
+  active: number;
+  inProgress: number;
+  queued: number;
+  resolvedLastMonth: number;
+  alertsByHour: { at: string; alerts: number; incidents: number }[];
+  accessRequests: number;
+  runningAccess: number;
+};
+
+export type AuditRecord = {
+  id: string;
+  creationTime: string;
+  operation: string;
+  workload: string;
+  recordType: string;
+  userId: string;
+  userType: string;
+  objectId: string | null;
+  organizationId: string;
+  leaf: string;
+  auditData: Record<string, unknown>;
+};
+
+export type Page<Row> = { value: Row[]; nextCursor: string | number | null };
+
+type Narrowed = { filter?: string; orderby?: string; search?: string; tenantId?: string };
+
+export type Undocumented = {
+  '/api/v1/setup/look': Post<{ token: string }, Invitation>;
+  '/api/v1/setup/password': Post<
+    { token: string; name: string; password: string },
+    { flow: string; totp: { secret: string; uri: string; svg: string } }
+  >;
+  '/api/v1/setup/totp': Post<{ flow: string; code: string }, Session & { recoveryCodes: string[] }>;
+  '/api/v1/setup/passkey/begin': Post<{ token: string; name: string }, PasskeyBegin>;
+  '/api/v1/setup/passkey/finish': Post<PasskeyFinish, Session>;
+  '/api/v1/sign-in/options': Get<
+    { passkeys: May; provider: { id: string; name: string } | null },
+    { email?: string }
+  >;
+  '/api/v1/sign-in/password': Post<{ email: string; password: string }, { flow: string; next: 'totp' }>;
+  '/api/v1/sign-in/totp': Post<{ flow: string; code: string }, Session>;
+  '/api/v1/sign-in/passkey/begin': Post<Nothing, PasskeyBegin>;
+  '/api/v1/sign-in/passkey/finish': Post<PasskeyFinish, Session>;
+  '/api/v1/sign-in/demo': Get<{ people: DemoPerson[] }> & Post<{ id: string }, Session>;
+  '/api/v1/session': Get<Session> & Remove;
+  '/api/v1/session/organisation': Post<{ organisationId: string }, Session>;
+  '/api/v1/session/step-up/totp': Post<{ code: string }, Session>;
+  '/api/v1/session/step-up/passkey/begin': Post<Nothing, PasskeyBegin>;
+  '/api/v1/session/step-up/passkey/finish': Post<PasskeyFinish, Session>;
+  '/api/v1/session/list': Get<{ value: SessionRow[] }>;
+  '/api/v1/session/list/{id}': Remove<undefined, Id>;
+  '/api/v1/session/passkey': Get<{ value: Passkey[] }>;
+  '/api/v1/session/passkey/begin': Post<{ name: string }, PasskeyBegin>;
+  '/api/v1/session/passkey/finish': Post<PasskeyFinish, { value: Passkey[] }>;
+  '/api/v1/session/passkey/{id}': Remove<undefined, Id>;
+  '/api/v1/people': Get<People> &
+    Post<{ email: string; role: string; tenantId?: string }, SetupLink & { person: Person }>;
+  '/api/v1/people/{id}': Send<'patch', { role?: string; disabled?: boolean }, Person, Id> & Remove<undefined, Id>;
+  '/api/v1/people/{id}/invite': Post<Nothing, SetupLink, Id>;
+  '/api/v1/people/{id}/sign-out': Post<Nothing, undefined, Id>;
+  '/api/v1/apps': Get<Apps> & Post<{ name: string; permissions: string[] }, AppSecret>;
+  '/api/v1/apps/{id}': Remove<undefined, Id>;
+  '/api/v1/apps/{id}/secret': Post<Nothing, AppSecret, Id>;
+  '/api/v1/grant': Get<Grant> &
+    Send<
+      'put',
+      { level: GrantLevel; approval: Approval; endDateTime: string | null; networks: string[] },
+      Grant
+    >;
+  '/api/v1/access': Get<Page<Access>, { state?: string; top?: number; cursor?: string }> &
+    Post<
+      { tenantId: string; incidentId?: string; level: 'reader' | 'operator'; reason: string; hours: number },
+      Access
+    >;
+  '/api/v1/access/{id}/approve': Post<Nothing, Access, Id>;
+  '/api/v1/access/{id}/deny': Post<{ because: string }, Access, Id>;
+  '/api/v1/access/{id}/revoke': Post<{ because?: string }, Access, Id>;
+  '/api/v1/access/{id}/withdraw': Post<Nothing, Access, Id>;
+  '/api/v1/tenants': Get<Tenants> & Post<{ name: string }, { id: string; name: string }>;
+  '/api/v1/incidents': Get<Page<IncidentRow>, Narrowed & { top?: number; cursor?: string }>;
+  '/api/v1/incidents/count': Get<{ count: number }, Narrowed>;
+  '/api/v1/incidents/{id}': Get<Incident, Nothing, Id> & Send<'patch', IncidentChange, Incident, Id>;
+  '/api/v1/incidents/change': Post<
+    { ids: string[]; change: IncidentChange },
+    { value: { id: string; changed: boolean; error: string | { message: string } | null }[] }
+  >;
+  '/api/v1/incidents/{id}/comments': Post<{ comment: string }, Incident, Id>;
+  '/api/v1/incidents/{id}/start': Post<Nothing, Incident, Id>;
+  '/api/v1/incidents/{id}/conclude': Post<
+    { classification: string; determination: string; summary: string },
+    Incident,
+    Id
+  >;
+  '/api/v1/incidents/{id}/alerts': Get<Page<Alert>, { top?: number; cursor?: string }, Id>;
+  '/api/v1/incidents/{id}/timeline': Get<
+    Page<Fact>,
+    { kind?: string; actor?: string; actorKind?: string; top?: number; cursor?: string },
+    Id
+  >;
+  '/api/v1/incidents/{id}/similar': Get<
+    { value: { incident: IncidentRow; shared: { kind: string; name: string }[] }[] },
+    Nothing,
+    Id
+  >;
+  '/api/v1/incidents/{id}/graph': Get<Graph, Nothing, Id>;
+  '/api/v1/words': Get<Words>;
+  '/api/v1/alerts/{id}': Get<Alert, Nothing, Id> & Send<'patch', AlertChange, Alert, Id>;
+  '/api/v1/alerts/{id}/comments': Post<{ comment: string }, Alert, Id>;
+  '/api/v1/filters': Get<{ value: Filter[] }> & Post<{ name: string; query: string }, Filter>;
+  '/api/v1/filters/{id}': Remove<undefined, Id>;
+  '/api/v1/home': Get<Home>;
+  '/api/v1/audit': Get<
+    Page<AuditRecord>,
+    {
+      from?: string;
+      to?: string;
+      workload?: string;
+      recordType?: string;
+      actor?: string;
+      tenantId?: string;
+      top?: number;
+      cursor?: string;
+    }
+  >;
+};

@@ -1,0 +1,37 @@
+/** Who is signed in. The session itself is a cookie that no script can read. */
+import { useQuery, useQueryClient } from '@tanstack/react-query';
+
+import { api, read } from './client';
+import type { Session } from './hand';
+
+const KEY = ['session'];
+
+export function useSessionQuery() {
+  return useQuery({
+    queryKey: KEY,
+    queryFn: ({ signal }) => read(api.GET('/api/v1/session', { signal })),
+    staleTime: 60_000,
+  });
+}
+
+/** The session, where the shell has made sure that there is one. */
+export function useSession(): Session {
+  const { data } = useSessionQuery();
+  if (!data) throw new Error('there is no session here');
+  return data;
+}
+
+/** Puts a new session in place of the old one and forgets what the old one had read. */
+export function useTakeSession(): (session: Session) => void {
+  const queries = useQueryClient();
+  return (session) => {
+    queries.clear();
+    queries.setQueryData(KEY, session);
+  };
+}
+
+/** Keeps what was read: the same person, only better proven. */
+export function useRefreshSession(): (session: Session) => void {
+  const queries = useQueryClient();
+  return (session) => queries.setQueryData(KEY, session);
+}

@@ -1,0 +1,244 @@
+import { Avatar, Button, Field, Textarea, makeStyles, tokens } from '@fluentui/react-components';
+import { useInfiniteQuery } from '@tanstack/react-query';
+import { useState } from 'react';
+
+import { api, read } from '../api/client';
+import type { Fact, Incident, Page } from '../api/hand';
+import { Choices } from '../ui/Choices';
+import { GuardedButton } from '../ui/Guarded';
+import { Moment } from '../ui/Moment';
+import { Section } from '../ui/Section';
+import { Empty, Failure, Waiting } from '../ui/states';
+import { useTake } from './data';
+import { spelled } from './words';
+
+const useStyles = makeStyles({
+  all: { display: 'flex', flexDirection: 'column', gap: '16px', maxWidth: '860px' },
+  bar: { display: 'flex', flexWrap: 'wrap', gap: '12px', alignItems: 'end' },
+  list: { listStyleType: 'none', margin: 0, padding: 0, display: 'flex', flexDirection: 'column' },
+  fact: {
+    display: 'grid',
+    gridTemplateColumns: '32px minmax(0, 1fr)',
+    gap: '12px',
+    paddingBottom: '18px',
+    position: 'relative',
+    '::before': {
+      content: '""',
+      position: 'absolute',
+      left: '15px',
+      top: '36px',
+      bottom: '4px',
+      width: '2px',
+      backgroundColor: tokens.colorNeutralStroke2,
+    },
+    ':last-child::before': { display: 'none' },
+  },
+  head: { display: 'flex', flexWrap: 'wrap', gap: '2px 8px', alignItems: 'baseline' },
+  when: { color: tokens.colorNeutralForeground2, fontSize: tokens.fontSizeBase200 },
+  comment: {
+    margin: '6px 0 0',
+    padding: '10px 12px',
+    whiteSpace: 'pre-wrap',
+    overflowWrap: 'anywhere',
+    backgroundColor: tokens.colorNeutralBackground3,
+    borderRadius: tokens.borderRadiusLarge,
+  },
+  changes: { margin: '4px 0 0', paddingInlineStart: '18px', color: tokens.colorNeutralForeground2, overflowWrap: 'anywhere' },
+  acts: { display: 'flex', gap: '8px' },
+});
+
+const KINDS = [
+  { value: '', label: 'Everything' },
+  { value: 'incident.commented', label: 'Comments' },
+  { value: 'incident.changed', label: 'Changes' },
+  { value: 'incident.grew', label: 'New alerts' },
+  { value: 'incident.merged', label: 'Merges' },
+  { value: 'alert.moved', label: 'Moved alerts' },
+  { value: 'alert.changed', label: 'Changes of alerts' },
+  { value: 'alert.commented', label: 'Comments on alerts' },
+];
+const ACTORS = [
+  { value: '', label: 'Anybody' },
+  { value: 'expert', label: 'Experts' },
+  { value: 'customer', label: 'Your organisation' },
+  { value: 'app', label: 'Apps' },
+  { value: 'system', label: 'The system' },
+];
+
+/** INC-19: everything that happened to the incident, newest last, with comments among it. */
+export default function Activities({ incident }: { incident: Incident }) {
+  const styles = useStyles();
+  const [kind, setKind] = useState('');
+  const [actorKind, setActorKind] = useState('');
+  const timeline = useInfiniteQuery({
+    queryKey: ['timeline', incident.id, kind, actorKind],
+    initialPageParam: undefined as string | undefined,
+    queryFn: ({ pageParam, signal }) =>
+      read(
+        api.GET('/api/v1/incidents/{id}/timeline', {
+          params: {
+            path: { id: incident.id },
+            query: {
+              top: 100,
+              cursor: pageParam,
+              ...(kind && { kind }),
+              ...(actorKind && { actorKind }),
+            },
+          },
+          signal,
+        }),
+      ),
+    getNextPageParam: (last: Page<Fact>) => (last.nextCursor === null ? undefined : String(last.nextCursor)),
+  });
+  const facts = (timeline.data?.pages ?? []).flatMap((page) => page.value);
+  return (
+    <div className={styles.all}>
+      <div className={styles.bar}>
+        <Field label="What">
+          <Choices choices={KINDS} value={kind} onChoose={setKind} />
+        </Field>
+        <Field label="Who">
+          <Choices choices={ACTORS} value={actorKind} onChoose={setActorKind} />
+        </Field>
+      </div>
+      {timeline.isPending ? (
+        <Waiting rows={6} label="Loading activities" />
+      ) : timeline.isError && facts.length === 0 ? (
+        <Failure error={timeline.error} retry={() => void timeline.refetch()} />
+      ) : facts.length === 0 ? (
+        <Empty title="Nothing of this kind happened" />
+      ) : (
+        <ol className={styles.list}>
+          {facts.map((fact) => (
+            <FactLine key={fact.position} fact={fact} />
+          ))}
+        </ol>
+      )}
+      {timeline.hasNextPage && (
+        <div className={styles.acts}>
+          <Button disabledFocusable={timeline.isFetchingNextPage} onClick={() => void timeline.fetchNextPage()}>
+            {timeline.isFetchingNextPage ? 'Loading…' : 'Show later ones'}
+          </Button>
+        </div>
+      )}
+      <AddComment incident={incident} />
+    </div>
+  );
+}
+
+function FactLine({ fact }: { fact: Fact }) {
+  const styles = useStyles();
+  return (
+    <li className={styles.fact}>
+      <Avatar size={32} name={fact.actor.name} color={fact.actor.kind === 'system' ? 'neutral' : 'colorful'} aria-hidden />
+      <div>
+        <div className={styles.head}>
+          <strong>{fact.actor.name}</strong>
+          <span>{told(fact)}</span>
+          <span className={styles.when}>
+            <Moment at={fact.at} as="second" />
+          </span>
+        </div>
+        {fact.comment && <p className={styles.comment}>{fact.comment}</p>}
+        {fact.changes && fact.changes.length > 0 && (
+          <ul className={styles.changes}>
+            {fact.changes.map((change) => (
+              <li key={change.field}>
+                {spelled(change.field)}: <Value of={change.before} field={change.field} /> →{' '}
+                <Value of={change.after} field={change.field} />
+              </li>
+            ))}
+          </ul>
+        )}
+      </div>
+    </li>
+  );
+}
+
+/** Members whose values are words of ours and not what somebody wrote. */
+const WORDED = new Set(['state', 'status', 'severity', 'classification', 'determination']);
+
+/** A value of a change, whatever it is; moments in the reader's zone. */
+function Value({ of, field }: { of: unknown; field: string }) {
+  if (typeof of === 'string' && /^\d{4}-\d\d-\d\dT[\d:.]+Z$/.test(of)) return <Moment at={of} as="second" />;
+  if (typeof of === 'string' && WORDED.has(field)) return <>{of === 'unknown' ? 'Not set' : spelled(of)}</>;
+  return <>{value(of)}</>;
+}
+
+function value(of: unknown): string {
+  if (of === null || of === undefined || of === '') return 'nothing';
+  if (Array.isArray(of)) return of.map(value).join(', ') || 'nothing';
+  if (typeof of === 'object') return JSON.stringify(of);
+  return String(of);
+}
+
+const many = (list: unknown, what: string): string => {
+  const count = Array.isArray(list) ? list.length : 1;
+  return count === 1 ? `one ${what}` : `${count} ${what}s`;
+};
+
+/** The sentence of a fact; one that is new to this page is told by its name. */
+function told(fact: Fact): string {
+  const sentences: Record<string, () => string> = {
+    'incident.opened': () => `opened the incident with ${many(fact.alertIds, 'alert')}`,
+    'incident.grew': () => `added ${many(fact.alertIds, 'alert')}`,
+    'incident.merged': () => 'merged incidents',
+    'incident.queued': () => 'put it into the queue of Defender Experts',
+    'incident.leftOut': () => `left it to you: ${spelled(String(fact.reason ?? 'out of scope')).toLowerCase()}`,
+    'incident.started': () => 'took it up',
+    'incident.concluded': () => 'concluded the investigation',
+    'incident.changed': () => 'changed the incident',
+    'incident.commented': () => 'commented',
+    'alert.moved': () => `moved ${many(fact.alertIds, 'alert')}`,
+    'alert.received': () => `sent alert ${fact.alertId ?? ''}`,
+    'alert.updated': () => `sent newer content of alert ${fact.alertId ?? ''}`,
+    'alert.changed': () => `changed alert ${fact.alertId ?? ''}`,
+    'alert.commented': () => `commented on alert ${fact.alertId ?? ''}`,
+  };
+  return (sentences[fact.kind] ?? (() => spelled(fact.kind.replace('.', ' ')).toLowerCase()))();
+}
+
+function AddComment({ incident }: { incident: Incident }) {
+  const styles = useStyles();
+  const take = useTake();
+  const [text, setText] = useState('');
+  const [error, setError] = useState<unknown>(null);
+  const [busy, setBusy] = useState(false);
+  const add = async () => {
+    setBusy(true);
+    setError(null);
+    try {
+      take(
+        await read(
+          api.POST('/api/v1/incidents/{id}/comments', {
+            params: { path: { id: incident.id } },
+            body: { comment: text.trim() },
+          }),
+        ),
+      );
+      setText('');
+    } catch (refused) {
+      setError(refused);
+    } finally {
+      setBusy(false);
+    }
+  };
+  return (
+    <Section title="Add a comment">
+      <Field label="Comment" hint="Comments are one-way: experts do not answer here.">
+        <Textarea value={text} rows={4} resize="vertical" maxLength={30_000} onChange={(_, data) => setText(data.value)} />
+      </Field>
+      <Failure error={error} />
+      <div className={styles.acts}>
+        <GuardedButton
+          appearance="primary"
+          may={incident.may.comment.allowed && !text.trim() ? { allowed: false, because: 'Write something first.' } : incident.may.comment}
+          busy={busy}
+          onClick={add}
+        >
+          {busy ? 'Sending…' : 'Comment'}
+        </GuardedButton>
+      </div>
+    </Section>
+  );
+}

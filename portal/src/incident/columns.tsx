@@ -1,0 +1,118 @@
+import { makeStyles, tokens } from '@fluentui/react-components';
+
+import type { IncidentRow, Side } from '../api/hand';
+import { Moment } from '../ui/Moment';
+import type { Column } from '../ui/Table';
+import { Priority, Severity, Status, Tags } from './badges';
+import { labelOf, spelled, useWords } from './words';
+
+export type QueueColumn = Column<IncidentRow> & {
+  /** The member it is sorted by. */
+  field?: string;
+  /** Of use only where several customers are seen. */
+  side?: Side;
+};
+
+const useStyles = makeStyles({
+  muted: { color: tokens.colorNeutralForeground2 },
+  cut: {
+    display: 'inline-block',
+    maxWidth: '150px',
+    overflow: 'hidden',
+    textOverflow: 'ellipsis',
+    whiteSpace: 'nowrap',
+    verticalAlign: 'bottom',
+  },
+});
+
+function Owner({ name }: { name: string | null }) {
+  const styles = useStyles();
+  return name ? <span className={styles.cut} title={name}>{name}</span> : <span className={styles.muted}>Unassigned</span>;
+}
+
+function List({ of }: { of: string[] }) {
+  const styles = useStyles();
+  const text = of.map(spelled).join(', ');
+  return (
+    <span className={styles.cut} title={text}>
+      {text || '–'}
+    </span>
+  );
+}
+
+function Names({ of }: { of: string[] }) {
+  const styles = useStyles();
+  const text = of.join(', ');
+  return (
+    <span className={styles.cut} title={text}>
+      {text || '–'}
+    </span>
+  );
+}
+
+function Classified({ row, what }: { row: IncidentRow; what: 'classification' | 'determination' }) {
+  const { classification } = useWords();
+  const words =
+    what === 'classification'
+      ? classification
+      : (classification.find((one) => one.value === row.classification)?.determinations ?? []);
+  return <>{row[what] === 'unknown' ? 'Not set' : labelOf(words, row[what])}</>;
+}
+
+export const COLUMNS: QueueColumn[] = [
+  { id: 'name', label: 'Incident', field: 'displayName', sorts: true, lead: true, cell: (row) => row.displayName },
+  { id: 'id', label: 'Id', field: 'id', sorts: true, nowrap: true, cell: (row) => row.id },
+  { id: 'priority', label: 'Priority', field: 'priorityScore', sorts: true, cell: (row) => <Priority row={row} /> },
+  { id: 'severity', label: 'Severity', field: 'severity', sorts: true, nowrap: true, cell: (row) => <Severity value={row.severity} /> },
+  { id: 'status', label: 'Status', field: 'status', sorts: true, nowrap: true, cell: (row) => <Status value={row.status} /> },
+  { id: 'owner', label: 'Assigned to', field: 'assignedTo', sorts: true, nowrap: true, cell: (row) => <Owner name={row.assignedTo} /> },
+  { id: 'tenant', label: 'Customer', nowrap: true, side: 'provider', cell: (row) => <Names of={[row.tenantName]} /> },
+  { id: 'alerts', label: 'Alerts', nowrap: true, end: true, minor: true, cell: (row) => row.alertCount.toLocaleString() },
+  { id: 'tags', label: 'Tags', minor: true, cell: (row) => <Tags row={row} most={2} /> },
+  { id: 'categories', label: 'Categories', minor: true, cell: (row) => <List of={row.categories} /> },
+  { id: 'products', label: 'Products', minor: true, cell: (row) => <Names of={row.products} /> },
+  { id: 'lastActivity', label: 'Last activity', field: 'lastActivityDateTime', sorts: true, nowrap: true, minor: true, cell: (row) => <Moment at={row.lastActivityDateTime} /> },
+  { id: 'updated', label: 'Last update', field: 'lastUpdateDateTime', sorts: true, nowrap: true, cell: (row) => <Moment at={row.lastUpdateDateTime} as="distance" /> },
+  { id: 'firstActivity', label: 'First activity', field: 'firstActivityDateTime', sorts: true, nowrap: true, minor: true, cell: (row) => <Moment at={row.firstActivityDateTime} /> },
+  { id: 'created', label: 'Created', field: 'createdDateTime', sorts: true, nowrap: true, minor: true, cell: (row) => <Moment at={row.createdDateTime} /> },
+  { id: 'classification', label: 'Classification', field: 'classification', sorts: true, nowrap: true, minor: true, cell: (row) => <Classified row={row} what="classification" /> },
+  { id: 'determination', label: 'Determination', field: 'determination', sorts: true, nowrap: true, minor: true, cell: (row) => <Classified row={row} what="determination" /> },
+  { id: 'techniques', label: 'Techniques', minor: true, cell: (row) => <Names of={row.mitreTechniques} /> },
+  { id: 'modifiedBy', label: 'Changed by', field: 'lastModifiedBy', sorts: true, nowrap: true, minor: true, cell: (row) => row.lastModifiedBy },
+];
+
+const FIRST = ['name', 'priority', 'severity', 'status', 'owner', 'tenant', 'alerts', 'tags', 'updated'];
+const KEY = 'queue.columns';
+
+export const available = (side: Side): QueueColumn[] => COLUMNS.filter((column) => !column.side || column.side === side);
+
+/** The columns of the address; else those last chosen in this browser; else the usual ones. */
+export function chosenColumns(asked: string[] | null, side: Side): QueueColumn[] {
+  const all = available(side);
+  const pick = (ids: string[]) =>
+    ids.map((id) => all.find((column) => column.id === id)).filter((column) => column !== undefined);
+  const given = pick(asked ?? remembered() ?? FIRST);
+  const columns = given.length ? given : pick(FIRST);
+  // Without its name a row says nothing.
+  return columns.some((column) => column.id === 'name') ? columns : [...pick(['name']), ...columns];
+}
+
+function remembered(): string[] | null {
+  try {
+    return localStorage.getItem(KEY)?.split(',') ?? null;
+  } catch {
+    return null;
+  }
+}
+
+export function remember(ids: string[]): void {
+  try {
+    localStorage.setItem(KEY, ids.join(','));
+  } catch {
+    // The address has them all the same.
+  }
+}
+
+export function usualColumns(side: Side): string[] {
+  return FIRST.filter((id) => available(side).some((column) => column.id === id));
+}

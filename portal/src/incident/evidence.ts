@@ -1,0 +1,93 @@
+/** What an evidence says: 48 subtypes, told by what their members are called. Pure. */
+import type { Evidence } from '../api/hand';
+import { spelled } from './words';
+
+/** "#microsoft.graph.security.deviceEvidence" → "Device". */
+export function evidenceKind(evidence: Evidence): string {
+  const type = evidence['@odata.type'].split('.').pop() ?? '';
+  return spelled(type.replace(/Evidence$/, '') || 'Evidence');
+}
+
+const text = (value: unknown): string | null =>
+  typeof value === 'string' && value !== '' ? value : typeof value === 'number' ? String(value) : null;
+
+/** The value at a path such as `imageFile.fileName`. */
+function at(evidence: Evidence, path: string): string | null {
+  let value: unknown = evidence;
+  for (const member of path.split('.')) {
+    if (typeof value !== 'object' || value === null) return null;
+    value = (value as Record<string, unknown>)[member];
+  }
+  return text(value);
+}
+
+const NAMES = [
+  'deviceDnsName',
+  'hostName',
+  'userAccount.userPrincipalName',
+  'userAccount.accountName',
+  'primaryAddress',
+  'imageFile.fileName',
+  'fileDetails.fileName',
+  'ipAddress',
+  'url',
+  'domainName',
+  'subject',
+  'networkMessageId',
+  'registryKey',
+  'displayName',
+  'resourceName',
+  'resourceId',
+  'name',
+  'clusterName',
+  'sessionId',
+  'appId',
+];
+
+/** What a person would call it. */
+export function evidenceName(evidence: Evidence): string {
+  for (const path of NAMES) {
+    const found = at(evidence, path);
+    if (found) return found;
+  }
+  return evidenceKind(evidence);
+}
+
+const LEFT_OUT = new Set([
+  '@odata.type',
+  'createdDateTime',
+  'verdict',
+  'remediationStatus',
+  'remediationStatusDetails',
+  'roles',
+  'detailedRoles',
+  'tags',
+]);
+const MOST = 40;
+
+/** All members that say something, flat: `imageFile.sha256` is "Image file · Sha256". */
+export function evidenceFacts(evidence: Evidence): [string, string][] {
+  const facts: [string, string][] = [];
+  const walk = (value: unknown, name: string, depth: number) => {
+    if (facts.length >= MOST || value === null || value === undefined) return;
+    if (Array.isArray(value)) {
+      const all = value.map(text).filter((one): one is string => one !== null);
+      if (all.length) facts.push([name, all.slice(0, 20).join(', ')]);
+    } else if (typeof value === 'object') {
+      if (depth >= 4) return;
+      for (const [member, inner] of Object.entries(value)) {
+        walk(inner, name ? `${name} · ${spelled(member).toLowerCase()}` : spelled(member), depth + 1);
+      }
+    } else {
+      const shown = typeof value === 'boolean' ? (value ? 'yes' : 'no') : text(value);
+      if (shown) facts.push([name, shown]);
+    }
+  };
+  for (const [member, value] of Object.entries(evidence)) {
+    if (!LEFT_OUT.has(member) && !member.startsWith('@')) walk(value, spelled(member), 0);
+  }
+  return facts;
+}
+
+export const words = (value: unknown): string[] =>
+  Array.isArray(value) ? value.map(text).filter((one): one is string => one !== null) : [];

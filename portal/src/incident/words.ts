@@ -1,0 +1,44 @@
+import { useQuery } from '@tanstack/react-query';
+
+import { api, read } from '../api/client';
+import type { Words } from '../api/hand';
+
+const NONE: Words = { status: [], severity: [], classification: [] };
+
+/** All words the portal offers, and which determination goes with which classification. */
+export function useWords(): Words {
+  const { data } = useQuery({
+    queryKey: ['words'],
+    queryFn: () => read(api.GET('/api/v1/words')),
+    staleTime: Infinity,
+  });
+  return data ?? NONE;
+}
+
+/** What a word is called; an unknown one is taken apart, because the server may know more than we. */
+export function labelOf(words: { value: string; label: string }[], value: string): string {
+  return words.find((word) => word.value === value)?.label ?? spelled(value);
+}
+
+/** Products as the contract's enumerations name them, written as their makers do. */
+const SOURCES: Record<string, string> = {
+  microsoftDefenderForEndpoint: 'Microsoft Defender for Endpoint',
+  microsoftDefenderForIdentity: 'Microsoft Defender for Identity',
+  microsoftDefenderForCloudApps: 'Microsoft Defender for Cloud Apps',
+  microsoftDefenderForOffice365: 'Microsoft Defender for Office 365',
+  microsoft365Defender: 'Microsoft 365 Defender',
+  azureAdIdentityProtection: 'Microsoft Entra ID Protection',
+  microsoftAppGovernance: 'App governance',
+  dataLossPrevention: 'Data loss prevention',
+  microsoftDefenderForCloud: 'Microsoft Defender for Cloud',
+  microsoftSentinel: 'Microsoft Sentinel',
+};
+
+export const sourceName = (word: string): string => SOURCES[word] ?? spelled(word);
+
+/** "multiStagedAttack" as "Multi staged attack", "device name" as "Device name". */
+export function spelled(word: string): string {
+  const apart = word.replace(/([a-z0-9])([A-Z])/g, '$1 $2').replace(/_/g, ' ');
+  const lower = apart.replace(/\b[A-Z][a-z]+/g, (part) => part.toLowerCase());
+  return lower.charAt(0).toUpperCase() + lower.slice(1);
+}

@@ -1,0 +1,62 @@
+import {
+  FluentProvider,
+  RendererProvider,
+  createDOMRenderer,
+} from '@fluentui/react-components';
+import { MutationCache, QueryCache, QueryClient, QueryClientProvider } from '@tanstack/react-query';
+import { StrictMode } from 'react';
+import { createRoot } from 'react-dom/client';
+import { BrowserRouter } from 'react-router';
+
+import { Refusal } from './api/error';
+import { Portal } from './routes';
+import { StepUp } from './sign-in/StepUp';
+import { ThemeContext } from './ui/ThemeContext';
+import { Toasts } from './ui/Toasts';
+import { dark, light } from './ui/theme';
+import { useThemeChoice } from './ui/useTheme';
+
+// The policy of the page lets only style elements with this response's nonce in.
+const nonce = document.querySelector<HTMLMetaElement>('meta[property="csp-nonce"]')?.nonce ?? '';
+const renderer = createDOMRenderer(document, { styleElementAttributes: { nonce } });
+
+const queries = new QueryClient({
+  queryCache: new QueryCache(),
+  mutationCache: new MutationCache(),
+  defaultOptions: {
+    queries: {
+      staleTime: 10_000,
+      // What was refused is refused again; only what got lost on the way is worth another try.
+      retry: (count, error) =>
+        count < 2 && error instanceof Refusal && (error.status === 0 || error.status >= 502),
+    },
+  },
+});
+
+function App() {
+  const theme = useThemeChoice();
+  return (
+    <RendererProvider renderer={renderer} targetDocument={document}>
+      <FluentProvider theme={theme.isDark ? dark : light}>
+        <ThemeContext value={theme}>
+          <QueryClientProvider client={queries}>
+            <BrowserRouter>
+              <Portal />
+              <StepUp />
+            </BrowserRouter>
+          </QueryClientProvider>
+          <Toasts />
+        </ThemeContext>
+      </FluentProvider>
+    </RendererProvider>
+  );
+}
+
+const root = document.getElementById('root');
+if (root) {
+  createRoot(root).render(
+    <StrictMode>
+      <App />
+    </StrictMode>,
+  );
+}

@@ -1,0 +1,49 @@
+/** Every address of the portal. What a page shows beyond its path stands in the query. */
+import { lazy, Suspense } from 'react';
+import { Navigate, Route, Routes } from 'react-router';
+
+import { Shell } from './shell/Shell';
+import { Missing } from './shell/Missing';
+import { PageWaiting } from './ui/states';
+
+// The pages of the first view are told apart by the build; see scripts/compress.mjs.
+const SignIn = lazy(() => import('./sign-in/SignIn'));
+const Setup = lazy(() => import('./sign-in/Setup'));
+const Home = lazy(() => import('./home/Home'));
+const Queue = lazy(() => import('./incident/Queue'));
+const IncidentPage = lazy(() => import('./incident/IncidentPage'));
+const AlertPage = lazy(() => import('./incident/AlertPage'));
+const Customers = lazy(() => import('./customer/Customers'));
+const AccessRequests = lazy(() => import('./access/AccessPage'));
+const Permissions = lazy(() => import('./settings/Permissions'));
+const People = lazy(() => import('./settings/People'));
+const Apps = lazy(() => import('./settings/Apps'));
+const Audit = lazy(() => import('./settings/Audit'));
+const Account = lazy(() => import('./settings/Account'));
+
+export function Portal() {
+  return (
+    <Suspense fallback={<PageWaiting />}>
+      <Routes>
+        <Route path="sign-in" element={<SignIn />} />
+        <Route path="setup" element={<Setup />} />
+        <Route path="setup/:token" element={<Setup />} />
+        <Route element={<Shell />}>
+          <Route index element={<Home />} />
+          <Route path="incidents" element={<Queue />} />
+          <Route path="incidents/:id" element={<IncidentPage />} />
+          <Route path="alerts/:id" element={<AlertPage />} />
+          <Route path="customers" element={<Customers />} />
+          <Route path="access" element={<AccessRequests />} />
+          <Route path="settings" element={<Navigate to="/settings/people" replace />} />
+          <Route path="settings/permissions" element={<Permissions />} />
+          <Route path="settings/people" element={<People />} />
+          <Route path="settings/apps" element={<Apps />} />
+          <Route path="settings/audit" element={<Audit />} />
+          <Route path="account" element={<Account />} />
+          <Route path="*" element={<Missing />} />
+        </Route>
+      </Routes>
+    </Suspense>
+  );
+}

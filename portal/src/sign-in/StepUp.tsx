@@ -1,0 +1,120 @@
+import {
+  Button,
+  Dialog,
+  DialogActions,
+  DialogBody,
+  DialogContent,
+  DialogSurface,
+  DialogTitle,
+  Field,
+  Input,
+  makeStyles,
+} from '@fluentui/react-components';
+import { KeyRegular } from '@fluentui/react-icons';
+import { useEffect, useRef, useState } from 'react';
+
+import { api, read, whenAsked } from '../api/client';
+import { explain, get, supported } from '../api/passkey';
+import { useRefreshSession, useSessionQuery } from '../api/session';
+import { Failure } from '../ui/states';
+
+const useStyles = makeStyles({ content: { display: 'flex', flexDirection: 'column', gap: '14px' } });
+
+/** Asks for a second factor when the server wants one, and lets the request be repeated. */
+export function StepUp() {
+  const [open, setOpen] = useState(false);
+  const answer = useRef<((proven: boolean) => void) | null>(null);
+  const asking = useRef<Promise<boolean> | null>(null);
+  useEffect(
+    () =>
+      whenAsked({
+        stepUp: () => {
+          // Two requests at once are answered by one proof.
+          asking.current ??= new Promise<boolean>((resolve) => {
+            answer.current = resolve;
+            setOpen(true);
+          });
+          return asking.current;
+        },
+      }),
+    [],
+  );
+  const end = (proven: boolean) => {
+    answer.current?.(proven);
+    answer.current = null;
+    asking.current = null;
+    setOpen(false);
+  };
+  return open ? <Proof onEnd={end} /> : null;
+}
+
+function Proof({ onEnd }: { onEnd: (proven: boolean) => void }) {
+  const styles = useStyles();
+  const refresh = useRefreshSession();
+  const { data: session } = useSessionQuery();
+  const [code, setCode] = useState('');
+  const [busy, setBusy] = useState(false);
+  const [error, setError] = useState<unknown>(null);
+  const prove = async (how: () => Promise<void>) => {
+    setBusy(true);
+    setError(null);
+    try {
+      await how();
+      onEnd(true);
+    } catch (refused) {
+      setError(refused instanceof DOMException ? new Error(explain(refused)) : refused);
+      setBusy(false);
+    }
+  };
+  const withCode = () =>
+    prove(async () => refresh(await read(api.POST('/api/v1/session/step-up/totp', { body: { code: code.trim() } }))));
+  const withKey = () =>
+    prove(async () => {
+      const begun = await read(api.POST('/api/v1/session/step-up/passkey/begin', { body: {} }));
+      const credential = await get(begun.publicKey);
+      refresh(
+        await read(api.POST('/api/v1/session/step-up/passkey/finish', { body: { flow: begun.flow, credential } })),
+      );
+    });
+  return (
+    <Dialog open onOpenChange={(_, data) => !data.open && onEnd(false)}>
+      <DialogSurface>
+        <form
+          onSubmit={(event) => {
+            event.preventDefault();
+            if (code.trim()) void withCode();
+          }}
+        >
+          <DialogBody>
+            <DialogTitle>Confirm that it is you</DialogTitle>
+            <DialogContent className={styles.content}>
+              <div>What you are about to do matters, so a second factor is asked for once more.</div>
+              {session?.factors.totp !== false && (
+                <Field label="Code" hint="Six digits from your authenticator app">
+                  <Input
+                    value={code}
+                    onChange={(_, data) => setCode(data.value)}
+                    autoComplete="one-time-code"
+                    inputMode="numeric"
+                  />
+                </Field>
+              )}
+              {supported() && session && session.factors.passkeys > 0 && (
+                <Button icon={<KeyRegular />} onClick={withKey} disabledFocusable={busy}>
+                  Use a passkey
+                </Button>
+              )}
+              <Failure error={error} />
+            </DialogContent>
+            <DialogActions>
+              <Button onClick={() => onEnd(false)}>Cancel</Button>
+              <Button appearance="primary" type="submit" disabledFocusable={busy || !code.trim()}>
+                {busy ? 'Checking…' : 'Confirm'}
+              </Button>
+            </DialogActions>
+          </DialogBody>
+        </form>
+      </DialogSurface>
+    </Dialog>
+  );
+}
