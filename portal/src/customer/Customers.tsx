@@ -36,8 +36,10 @@ export default function Customers() {
   const tenants = useQuery({ queryKey: ['tenants'], queryFn: () => read(api.GET('/api/v1/tenants')) });
   const again = () => queries.invalidateQueries({ queryKey: ['tenants'] });
 
-  const count = (tenant: Tenant, value: number, status: string, label: string) =>
-    value === 0 ? (
+  const count = (tenant: Tenant, value: number | undefined, status: string, label: string) =>
+    value === undefined ? (
+      <span className={styles.muted}>–</span>
+    ) : value === 0 ? (
       <span className={styles.muted}>0</span>
     ) : (
       <FluentLink
@@ -51,9 +53,9 @@ export default function Customers() {
     );
   const columns: Column<Tenant>[] = [
     { id: 'name', label: 'Customer', lead: true, cell: (tenant) => tenant.name },
-    { id: 'active', label: 'New', end: true, nowrap: true, cell: (tenant) => count(tenant, tenant.counts.active, 'active', 'new') },
-    { id: 'work', label: 'In progress', end: true, nowrap: true, cell: (tenant) => count(tenant, tenant.counts.inProgress, 'inProgress', 'in progress') },
-    { id: 'await', label: 'Awaiting customer', end: true, nowrap: true, cell: (tenant) => count(tenant, tenant.counts.awaitingAction, 'awaitingAction', 'awaiting customer action') },
+    { id: 'active', label: 'New', end: true, nowrap: true, cell: (tenant) => count(tenant, tenant.counts?.active, 'active', 'new') },
+    { id: 'work', label: 'In progress', end: true, nowrap: true, cell: (tenant) => count(tenant, tenant.counts?.inProgress, 'inProgress', 'in progress') },
+    { id: 'await', label: 'Awaiting customer', end: true, nowrap: true, cell: (tenant) => count(tenant, tenant.counts?.awaitingAction, 'awaitingAction', 'awaiting customer action') },
     {
       id: 'grant',
       label: 'Granted',

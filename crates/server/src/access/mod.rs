@@ -518,11 +518,22 @@ fn sound(because: &str) -> Result<String> {
     Ok(because.to_owned())
 }
 
+/// Which of the requests that are not over.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Standing {
+    /// Those that wait for a decision.
+    Waiting,
+    /// Those that run.
+    Running,
+    /// Either.
+    Open,
+}
+
 /// Which requests to list.
 #[derive(Clone, Debug, Default)]
 pub struct Filter {
-    /// Only those that wait or run.
-    pub open: bool,
+    /// Only these; all when absent.
+    pub state: Option<Standing>,
     /// Only to this tenant.
     pub tenant: Option<TenantNo>,
     /// Behind this one, by moment and id.
@@ -561,14 +572,19 @@ pub async fn list(app: &App, caller: &Caller, filter: &Filter, most: u64) -> Res
         values.push(tenant.0.into());
         let _ = write!(test, " and access.tenant_no = ${}", values.len());
     }
-    if filter.open {
-        values.extend([now.plus_seconds(-WAITS_S).micros().into(), now.micros().into()]);
-        let (waits, runs) = (values.len() - 1, values.len());
-        let _ = write!(
-            test,
-            " and access.ended_at is null and ((access.decision is null and access.requested_at > \
-             ${waits}) or (access.decision = 'approved' and access.until > ${runs}))"
-        );
+    if let Some(standing) = filter.state {
+        let mut tests = Vec::new();
+        if standing != Standing::Running {
+            values.push(now.plus_seconds(-WAITS_S).micros().into());
+            let place = values.len();
+            tests.push(format!("(access.decision is null and access.requested_at > ${place})"));
+        }
+        if standing != Standing::Waiting {
+            values.push(now.micros().into());
+            let place = values.len();
+            tests.push(format!("(access.decision = 'approved' and access.until > ${place})"));
+        }
+        let _ = write!(test, " and access.ended_at is null and ({})", tests.join(" or "));
     }
     if let Some((at, id)) = &filter.behind {
         values.extend([(*at).into(), id.clone().into()]);

@@ -7,7 +7,7 @@ use axum::http::{HeaderMap, StatusCode};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::access::{self, Access, Filter, Wanted};
+use crate::access::{self, Access, Filter, Standing, Wanted};
 use crate::api::sign_in::Nothing;
 use crate::api::{May, Params, idempotency, read};
 use crate::clock::Timestamp;
@@ -154,7 +154,8 @@ async fn one(site: &Site, caller: &Caller, id: &str, status: StatusCode) -> Answ
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 #[into_params(parameter_in = Query)]
 pub(super) struct Which {
-    /// `open`: only those that wait or run.
+    /// `requested`: only those that wait for a decision; `approved`: only those that run; `open`:
+    /// either.
     state: Option<String>,
     /// Only to this tenant.
     tenant_id: Option<String>,
@@ -175,10 +176,12 @@ pub(super) async fn list(
     Params(which): Params<Which>,
 ) -> Answer {
     caller.require(&[Permission::GrantRead, Permission::AccessRequest])?;
-    let open = match which.state.as_deref() {
-        None => false,
-        Some("open") => true,
-        Some(_) => return Err(Failure::bad("state is open, or absent")),
+    let state = match which.state.as_deref() {
+        None => None,
+        Some("open") => Some(Standing::Open),
+        Some("requested") => Some(Standing::Waiting),
+        Some("approved") => Some(Standing::Running),
+        Some(_) => return Err(Failure::bad("state is open, requested or approved, or absent")),
     };
     let tenant = match &which.tenant_id {
         None => None,
@@ -193,7 +196,7 @@ pub(super) async fn list(
         }
     };
     let top = which.top.unwrap_or(50).clamp(1, LARGEST);
-    let filter = Filter { open, tenant, behind };
+    let filter = Filter { state, tenant, behind };
     let mut found = access::list(&site.app, &caller, &filter, top + 1).await?;
     let more = found.len() as u64 > top;
     found.truncate(usize::try_from(top).unwrap_or(usize::MAX));

@@ -9,7 +9,7 @@ use axum::response::Response;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::access::{self, Filter};
+use crate::access::{self, Filter, Standing};
 use crate::api::incident::Queue;
 use crate::api::{Params, done, read};
 use crate::clock::Timestamp;
@@ -245,7 +245,7 @@ pub(super) async fn home(State(site): State<Site>, caller: Caller) -> Answer {
         home["alertsByHour"] = by_hour(&site, &caller, now).await?;
     }
     if caller.may(&[Permission::GrantRead, Permission::AccessRequest]) {
-        let filter = Filter { open: true, ..Filter::default() };
+        let filter = Filter { state: Some(Standing::Open), ..Filter::default() };
         let open = access::list(app, &caller, &filter, 1_000).await?;
         let waiting = open.iter().filter(|it| it.state(now) == access::State::Requested).count();
         home["accessRequests"] = json!(waiting);

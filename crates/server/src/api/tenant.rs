@@ -8,7 +8,7 @@ use axum::http::{HeaderMap, StatusCode};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::access::{self, Filter};
+use crate::access::{self, Filter, Standing};
 use crate::api::access::shown;
 use crate::api::{May, read};
 use crate::db::column;
@@ -41,7 +41,7 @@ pub(super) async fn list(State(site): State<Site>, caller: Caller) -> Answer {
     let counts = counts(&site, caller.queue.tenants()).await?;
     let mine = match caller.reach {
         Reach::Granted(_) if caller.may(&[Permission::AccessRequest]) => {
-            let filter = Filter { open: true, ..Filter::default() };
+            let filter = Filter { state: Some(Standing::Open), ..Filter::default() };
             access::list(app, &caller, &filter, 1_000).await?
         }
         _ => Vec::new(),

@@ -1,0 +1,221 @@
+// The whole way: a provider sets itself up, a customer is invited and grants, an expert asks to come
+// in, works an incident, and the customer sees it and ends the grant.
+import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+
+import { Browser, PASSWORD, Server, code, setUpWithPasskey, setUpWithPassword } from './world.mjs';
+
+let server;
+let browser;
+
+before(async () => {
+  server = await Server.start();
+  browser = await Browser.open();
+});
+
+after(async () => {
+  await browser?.close();
+  await server?.stop();
+});
+
+const alert = {
+  id: 'edr-1',
+  providerAlertId: 'edr-1',
+  title: 'Script interpreter fetched a payload',
+  severity: 'medium',
+  category: 'Execution',
+  serviceSource: 'microsoftDefenderForEndpoint',
+  detectionSource: 'microsoftDefenderForEndpoint',
+  createdDateTime: new Date().toISOString(),
+  firstActivityDateTime: new Date().toISOString(),
+  lastActivityDateTime: new Date().toISOString(),
+  lastUpdateDateTime: new Date().toISOString(),
+  evidence: [
+    { '@odata.type': '#microsoft.graph.security.deviceEvidence', deviceDnsName: 'desk-14.alder.example', hostName: 'desk-14', osPlatform: 'Windows11' },
+    { '@odata.type': '#microsoft.graph.security.userEvidence', userAccount: { userPrincipalName: 'bea@alder.example' } },
+  ],
+};
+
+/** Invites somebody on the People page; gives the link. */
+async function invite(page, email, role) {
+  await page.goto('/settings/people');
+  await page.getByRole('button', { name: 'Invite' }).first().click();
+  const dialog = page.getByRole('dialog');
+  await dialog.getByLabel('E-mail').fill(email);
+  await dialog.getByRole('combobox').click();
+  await page.getByRole('option', { name: role, exact: true }).click();
+  await dialog.getByRole('button', { name: 'Create the link' }).click();
+  return link(page);
+}
+
+async function link(page) {
+  const shown = page.getByRole('dialog').locator('code');
+  await shown.waitFor();
+  const url = await shown.textContent();
+  await page.getByRole('button', { name: 'Done' }).click();
+  return url;
+}
+
+test('from an empty store to a concluded incident and an ended grant', { timeout: 300_000 }, async (t) => {
+  const { setupUrl } = await server.command('init', '--provider', 'Fjordwatch', '--admin', 'odd@fjordwatch.example');
+  await server.serve();
+
+  const odd = await browser.person(server.url, { passkey: true });
+  const mikkel = await browser.person(server.url);
+  const signe = await browser.person(server.url, { passkey: true });
+  const ida = await browser.person(server.url);
+  let leadLink;
+  let expertLink;
+  let customerLink;
+  let appSecret;
+
+  await t.test('the provider is set up by its link, with a passkey', async () => {
+    await setUpWithPasskey(odd, setupUrl, 'Odd Nes');
+    leadLink = await invite(odd, 'mikkel@fjordwatch.example', 'Lead');
+    expertLink = await invite(odd, 'signe@fjordwatch.example', 'Expert');
+  });
+
+  await t.test('the link works once', async () => {
+    const again = await browser.person(server.url);
+    await again.goto(new URL(setupUrl).pathname + new URL(setupUrl).hash);
+    await again.getByText('This link does not work any more').waitFor();
+  });
+
+  await t.test('a customer is added and its administrator invited', async () => {
+    await odd.goto('/customers');
+    await odd.getByRole('button', { name: 'Add a customer' }).click();
+    await odd.getByRole('dialog').getByLabel('Name').fill('Alder Freight');
+    await odd.getByRole('dialog').getByRole('button', { name: 'Add' }).click();
+    await odd.getByRole('button', { name: 'Invite administrator' }).click();
+    await odd.getByRole('dialog').getByLabel('E-mail').fill('ida@alder.example');
+    await odd.getByRole('dialog').getByRole('button', { name: /link/i }).click();
+    customerLink = await link(odd);
+  });
+
+  await t.test('the others set up a password with an authenticator app, or a passkey', async () => {
+    await setUpWithPassword(mikkel, leadLink, 'Mikkel Dahl');
+    await mikkel.getByLabel('I have put them somewhere safe').check();
+    await mikkel.getByRole('button', { name: 'Go to Riposte' }).click();
+    await setUpWithPasskey(signe, expertLink, 'Signe Holm');
+    ida.secret = await setUpWithPassword(ida, customerLink, 'Ida Berg');
+    await ida.getByLabel('I have put them somewhere safe').check();
+    await ida.getByRole('button', { name: 'Go to Riposte' }).click();
+    await ida.getByRole('navigation').first().waitFor();
+  });
+
+  await t.test('signing in again takes both factors, or the passkey', async () => {
+    const sign = await browser.person(server.url);
+    await sign.goto('/sign-in');
+    await sign.getByLabel('Work e-mail').fill('ida@alder.example');
+    await sign.getByRole('button', { name: 'Continue' }).click();
+    await sign.getByLabel('Password').fill(PASSWORD);
+    await sign.getByRole('button', { name: 'Continue' }).click();
+    const field = sign.getByLabel('Code or recovery code');
+    await field.waitFor();
+    // The code that confirmed the app counts no more; the next one does.
+    await sign.waitForTimeout(30_000 - (Date.now() % 30_000) + 500);
+    await field.fill(code(ida.secret));
+    await sign.getByRole('button', { name: 'Sign in' }).click();
+    await sign.getByRole('navigation').first().waitFor();
+    await sign.context().close();
+
+    await signe.context().clearCookies();
+    await signe.goto('/sign-in');
+    await signe.getByRole('button', { name: 'Sign in with a passkey' }).click();
+    await signe.getByRole('navigation').first().waitFor();
+  });
+
+  await t.test('an alert becomes an incident that the expert does not see before the grant', async () => {
+    const { value } = await (await odd.request.get('/api/v1/tenants')).json();
+    const file = join(server.dir, 'alert.json');
+    writeFileSync(file, JSON.stringify(alert));
+    const outcome = await server.command('import', '--tenant', value[0].id, file);
+    assert.equal(outcome.accepted, 1);
+    await ida.goto('/incidents?severity=all&period=all');
+    await ida.getByText('Script interpreter fetched a payload').first().waitFor();
+    await signe.goto('/incidents?severity=all&period=all');
+    await signe.getByText(/no incident/i).first().waitFor();
+  });
+
+  await t.test('the customer grants Reader; the expert asks, the lead approves', async () => {
+    await ida.goto('/settings/permissions');
+    await ida.getByRole('radio', { name: /Investigate incidents and guide my responses/ }).check();
+    await ida.getByRole('radio', { name: /lead of the provider/i }).check();
+    await ida.getByRole('button', { name: 'Grant' }).click();
+    await ida.getByText(/Experts now have/).waitFor();
+
+    await signe.goto('/incidents?severity=all&period=all');
+    await signe.getByRole('link', { name: /Script interpreter fetched a payload/ }).first().click();
+    await signe.getByText('Script interpreter fetched a payload').first().waitFor();
+    const { value } = await (await signe.request.get('/api/v1/incidents')).json();
+    await signe.goto(`/incidents/${value[0].id}`);
+    await signe.getByRole('button', { name: 'Request access' }).click();
+    await signe.getByRole('dialog').getByLabel('Reason').fill('A payload was fetched; need the device timeline.');
+    await signe.getByRole('dialog').getByRole('button', { name: 'Request access' }).click();
+    await signe.getByText(/The request went to/).waitFor();
+
+    await mikkel.goto('/access?state=requested');
+    await mikkel.getByRole('button', { name: 'Approve' }).first().click();
+    await mikkel.getByText(/need the device timeline/).first().waitFor();
+    await assert.doesNotReject(async () => {
+      for (let tries = 0; tries < 50; tries += 1) {
+        const seen = await (await signe.request.get(`/api/v1/incidents/${value[0].id}`)).json();
+        if (seen.may.open.allowed) return;
+        await signe.waitForTimeout(100);
+      }
+      throw new Error('the expert is not inside');
+    });
+  });
+
+  await t.test('the expert takes it up and concludes: false positive, resolved', async () => {
+    await signe.reload();
+    await signe.getByRole('button', { name: 'Take up' }).click();
+    await signe.getByText(/is yours/).waitFor();
+    await signe.getByRole('button', { name: 'Conclude' }).click();
+    const dialog = signe.getByRole('dialog');
+    await dialog.getByRole('combobox', { name: /Classification/ }).click();
+    await signe.getByRole('option', { name: 'False positive' }).click();
+    await dialog.getByRole('combobox', { name: /Determination/ }).click();
+    await signe.getByRole('option', { name: 'Not malicious' }).click();
+    await dialog.getByLabel('Investigation summary').fill('The deployment tool of the customer, signed by its maker.');
+    await dialog.getByRole('button', { name: 'Conclude' }).click();
+    await signe.getByText(/is concluded/).waitFor();
+  });
+
+  await t.test('the customer sees every step', async () => {
+    const { value } = await (await ida.request.get('/api/v1/incidents')).json();
+    const incident = value[0];
+    assert.equal(incident.status, 'resolved');
+    assert.equal(incident.classification, 'falsePositive');
+    const log = await (await ida.request.get(`/api/v1/incidents/${incident.id}/timeline`)).json();
+    const kinds = log.value.map((entry) => entry.kind);
+    for (const kind of ['access.requested', 'access.approved', 'incident.started', 'incident.concluded']) {
+      assert.ok(kinds.includes(kind), `${kind} in ${kinds}`);
+    }
+    await ida.goto(`/incidents/${incident.id}?tab=activities`);
+    await ida.getByText(/signe@fjordwatch\.example/).first().waitFor();
+    await ida.goto('/access');
+    await ida.getByText('need the device timeline').first().waitFor();
+  });
+
+  await t.test('the grant ends with one click and the open page is refused within a second', async () => {
+    const { value } = await (await ida.request.get('/api/v1/incidents')).json();
+    const path = `/api/v1/incidents/${value[0].id}`;
+    await signe.goto(`/incidents/${value[0].id}`);
+    await signe.getByText('desk-14').first().waitFor();
+    await ida.goto('/settings/permissions');
+    await ida.getByRole('radio', { name: /No access/ }).check();
+    await ida.getByRole('button', { name: 'End the permission' }).click();
+    await ida.getByText(/Experts now have/).waitFor();
+    const ended = Date.now();
+    // The page itself notices, without anybody touching it.
+    await signe.getByText(/does not exist|no longer|not found|has ended|could not/i).first().waitFor({ timeout: 5_000 });
+    const took = Date.now() - ended;
+    assert.equal((await signe.request.get(path)).status(), 404);
+    assert.ok(took < 1_000, `the open page was refused after ${took} ms`);
+  });
+
+  assert.deepEqual(browser.complaints, [], 'nothing complained in a console');
+});

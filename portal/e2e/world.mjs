@@ -1,0 +1,159 @@
+// What the journeys need: the real program on a store of its own, a real browser, an authenticator
+// app and a passkey that answer as a person would.
+import { spawn, execFile } from 'node:child_process';
+import { createHmac } from 'node:crypto';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+
+import { chromium } from 'playwright-core';
+
+const run = promisify(execFile);
+
+/** The program under test. */
+export const RIPOSTE = process.env.RIPOSTE ?? 'target/release/riposte';
+
+const CHROMIUM = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'].find((path) => existsSync(path));
+
+const freePort = () =>
+  new Promise((resolve, reject) => {
+    const server = createServer();
+    server.on('error', reject);
+    server.listen(0, '127.0.0.1', () => {
+      const { port } = server.address();
+      server.close(() => resolve(port));
+    });
+  });
+
+/** A server on an empty store. */
+export class Server {
+  static async start({ demo = false } = {}) {
+    const server = new Server();
+    server.dir = mkdtempSync(join(tmpdir(), 'riposte-e2e-'));
+    server.port = await freePort();
+    server.url = `http://localhost:${server.port}`;
+    server.common = ['--data-dir', join(server.dir, 'data')];
+    if (!demo) server.common.push('--public-url', server.url);
+    const store = process.env.RIPOSTE_TEST_POSTGRES;
+    if (store && !demo) server.common.push('--store', store);
+    server.demo = demo;
+    return server;
+  }
+
+  /** One command; its JSON. */
+  async command(...words) {
+    const { stdout } = await run(RIPOSTE, [...words, ...this.common, '--json']);
+    return JSON.parse(stdout);
+  }
+
+  async serve() {
+    const words = [this.demo ? 'demo' : 'serve', '--listen', `127.0.0.1:${this.port}`, ...this.common];
+    this.child = spawn(RIPOSTE, words, { stdio: ['ignore', 'pipe', 'pipe'] });
+    this.said = '';
+    for (const stream of [this.child.stdout, this.child.stderr]) {
+      stream.on('data', (piece) => (this.said += piece));
+    }
+    for (let tries = 0; tries < 300; tries += 1) {
+      if (this.child.exitCode !== null) break;
+      try {
+        if ((await fetch(`http://127.0.0.1:${this.port}/readyz`)).ok) return;
+      } catch {
+        // Not listening yet.
+      }
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
+    throw new Error(`the server did not start:\n${this.said}`);
+  }
+
+  async stop() {
+    if (this.child && this.child.exitCode === null) {
+      this.child.kill('SIGTERM');
+      await new Promise((resolve) => this.child.once('exit', resolve));
+    }
+    rmSync(this.dir, { recursive: true, force: true });
+  }
+}
+
+/** The code an authenticator app shows now (RFC 6238). */
+export function code(secret, at = Date.now()) {
+  const bits = [...secret.replace(/\s/g, '')].map((c) => 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567'.indexOf(c).toString(2).padStart(5, '0')).join('');
+  const key = Buffer.from(bits.match(/.{8}/g).map((byte) => Number.parseInt(byte, 2)));
+  const step = Buffer.alloc(8);
+  step.writeBigUInt64BE(BigInt(Math.floor(at / 30_000)));
+  const digest = createHmac('sha1', key).update(step).digest();
+  const offset = digest.at(-1) & 15;
+  return String((digest.readUInt32BE(offset) & 0x7fffffff) % 1_000_000).padStart(6, '0');
+}
+
+/** A browser that several people share, each with a profile of their own. */
+export class Browser {
+  static async open() {
+    if (!CHROMIUM) throw new Error('Chromium is missing; on Debian: apt-get install chromium');
+    const browser = new Browser();
+    browser.chromium = await chromium.launch({ executablePath: CHROMIUM, args: ['--no-sandbox'] });
+    browser.complaints = [];
+    return browser;
+  }
+
+  /** Somebody at a computer; with a passkey when it has one. */
+  async person(base, { passkey = false, ...options } = {}) {
+    const context = await this.chromium.newContext({ baseURL: base, viewport: { width: 1360, height: 900 }, ...options });
+    const page = await context.newPage();
+    page.setDefaultTimeout(15_000);
+    page.on('console', (message) => {
+      // A refused request is the server's answer, which the pages show; everything else is a fault.
+      if (message.type() === 'error' && !/Failed to load resource/.test(message.text())) {
+        this.complaints.push(`${page.url()}: ${message.text()}`);
+      }
+    });
+    page.on('pageerror', (error) => this.complaints.push(`${page.url()}: ${error.message}`));
+    if (passkey) {
+      const cdp = await context.newCDPSession(page);
+      await cdp.send('WebAuthn.enable');
+      await cdp.send('WebAuthn.addVirtualAuthenticator', {
+        options: {
+          protocol: 'ctap2',
+          transport: 'internal',
+          hasResidentKey: true,
+          hasUserVerification: true,
+          isUserVerified: true,
+          automaticPresenceSimulation: true,
+        },
+      });
+    }
+    return page;
+  }
+
+  close() {
+    return this.chromium.close();
+  }
+}
+
+/** The secret part of a set-up link, opened on the server's own address. */
+const local = (url) => new URL(url).pathname + new URL(url).hash;
+
+export const PASSWORD = 'wet gravel under the lantern';
+
+/** Sets sign-in up with a passkey. */
+export async function setUpWithPasskey(page, url, name) {
+  await page.goto(local(url));
+  await page.getByLabel('Your name').fill(name);
+  await page.getByRole('button', { name: 'Create a passkey' }).click();
+  await page.getByRole('navigation').first().waitFor();
+}
+
+/** Sets sign-in up with a password and an app; gives the app's secret. */
+export async function setUpWithPassword(page, url, name) {
+  await page.goto(local(url));
+  await page.getByLabel('Your name').fill(name);
+  await page.getByLabel('Password', { exact: true }).fill(PASSWORD);
+  await page.getByRole('button', { name: 'Continue with a password' }).click();
+  const key = page.getByLabel('Cannot scan? Enter this key in the app');
+  const secret = (await key.inputValue().catch(() => key.textContent())) ?? '';
+  await page.getByLabel(/code/i).first().fill(code(secret));
+  await page.getByRole('button', { name: 'Finish' }).click();
+  await page.getByRole('heading', { name: /recovery codes/i }).waitFor();
+  return secret;
+}
