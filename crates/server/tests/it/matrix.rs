@@ -1,0 +1,787 @@
+//! Every route, by every kind of caller, in the own and in a foreign tenant.
+//!
+//! The routes come from the document that is made of the router; a route without a row here, or a
+//! row without a route, fails. What a role or an application may do comes from the one table in
+//! `permission`. The other customer's data carries a canary in every field, which no answer to
+//! anybody else may contain.
+
+use std::collections::BTreeSet;
+
+use riposte::permission::{Permission, Role};
+use riposte::tenant::{ExpertAccess, Side};
+use serde_json::{Value, json};
+
+use crate::browser::Browser;
+use crate::face::{Client, Face, Reply};
+use crate::world::alert;
+
+const CANARY: &str = "kanarie7f3";
+
+/// Who may use a route.
+enum Guard {
+    /// Who has shown nothing yet.
+    Stranger,
+    /// Any caller at all.
+    Anybody,
+    /// A person, whatever the role.
+    Person,
+    /// Who holds one of these.
+    Any(&'static [Permission]),
+}
+use Guard::{Any, Anybody, Person, Stranger};
+use Permission as P;
+
+/// What is tried against a foreign tenant: the path and body with names of its things, such as
+/// `<incident>`.
+type Foreign = Option<(&'static str, &'static str)>;
+
+struct Row {
+    method: &'static str,
+    path: &'static str,
+    guard: Guard,
+    foreign: Foreign,
+}
+
+const fn row(method: &'static str, path: &'static str, guard: Guard, foreign: Foreign) -> Row {
+    Row { method, path, guard, foreign }
+}
+
+const IR: Guard = Any(&[P::IncidentRead]);
+const IW: Guard = Any(&[P::IncidentReadWrite]);
+const AR: Guard = Any(&[P::AlertRead]);
+const AW: Guard = Any(&[P::AlertReadWrite]);
+const PW: Guard = Any(&[P::PeopleReadWrite]);
+
+/// Our own interface.
+fn own() -> Vec<Row> {
+    vec![
+        row(
+            "GET",
+            "/api/v1/access",
+            Any(&[P::GrantRead, P::AccessRequest]),
+            Some(("/api/v1/access?tenantId=<tenant>", "")),
+        ),
+        row(
+            "POST",
+            "/api/v1/access",
+            Any(&[P::AccessRequest]),
+            Some((
+                "/api/v1/access",
+                r#"{"tenantId":"<tenant>","incidentId":"<incident>","level":"reader","reason":"to look around","hours":1}"#,
+            )),
+        ),
+        row(
+            "POST",
+            "/api/v1/access/{id}/approve",
+            Any(&[P::AccessApprove]),
+            Some(("/api/v1/access/<access>/approve", "{}")),
+        ),
+        row(
+            "POST",
+            "/api/v1/access/{id}/deny",
+            Any(&[P::AccessApprove]),
+            Some(("/api/v1/access/<access>/deny", "{}")),
+        ),
+        row(
+            "POST",
+            "/api/v1/access/{id}/revoke",
+            Any(&[P::AccessApprove, P::AccessRequest]),
+            Some(("/api/v1/access/<access>/revoke", "{}")),
+        ),
+        row(
+            "POST",
+            "/api/v1/access/{id}/withdraw",
+            Any(&[P::AccessRequest]),
+            Some(("/api/v1/access/<access>/withdraw", "{}")),
+        ),
+        row(
+            "POST",
+            "/api/v1/alerts",
+            Any(&[P::AlertIngest]),
+            Some(("/api/v1/alerts?tenantId=<tenant>", "[]")),
+        ),
+        row(
+            "POST",
+            "/api/v1/alerts/move",
+            AW,
+            Some(("/api/v1/alerts/move", r#"{"alertIds":["<alert>"]}"#)),
+        ),
+        row("GET", "/api/v1/alerts/{id}", AR, Some(("/api/v1/alerts/<alert>", ""))),
+        row(
+            "PATCH",
+            "/api/v1/alerts/{id}",
+            AW,
+            Some(("/api/v1/alerts/<alert>", r#"{"status":"resolved"}"#)),
+        ),
+        row(
+            "POST",
+            "/api/v1/alerts/{id}/comments",
+            AW,
+            Some(("/api/v1/alerts/<alert>/comments", r#"{"comment":"here"}"#)),
+        ),
+        row("GET", "/api/v1/apps", Any(&[P::AppRead]), None),
+        row("POST", "/api/v1/apps", Any(&[P::AppReadWrite]), None),
+        row(
+            "DELETE",
+            "/api/v1/apps/{id}",
+            Any(&[P::AppReadWrite]),
+            Some(("/api/v1/apps/<app>", "")),
+        ),
+        row(
+            "POST",
+            "/api/v1/apps/{id}/secret",
+            Any(&[P::AppReadWrite]),
+            Some(("/api/v1/apps/<app>/secret", "{}")),
+        ),
+        row(
+            "GET",
+            "/api/v1/audit",
+            Any(&[P::AuditRead]),
+            Some(("/api/v1/audit?tenantId=<tenant>", "")),
+        ),
+        row(
+            "GET",
+            "/api/v1/audit/checkpoint",
+            Any(&[P::AuditRead]),
+            Some(("/api/v1/audit/checkpoint?tenantId=<tenant>", "")),
+        ),
+        row(
+            "GET",
+            "/api/v1/audit/export",
+            Any(&[P::AuditRead]),
+            Some(("/api/v1/audit/export?tenantId=<tenant>", "")),
+        ),
+        row("GET", "/api/v1/filters", Person, None),
+        row("POST", "/api/v1/filters", Person, None),
+        row("DELETE", "/api/v1/filters/{id}", Person, Some(("/api/v1/filters/<filter>", ""))),
+        row("GET", "/api/v1/grant", Any(&[P::GrantRead]), None),
+        row("PUT", "/api/v1/grant", Any(&[P::GrantReadWrite]), None),
+        row("GET", "/api/v1/home", Any(&[P::IncidentRead, P::TenantRead]), None),
+        row("GET", "/api/v1/incidents", IR, Some(("/api/v1/incidents?tenantId=<tenant>", ""))),
+        row(
+            "POST",
+            "/api/v1/incidents/change",
+            IW,
+            Some((
+                "/api/v1/incidents/change",
+                r#"{"ids":["<own>","<incident>"],"change":{"customTags":["x"]}}"#,
+            )),
+        ),
+        row(
+            "GET",
+            "/api/v1/incidents/count",
+            IR,
+            Some(("/api/v1/incidents/count?tenantId=<tenant>", "")),
+        ),
+        row(
+            "GET",
+            "/api/v1/incidents/export",
+            IR,
+            Some(("/api/v1/incidents/export?tenantId=<tenant>", "")),
+        ),
+        row(
+            "POST",
+            "/api/v1/incidents/merge",
+            IW,
+            Some(("/api/v1/incidents/merge", r#"{"incidentIds":["<own>","<incident>"]}"#)),
+        ),
+        row("GET", "/api/v1/incidents/{id}", IR, Some(("/api/v1/incidents/<incident>", ""))),
+        row(
+            "PATCH",
+            "/api/v1/incidents/{id}",
+            IW,
+            Some(("/api/v1/incidents/<incident>", r#"{"customTags":["x"]}"#)),
+        ),
+        row(
+            "GET",
+            "/api/v1/incidents/{id}/alerts",
+            Any(&[P::IncidentRead, P::AlertRead]),
+            Some(("/api/v1/incidents/<incident>/alerts", "")),
+        ),
+        row(
+            "POST",
+            "/api/v1/incidents/{id}/comments",
+            IW,
+            Some(("/api/v1/incidents/<incident>/comments", r#"{"comment":"here"}"#)),
+        ),
+        row(
+            "POST",
+            "/api/v1/incidents/{id}/conclude",
+            Any(&[P::Experts]),
+            Some((
+                "/api/v1/incidents/<incident>/conclude",
+                r#"{"classification":"falsePositive","determination":"notMalicious","summary":"s"}"#,
+            )),
+        ),
+        row(
+            "GET",
+            "/api/v1/incidents/{id}/graph",
+            Any(&[P::IncidentRead, P::AlertRead]),
+            Some(("/api/v1/incidents/<incident>/graph", "")),
+        ),
+        row(
+            "GET",
+            "/api/v1/incidents/{id}/similar",
+            IR,
+            Some(("/api/v1/incidents/<incident>/similar", "")),
+        ),
+        row(
+            "POST",
+            "/api/v1/incidents/{id}/start",
+            Any(&[P::Experts]),
+            Some(("/api/v1/incidents/<incident>/start", "{}")),
+        ),
+        row(
+            "GET",
+            "/api/v1/incidents/{id}/timeline",
+            IR,
+            Some(("/api/v1/incidents/<incident>/timeline", "")),
+        ),
+        row("GET", "/api/v1/people", Any(&[P::PeopleRead]), None),
+        row("POST", "/api/v1/people", Any(&[P::PeopleReadWrite, P::TenantReadWrite]), None),
+        row("DELETE", "/api/v1/people/{id}", PW, Some(("/api/v1/people/<person>", ""))),
+        row(
+            "PATCH",
+            "/api/v1/people/{id}",
+            PW,
+            Some(("/api/v1/people/<person>", r#"{"disabled":true}"#)),
+        ),
+        row(
+            "POST",
+            "/api/v1/people/{id}/invite",
+            PW,
+            Some(("/api/v1/people/<person>/invite", "{}")),
+        ),
+        row(
+            "POST",
+            "/api/v1/people/{id}/sign-out",
+            PW,
+            Some(("/api/v1/people/<person>/sign-out", "{}")),
+        ),
+        row("GET", "/api/v1/session", Person, None),
+        row("GET", "/api/v1/session/list", Person, None),
+        row(
+            "DELETE",
+            "/api/v1/session/list/{id}",
+            Person,
+            Some(("/api/v1/session/list/<session>", "")),
+        ),
+        row(
+            "POST",
+            "/api/v1/session/organisation",
+            Person,
+            Some(("/api/v1/session/organisation", r#"{"organisationId":"<tenant>"}"#)),
+        ),
+        row("GET", "/api/v1/session/passkey", Person, None),
+        row("POST", "/api/v1/session/passkey/begin", Person, None),
+        row("POST", "/api/v1/session/passkey/finish", Person, None),
+        row("DELETE", "/api/v1/session/passkey/{id}", Person, None),
+        row("POST", "/api/v1/session/step-up/passkey/begin", Person, None),
+        row("POST", "/api/v1/session/step-up/passkey/finish", Person, None),
+        row("POST", "/api/v1/session/step-up/totp", Person, None),
+        row("POST", "/api/v1/setup/look", Stranger, None),
+        row("POST", "/api/v1/setup/passkey/begin", Stranger, None),
+        row("POST", "/api/v1/setup/passkey/finish", Stranger, None),
+        row("POST", "/api/v1/setup/password", Stranger, None),
+        row("POST", "/api/v1/setup/totp", Stranger, None),
+        row("GET", "/api/v1/sign-in/demo", Stranger, None),
+        row("POST", "/api/v1/sign-in/demo", Stranger, None),
+        row("GET", "/api/v1/sign-in/options", Stranger, None),
+        row("POST", "/api/v1/sign-in/passkey/begin", Stranger, None),
+        row("POST", "/api/v1/sign-in/passkey/finish", Stranger, None),
+        row("POST", "/api/v1/sign-in/password", Stranger, None),
+        row("POST", "/api/v1/sign-in/totp", Stranger, None),
+        row("GET", "/api/v1/tenants", Any(&[P::TenantRead, P::GrantRead]), None),
+        row("POST", "/api/v1/tenants", Any(&[P::TenantReadWrite]), None),
+        row("GET", "/api/v1/words", Anybody, None),
+        row("GET", "/api/incidents", IR, None),
+        row("GET", "/api/incidents/{id}", IR, Some(("/api/incidents/<incident>", ""))),
+        row(
+            "PATCH",
+            "/api/incidents/{id}",
+            IW,
+            Some(("/api/incidents/<incident>", r#"{"tags":["x"]}"#)),
+        ),
+        row("POST", "/{tenant}/oauth2/token", Stranger, None),
+        row("POST", "/{tenant}/oauth2/v2.0/token", Stranger, None),
+    ]
+}
+
+/// Routes whose answer never ends, or that end the caller's own session: they have tests of their
+/// own (`access::an_open_stream_ends…`, `people::sessions_are_listed_and_ended`).
+const APART: &[(&str, &str)] = &[("GET", "/api/v1/events"), ("DELETE", "/api/v1/session")];
+
+/// The Graph face, below each version.
+fn graph() -> Vec<Row> {
+    let read_within: fn() -> Guard = || Any(&[P::IncidentRead, P::AlertRead]);
+    vec![
+        row("GET", "/security/alerts", AR, None),
+        row("GET", "/security/alerts/$count", AR, None),
+        row("GET", "/security/alerts/{id}", AR, Some(("/security/alerts/<alert>", ""))),
+        row(
+            "PATCH",
+            "/security/alerts/{id}",
+            AW,
+            Some((
+                "/security/alerts/<alert>",
+                r#"{"status":"resolved","vendorInformation":{"provider":"p","vendor":"v"}}"#,
+            )),
+        ),
+        row("GET", "/security/alerts_v2", AR, None),
+        row("POST", "/security/alerts_v2", Any(&[P::AlertReadWrite, P::AlertIngest]), None),
+        row("GET", "/security/alerts_v2/$count", AR, None),
+        row(
+            "POST",
+            "/security/alerts_v2/microsoft.graph.security.moveAlerts",
+            AW,
+            Some((
+                "/security/alerts_v2/microsoft.graph.security.moveAlerts",
+                r#"{"alertIds":["<alert>"],"incidentId":"<own>"}"#,
+            )),
+        ),
+        row("GET", "/security/alerts_v2/{id}", AR, Some(("/security/alerts_v2/<alert>", ""))),
+        row(
+            "PATCH",
+            "/security/alerts_v2/{id}",
+            AW,
+            Some(("/security/alerts_v2/<alert>", r#"{"status":"resolved"}"#)),
+        ),
+        row(
+            "GET",
+            "/security/alerts_v2/{id}/comments",
+            AR,
+            Some(("/security/alerts_v2/<alert>/comments", "")),
+        ),
+        row(
+            "POST",
+            "/security/alerts_v2/{id}/comments",
+            AW,
+            Some(("/security/alerts_v2/<alert>/comments", r#"[{"comment":"here"}]"#)),
+        ),
+        row(
+            "GET",
+            "/security/alerts_v2/{id}/comments/$count",
+            AR,
+            Some(("/security/alerts_v2/<alert>/comments/$count", "")),
+        ),
+        row("GET", "/security/incidents", IR, None),
+        row("POST", "/security/incidents", IW, None),
+        row("GET", "/security/incidents/$count", IR, None),
+        row(
+            "POST",
+            "/security/incidents/microsoft.graph.security.mergeIncidents",
+            IW,
+            Some((
+                "/security/incidents/microsoft.graph.security.mergeIncidents",
+                r#"{"incidentIds":["<own>","<incident>"]}"#,
+            )),
+        ),
+        row("GET", "/security/incidents/{id}", IR, Some(("/security/incidents/<incident>", ""))),
+        row(
+            "PATCH",
+            "/security/incidents/{id}",
+            IW,
+            Some(("/security/incidents/<incident>", r#"{"customTags":["x"]}"#)),
+        ),
+        row(
+            "GET",
+            "/security/incidents/{id}/alerts",
+            read_within(),
+            Some(("/security/incidents/<incident>/alerts", "")),
+        ),
+        row(
+            "GET",
+            "/security/incidents/{id}/alerts/$count",
+            read_within(),
+            Some(("/security/incidents/<incident>/alerts/$count", "")),
+        ),
+        row(
+            "GET",
+            "/security/incidents/{id}/alerts/{alert}",
+            read_within(),
+            Some(("/security/incidents/<own>/alerts/<alert>", "")),
+        ),
+        row(
+            "POST",
+            "/security/incidents/{id}/alerts/{alert}/comments",
+            Any(&[P::IncidentReadWrite, P::AlertReadWrite]),
+            Some(("/security/incidents/<own>/alerts/<alert>/comments", r#"[{"comment":"here"}]"#)),
+        ),
+        row(
+            "GET",
+            "/security/incidents/{id}/comments",
+            IR,
+            Some(("/security/incidents/<incident>/comments", "")),
+        ),
+        row(
+            "POST",
+            "/security/incidents/{id}/comments",
+            IW,
+            Some(("/security/incidents/<incident>/comments", r#"{"comment":"here"}"#)),
+        ),
+        row(
+            "GET",
+            "/security/incidents/{id}/comments/$count",
+            IR,
+            Some(("/security/incidents/<incident>/comments/$count", "")),
+        ),
+    ]
+}
+
+fn all() -> Vec<(String, Row, String)> {
+    let mut all: Vec<(String, Row, String)> =
+        own().into_iter().map(|row| (row.path.to_owned(), row, String::new())).collect();
+    for version in ["/v1.0", "/beta"] {
+        let rows = graph().into_iter();
+        all.extend(rows.map(|row| (format!("{version}{}", row.path), row, version.to_owned())));
+    }
+    all
+}
+
+/// The ids of one customer's things.
+struct Things {
+    tenant: String,
+    incident: String,
+    alert: String,
+    person: String,
+    app: String,
+    access: String,
+    filter: String,
+    session: String,
+}
+
+impl Things {
+    fn in_place(&self, text: &str, own: &str) -> String {
+        let mut text = text.replace("<own>", own);
+        for (name, id) in [
+            ("tenant", &self.tenant),
+            ("incident", &self.incident),
+            ("alert", &self.alert),
+            ("person", &self.person),
+            ("app", &self.app),
+            ("access", &self.access),
+            ("filter", &self.filter),
+            ("session", &self.session),
+        ] {
+            text = text.replace(&format!("<{name}>"), id);
+        }
+        text
+    }
+
+    /// Takes the ids out of an answer, so that two answers can be compared.
+    fn out_of(&self, text: &str) -> String {
+        let mut text = text.to_owned();
+        for id in [&self.tenant, &self.incident, &self.alert, &self.person, &self.app] {
+            text = text.replace(id.as_str(), "ID");
+        }
+        text
+    }
+}
+
+enum Show {
+    Nothing(Browser),
+    Session(Browser),
+    Token(Client),
+}
+
+struct Who {
+    name: &'static str,
+    show: Show,
+    permissions: Vec<Permission>,
+    /// Whether it is inside of the first customer's tenant.
+    inside: bool,
+    /// Whether it belongs to the second customer.
+    other: bool,
+}
+
+impl Who {
+    async fn send(&self, method: &str, path: &str, body: &str) -> Reply {
+        let own = [("x-riposte", "1")];
+        let json = (!body.is_empty()).then(|| serde_json::from_str::<Value>(body).expect("JSON"));
+        match &self.show {
+            Show::Nothing(browser) | Show::Session(browser) => {
+                browser.send(method, path, json.as_ref(), &own).await
+            }
+            Show::Token(client) => {
+                let body = json.map(|body| body.to_string());
+                let headers = [("content-type", "application/json"), ("x-riposte", "1")];
+                client.send(method, path, body, &headers).await
+            }
+        }
+    }
+
+    fn holds(&self, guard: &Guard) -> bool {
+        match guard {
+            Stranger | Anybody => true,
+            Person => !matches!(self.show, Show::Token(_)),
+            Any(wanted) => {
+                wanted.iter().any(|wanted| self.permissions.iter().any(|held| held.covers(*wanted)))
+            }
+        }
+    }
+}
+
+struct Stage {
+    face: Face,
+    callers: Vec<Who>,
+    ours: Things,
+    theirs: Things,
+}
+
+async fn things(mark: &str, admin: &Browser, tenant: &str, app: &str, expert: &Browser) -> Things {
+    let queue = admin.get("/api/v1/incidents").await.expect(200).json();
+    let incident = queue["value"][0]["id"].as_str().expect("an incident").to_owned();
+    let alerts = admin.get(&format!("/api/v1/incidents/{incident}/alerts")).await.expect(200);
+    let people = admin.get("/api/v1/people").await.expect(200).json();
+    let sessions = admin.get("/api/v1/session/list").await.expect(200).json();
+    let filter = json!({ "name": mark, "query": format!("q={mark}") });
+    let filter = admin.post("/api/v1/filters", &filter).await.expect(201).json();
+    let wanted = json!({
+        "tenantId": tenant, "incidentId": incident, "level": "reader",
+        "reason": format!("{mark}, to look"), "hours": 8,
+    });
+    let access = expert.post("/api/v1/access", &wanted).await.expect(201).json();
+    let text = |value: &Value| value.as_str().expect("an id").to_owned();
+    Things {
+        tenant: tenant.to_owned(),
+        alert: text(&alerts.json()["value"][0]["id"]),
+        incident,
+        person: text(&people["value"][0]["id"]),
+        app: app.to_owned(),
+        access: text(&access["id"]),
+        filter: text(&filter["id"]),
+        session: text(&sessions["value"][0]["id"]),
+    }
+}
+
+async fn stage() -> Stage {
+    let face = Face::new().await;
+    let world = &face.world;
+    let (a, b) = (world.tenant.clone(), world.other.clone());
+    world.alerts(&[alert("one", "h1", "u1", 0)]).await;
+    let mut canary = alert(&format!("{CANARY}-id"), &format!("{CANARY}-host"), CANARY, 0);
+    for member in ["title", "description", "category", "threatDisplayName", "alertWebUrl"] {
+        canary[member] = json!(format!("{CANARY} {member}"));
+    }
+    canary["recommendedActions"] = json!(format!("{CANARY} advice"));
+    let body = json!([canary]).to_string();
+    world.push_to(b.no, riposte::alert::format::Format::Graph, body).await;
+    world.settle().await;
+
+    let reader = face.person(&a.id, "reader@alder.example", Role::SecurityReader).await;
+    let operator = face.person(&a.id, "operator@alder.example", Role::SecurityOperator).await;
+    let admin = face.person(&a.id, "admin@alder.example", Role::SecurityAdministrator).await;
+    let other_admin = face
+        .person(&b.id, &format!("{CANARY}@norrland.example"), Role::SecurityAdministrator)
+        .await;
+    let inside = face.provider_person("inside@fjordwatch.example", Role::Expert).await;
+    let expert = face.provider_person("expert@fjordwatch.example", Role::Expert).await;
+    let expired = face.provider_person("expired@fjordwatch.example", Role::Expert).await;
+    let lead = face.provider_person("lead2@fjordwatch.example", Role::Lead).await;
+    let manager =
+        face.provider_person("sdm@fjordwatch.example", Role::ServiceDeliveryManager).await;
+    let provider = face.provider_person("pa@fjordwatch.example", Role::ProviderAdministrator).await;
+
+    let all = [P::IncidentReadWrite, P::AlertReadWrite, P::AlertIngest, P::AuditRead];
+    let app_a = face.app(Side::Tenant(&a.id), &all).await;
+    let app_b = face.app(Side::Tenant(&b.id), &all).await;
+    let ingest = face.app(Side::Tenant(&a.id), &[P::AlertIngest]).await;
+    let experts = face.app(Side::Provider, &[P::Experts, P::AuditRead]).await;
+
+    // While the other customer grants access too, its things are named by an expert.
+    let grant = |level: ExpertAccess| json!({ "level": level.word(), "approval": "automatic", "endDateTime": null });
+    for who in [&admin, &other_admin] {
+        who.put("/api/v1/grant", &grant(ExpertAccess::Reader)).await.expect(200);
+    }
+    let ours = things("ours", &admin, &a.id, &app_a.client_id, &inside).await;
+    let theirs = things(CANARY, &other_admin, &b.id, &app_b.client_id, &inside).await;
+    let path = format!("/api/v1/incidents/{}", theirs.incident);
+    let said = json!({ "comment": format!("{CANARY} said") });
+    other_admin.post(&format!("{path}/comments"), &said).await.expect(200);
+    let tags = json!({ "customTags": [CANARY], "assignedTo": CANARY, "summary": CANARY });
+    other_admin.patch(&path, &tags).await.expect(200);
+    let wanted = json!({
+        "tenantId": a.id, "level": "reader", "reason": "to look around", "hours": 1,
+    });
+    let access = expired.post("/api/v1/access", &wanted).await.expect(201).json();
+    let revoke = format!("/api/v1/access/{}/revoke", access["id"].as_str().expect("an id"));
+    expired.post(&revoke, &json!({})).await.expect(200);
+    other_admin.put("/api/v1/grant", &grant(ExpertAccess::None)).await.expect(200);
+    world.settle().await;
+
+    let person = |name, browser, role: Role, inside, other| Who {
+        name,
+        show: Show::Session(browser),
+        permissions: role.permissions().to_vec(),
+        inside,
+        other,
+    };
+    let token = async |name, app, permissions: &[Permission], other: bool| Who {
+        name,
+        show: Show::Token(face.sign_in(app).await),
+        permissions: permissions.to_vec(),
+        inside: !other,
+        other,
+    };
+    let callers = vec![
+        Who {
+            name: "anonymous",
+            show: Show::Nothing(Browser::new(&face.router)),
+            permissions: vec![],
+            inside: false,
+            other: false,
+        },
+        person("reader", reader, Role::SecurityReader, true, false),
+        person("operator", operator, Role::SecurityOperator, true, false),
+        person("administrator", admin, Role::SecurityAdministrator, true, false),
+        person("expert inside", inside, Role::Expert, true, false),
+        person("expert outside", expert, Role::Expert, false, false),
+        person("expert whose access has ended", expired, Role::Expert, false, false),
+        person("lead", lead, Role::Lead, false, false),
+        person("service delivery manager", manager, Role::ServiceDeliveryManager, false, false),
+        person("provider administrator", provider, Role::ProviderAdministrator, false, false),
+        person("other administrator", other_admin, Role::SecurityAdministrator, false, true),
+        token("application", &app_a, &all, false).await,
+        token("ingest application", &ingest, &[P::AlertIngest], false).await,
+        token("other application", &app_b, &all, true).await,
+        token("experts' application", &experts, &[P::Experts, P::AuditRead], false).await,
+    ];
+    Stage { face, callers, ours, theirs }
+}
+
+#[test]
+fn every_route_has_a_row_and_every_row_a_route() {
+    let document = serde_json::to_value(riposte::router::document()).expect("a document");
+    let mut routes = BTreeSet::new();
+    for (path, methods) in document["paths"].as_object().expect("paths") {
+        for method in methods.as_object().expect("methods").keys() {
+            routes.insert((method.to_uppercase(), path.clone()));
+        }
+    }
+    let mut rows: BTreeSet<(String, String)> =
+        all().into_iter().map(|(path, row, _)| (row.method.to_owned(), path)).collect();
+    rows.extend(APART.iter().map(|(method, path)| ((*method).to_owned(), (*path).to_owned())));
+    let missing: Vec<_> = routes.symmetric_difference(&rows).collect();
+    assert!(missing.is_empty(), "rows and routes differ: {missing:?}");
+}
+
+/// What a caller is answered in its own tenant, where it holds the permission or not.
+#[tokio::test]
+async fn a_role_does_what_its_row_says_and_nothing_else() {
+    let stage = stage().await;
+    let unknown = Things {
+        tenant: stage.ours.tenant.clone(),
+        incident: "999999999".to_owned(),
+        alert: "al999999999".to_owned(),
+        person: "nobody".to_owned(),
+        app: "nothing".to_owned(),
+        access: "nothing".to_owned(),
+        filter: "nothing".to_owned(),
+        session: "nothing".to_owned(),
+    };
+    let mut faults = Vec::new();
+    for (path, row, version) in all() {
+        for who in &stage.callers {
+            // Nothing is changed by what is allowed: the body is refused, or the thing is unknown.
+            let template = row.foreign.map_or(path.clone(), |(path, _)| format!("{version}{path}"));
+            let things = if row.method == "DELETE" { &unknown } else { &stage.ours };
+            let target = things.in_place(&template, &stage.ours.incident);
+            let target = target.replace("{id}", "unknown").replace("{tenant}", &stage.ours.tenant);
+            let body = if matches!(row.method, "GET" | "DELETE") { "" } else { r#"{"no":1}"# };
+            let reply = who.send(row.method, &target, body).await;
+            let status = reply.status.as_u16();
+            let holds = who.holds(&row.guard);
+            let right = match (&who.show, &row.guard) {
+                (_, Stranger) => !matches!(status, 403 | 500..),
+                (Show::Nothing(_), _) => status == 401,
+                (_, _) if !holds => status == 403,
+                // Outside, what is in the tenant is told to need access, or does not exist.
+                (_, Any(_)) if !who.inside => !matches!(status, 401 | 405 | 500..),
+                _ => !matches!(status, 401 | 403 | 405 | 500..),
+            };
+            if !right {
+                faults.push(format!(
+                    "{} {target} by {}: {status} (holds: {holds}) {}",
+                    row.method, who.name, reply.text
+                ));
+            }
+        }
+    }
+    assert!(faults.is_empty(), "{} faults:\n{}", faults.len(), faults.join("\n"));
+}
+
+/// Headers and body of an answer as they could betray something.
+fn all_of(reply: &Reply) -> String {
+    format!("{:?}\n{}", reply.headers, reply.text)
+}
+
+#[tokio::test]
+async fn a_foreign_tenant_does_not_exist() {
+    let stage = stage().await;
+    let nobody = |text: &str| stage.face.world.app.random.uuid().expect(text);
+    let unknown = Things {
+        tenant: nobody("tenant"),
+        incident: "999999999".to_owned(),
+        alert: "al999999999".to_owned(),
+        person: nobody("person"),
+        app: nobody("app"),
+        access: nobody("access"),
+        filter: nobody("filter"),
+        session: nobody("session"),
+    };
+    let sizes = "select size from ledger where tenant_no <> 0 order by tenant_no";
+    let before = stage.face.world.rows(sizes).await;
+    let mut faults = Vec::new();
+    for (path, row, version) in all() {
+        for who in stage.callers.iter().filter(|who| !who.other) {
+            let Some((template, body)) = row.foreign else {
+                if row.method == "GET" {
+                    // A list, a count, a file: nothing of the other is in it.
+                    let reply = who.send("GET", &path, "").await;
+                    if all_of(&reply).contains(CANARY) {
+                        faults.push(format!("GET {path} by {} shows the canary", who.name));
+                    }
+                }
+                continue;
+            };
+            let template = format!("{version}{template}");
+            let ask = async |things: &Things| {
+                let target = things.in_place(&template, &stage.ours.incident);
+                let body = things.in_place(body, &stage.ours.incident);
+                let reply = who.send(row.method, &target, &body).await;
+                let mut json: Value = serde_json::from_str(&reply.text).unwrap_or_default();
+                json["error"]["innerError"] = Value::Null;
+                (reply.status.as_u16(), things.out_of(&json.to_string()), all_of(&reply))
+            };
+            let (status, text, all) = ask(&stage.theirs).await;
+            let (unknown_status, unknown_text, _) = ask(&unknown).await;
+            let what = format!("{} {template} by {}", row.method, who.name);
+            // Its own session list and its own requests are an expert's own, wherever they are.
+            let own_access = who.name == "expert inside" && template.contains("<access>");
+            if own_access {
+                continue;
+            }
+            if all.contains(CANARY) {
+                faults.push(format!("{what} shows the canary: {all}"));
+            }
+            let expected = match &who.show {
+                Show::Nothing(_) => 401,
+                _ if who.holds(&row.guard) => 404,
+                _ => 403,
+            };
+            // A mixture of own and foreign things: outside, the own one is told to need access.
+            let own_refused = status == 403 && !who.inside && body.contains("<own>");
+            if status != expected && !own_refused {
+                faults.push(format!("{what}: {status}, not {expected}: {text}"));
+            }
+            if !own_refused && (status, &text) != (unknown_status, &unknown_text) {
+                faults.push(format!(
+                    "{what}: unknown differs: {unknown_status} {unknown_text}\n  from {text}"
+                ));
+            }
+        }
+    }
+    assert!(faults.is_empty(), "{} faults:\n{}", faults.len(), faults.join("\n"));
+    let after = stage.face.world.rows(sizes).await;
+    assert_eq!(before[1], after[1], "something happened in the other tenant");
+}
