@@ -40,7 +40,8 @@ function App() {
       <FluentProvider theme={theme.isDark ? dark : light}>
         <ThemeContext value={theme}>
           <QueryClientProvider client={queries}>
-            <BrowserRouter>
+            {/* A tick that changes the address shows at once, not when there is time for it. */}
+            <BrowserRouter useTransitions={false}>
               <Portal />
               <StepUp />
             </BrowserRouter>
