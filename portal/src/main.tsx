@@ -9,7 +9,8 @@ import { createRoot } from 'react-dom/client';
 import { BrowserRouter } from 'react-router';
 
 import { Refusal } from './api/error';
-import { Portal } from './routes';
+import { sessionQuery } from './api/session';
+import { Portal, preload } from './routes';
 import { StepUp } from './sign-in/StepUp';
 import { ThemeContext } from './ui/ThemeContext';
 import { Toasts } from './ui/Toasts';
@@ -32,6 +33,10 @@ const queries = new QueryClient({
     },
   },
 });
+
+// The page and the answer to who is asking come at the same time, not one after the other.
+preload(window.location.pathname);
+if (!/^\/(sign-in|setup)(\/|$)/.test(window.location.pathname)) void queries.prefetchQuery(sessionQuery);
 
 function App() {
   const theme = useThemeChoice();
