@@ -35,7 +35,7 @@ const queries = new QueryClient({
 });
 
 // The page and the answer to who is asking come at the same time, not one after the other.
-preload(window.location.pathname);
+preload(queries, window.location.pathname, window.location.search);
 if (!/^\/(sign-in|setup)(\/|$)/.test(window.location.pathname)) void queries.prefetchQuery(sessionQuery);
 
 function App() {

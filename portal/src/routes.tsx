@@ -1,4 +1,5 @@
 /** Every address of the portal. What a page shows beyond its path stands in the query. */
+import type { QueryClient } from '@tanstack/react-query';
 import { lazy, Suspense } from 'react';
 import { Navigate, Route, Routes } from 'react-router';
 
@@ -26,14 +27,14 @@ const Audit = lazy(() => import('./settings/Audit'));
 const Account = lazy(() => import('./settings/Account'));
 
 /** Begins to load the page of an address while it is still being found out who asks. */
-export function preload(path: string): void {
+export function preload(queries: QueryClient, path: string, search: string): void {
   const page =
     path === '/'
       ? home
       : path === '/sign-in'
         ? signIn
         : path === '/incidents'
-          ? queue
+          ? () => queue().then((page) => page.prefetchQueue(queries, search))
           : path.startsWith('/incidents/')
             ? incidentPage
             : null;

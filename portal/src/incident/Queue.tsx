@@ -40,8 +40,8 @@ import { IncidentPane } from './IncidentPane';
 import { BulkPanel } from './Manage';
 import { SavedFilters } from './SavedFilters';
 import { chosenColumns } from './columns';
-import { rowsById, useCount, usePatchRows, useQueue } from './data';
-import { addressOf, filterOf, filtersOnly, orderOf, PRESETS, readView, searchOf, type View } from './query';
+import { askedBy, rowsById, useCount, usePatchRows, useQueue } from './data';
+import { addressOf, filtersOnly, PRESETS, readView, type View } from './query';
 
 const useStyles = makeStyles({
   top: { display: 'flex', flexWrap: 'wrap', gap: '8px 12px', alignItems: 'center', justifyContent: 'space-between' },
@@ -71,6 +71,8 @@ const useStyles = makeStyles({
   live: { color: tokens.colorNeutralForeground2 },
 });
 
+export { prefetchQueue } from './data';
+
 /** The incident queue. Everything that is shown follows from the address. */
 export default function Queue() {
   const styles = useStyles();
@@ -79,10 +81,7 @@ export default function Queue() {
   const navigate = useNavigate();
   const view = useMemo(() => readView(params), [params]);
   const now = useHour();
-  const asked = useMemo(
-    () => ({ filter: filterOf(view, now), orderby: orderOf(view), search: searchOf(view) }),
-    [view, now],
-  );
+  const asked = useMemo(() => askedBy(view, now), [view, now]);
   const queue = useQueue(asked);
   const count = useCount(asked);
   const rows = useMemo(() => {
