@@ -15,6 +15,17 @@ export default defineConfig({
     assetsInlineLimit: 0,
     chunkSizeWarningLimit: 1000,
     reportCompressedSize: false,
+    rolldownOptions: {
+      output: {
+        codeSplitting: {
+          groups: [
+            // What nearly every page needs comes in one file, not in forty.
+            { name: 'base', test: /node_modules\/(react|react-dom|scheduler|react-router|@tanstack|openapi-fetch|@griffel|tabster|keyborg)\// },
+            { name: 'fluent', test: /node_modules\/@fluentui\//, minShareCount: 3 },
+          ],
+        },
+      },
+    },
   },
   server: {
     port: 8471,

@@ -9,7 +9,8 @@ import { createRoot } from 'react-dom/client';
 import { BrowserRouter } from 'react-router';
 
 import { Refusal } from './api/error';
-import { Portal } from './routes';
+import { sessionQuery } from './api/session';
+import { Portal, preload } from './routes';
 import { StepUp } from './sign-in/StepUp';
 import { ThemeContext } from './ui/ThemeContext';
 import { Toasts } from './ui/Toasts';
@@ -33,6 +34,10 @@ const queries = new QueryClient({
   },
 });
 
+// The page and the answer to who is asking come at the same time, not one after the other.
+preload(queries, window.location.pathname, window.location.search);
+if (!/^\/(sign-in|setup)(\/|$)/.test(window.location.pathname)) void queries.prefetchQuery(sessionQuery);
+
 function App() {
   const theme = useThemeChoice();
   return (
@@ -40,7 +45,8 @@ function App() {
       <FluentProvider theme={theme.isDark ? dark : light}>
         <ThemeContext value={theme}>
           <QueryClientProvider client={queries}>
-            <BrowserRouter>
+            {/* A tick that changes the address shows at once, not when there is time for it. */}
+            <BrowserRouter useTransitions={false}>
               <Portal />
               <StepUp />
             </BrowserRouter>

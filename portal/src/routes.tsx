@@ -1,4 +1,5 @@
 /** Every address of the portal. What a page shows beyond its path stands in the query. */
+import type { QueryClient } from '@tanstack/react-query';
 import { lazy, Suspense } from 'react';
 import { Navigate, Route, Routes } from 'react-router';
 
@@ -7,11 +8,15 @@ import { Missing } from './shell/Missing';
 import { PageWaiting } from './ui/states';
 
 // The pages of the first view are told apart by the build; see scripts/compress.mjs.
-const SignIn = lazy(() => import('./sign-in/SignIn'));
+const signIn = () => import('./sign-in/SignIn');
+const SignIn = lazy(signIn);
 const Setup = lazy(() => import('./sign-in/Setup'));
-const Home = lazy(() => import('./home/Home'));
-const Queue = lazy(() => import('./incident/Queue'));
-const IncidentPage = lazy(() => import('./incident/IncidentPage'));
+const home = () => import('./home/Home');
+const Home = lazy(home);
+const queue = () => import('./incident/Queue');
+const Queue = lazy(queue);
+const incidentPage = () => import('./incident/IncidentPage');
+const IncidentPage = lazy(incidentPage);
 const AlertPage = lazy(() => import('./incident/AlertPage'));
 const Customers = lazy(() => import('./customer/Customers'));
 const AccessRequests = lazy(() => import('./access/AccessPage'));
@@ -20,6 +25,22 @@ const People = lazy(() => import('./settings/People'));
 const Apps = lazy(() => import('./settings/Apps'));
 const Audit = lazy(() => import('./settings/Audit'));
 const Account = lazy(() => import('./settings/Account'));
+
+/** Begins to load the page of an address while it is still being found out who asks. */
+export function preload(queries: QueryClient, path: string, search: string): void {
+  const page =
+    path === '/'
+      ? home
+      : path === '/sign-in'
+        ? signIn
+        : path === '/incidents'
+          ? () => queue().then((page) => page.prefetchQueue(queries, search))
+          : path.startsWith('/incidents/')
+            ? incidentPage
+            : null;
+  // What fails here fails again, and is shown, when the page is wanted.
+  page?.().catch(() => undefined);
+}
 
 export function Portal() {
   return (

@@ -36,9 +36,7 @@ const useStyles = makeStyles({
 
 const VIEWS = [
   { state: 'open', label: 'Open and running' },
-  { state: 'requested', label: 'To decide' },
-  { state: 'approved', label: 'Running' },
-  { state: '', label: 'All' },
+  { state: 'all', label: 'All' },
 ];
 const COLOUR: Record<string, 'warning' | 'success' | 'informative' | 'danger'> = {
   requested: 'warning',
@@ -60,7 +58,8 @@ export default function AccessPage() {
   const styles = useStyles();
   const { side } = useSession();
   const [params, setParams] = useSearchParams();
-  const state = params.get('state') ?? (side === 'provider' ? 'open' : '');
+  const asked = params.get('state') ?? (side === 'provider' ? 'open' : 'all');
+  const state = asked === 'open' ? 'open' : 'all';
   const open = params.get('open');
   const set = (name: string, value: string | null, replace = false) => {
     const next = new URLSearchParams(params);
@@ -74,7 +73,7 @@ export default function AccessPage() {
     queryFn: ({ pageParam, signal }) =>
       read(
         api.GET('/api/v1/access', {
-          params: { query: { ...(state && { state }), top: 50, cursor: pageParam } },
+          params: { query: { ...(state === 'open' && { state }), top: 50, cursor: pageParam } },
           signal,
         }),
       ),

@@ -221,6 +221,24 @@ export interface paths {
         delete?: never;
         options?: never;
         head?: never;
+        /** Changes members of an alert: all that are named, or none. */
+        patch: operations["change"];
+        trace?: never;
+    };
+    "/api/v1/alerts/{id}/comments": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Adds a comment. */
+        post: operations["comment"];
+        delete?: never;
+        options?: never;
+        head?: never;
         patch?: never;
         trace?: never;
     };
@@ -344,6 +362,41 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/filters": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The caller's saved filter sets in this organisation. */
+        get: operations["filters"];
+        put?: never;
+        /** Keeps a filter set under a name; one of the same name is replaced. */
+        post: operations["save"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/filters/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Forgets a filter set. */
+        delete: operations["forget"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/grant": {
         parameters: {
             query?: never;
@@ -362,6 +415,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/home": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What Home shows: what waits for whom, and the last day hour by hour. */
+        get: operations["home"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/incidents": {
         parameters: {
             query?: never;
@@ -371,6 +441,60 @@ export interface paths {
         };
         /** Incidents within reach, page by page. */
         get: operations["list"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/incidents/change": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Changes many incidents alike, each by itself: one that cannot be changed holds back no other.
+         *     When one of them is not within reach nothing is done, as if it did not exist.
+         */
+        post: operations["change_many"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/incidents/count": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** How many incidents a filter lets through. */
+        get: operations["count"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/incidents/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The filtered list as comma-separated values, at most 10,000 rows. */
+        get: operations["export"];
         put?: never;
         post?: never;
         delete?: never;
@@ -413,7 +537,8 @@ export interface paths {
         delete?: never;
         options?: never;
         head?: never;
-        patch?: never;
+        /** Changes members of an incident: all that are named, or none. */
+        patch: operations["change"];
         trace?: never;
     };
     "/api/v1/incidents/{id}/alerts": {
@@ -433,6 +558,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/incidents/{id}/comments": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Adds a comment. */
+        post: operations["comment"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/incidents/{id}/conclude": {
         parameters: {
             query?: never;
@@ -444,6 +586,44 @@ export interface paths {
         put?: never;
         /** Concludes that an incident is no threat (T4). */
         post: operations["conclude"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/incidents/{id}/graph": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The things an incident's alerts mention, and which alert links them: to be drawn, and played in
+         *     the order of time. In each alert all hangs on the device, else on the account, else on what is
+         *     most telling.
+         */
+        get: operations["graph"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/incidents/{id}/similar": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Incidents of the same tenant that mention the same things, those that share most first. */
+        get: operations["similar"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -827,6 +1007,24 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/sign-in/demo": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The demo's people, to be chosen from; in the demo only. */
+        get: operations["demo_people"];
+        put?: never;
+        /** Signs one of the demo's people in. */
+        post: operations["as_demo_person"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/sign-in/options": {
         parameters: {
             query?: never;
@@ -927,6 +1125,23 @@ export interface paths {
         put?: never;
         /** Adds a customer. It grants nothing until its own administrator does. Needs a fresh factor. */
         post: operations["add"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/words": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The words an analyst chooses from, with what people read, and which go together. */
+        get: operations["words"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -2511,11 +2726,18 @@ export interface components {
             /** @description At most 1,000 characters. */
             because?: string;
         };
+        /** @description Which incidents, and what changes in each. */
+        Bulk: {
+            /** @description As for one incident. */
+            change: components["schemas"]["Change"];
+            /** @description At most 100. */
+            ids: string[];
+        };
         /** @description What the browser needs to make or to ask for a passkey. */
         Ceremony: {
             /** @description To be shown with the browser's answer. */
             flow: string;
-            /** @description The options of WebAuthn, bytes in URL-safe base64. */
+            /** @description The options of `WebAuthn`, bytes in URL-safe base64. */
             publicKey: Record<string, never>;
         };
         /** @description What changes. */
@@ -2570,6 +2792,10 @@ export interface components {
         Credentials: {
             email: string;
             password: string;
+        };
+        /** @description Who of them. */
+        DemoChoice: {
+            id: string;
         };
         /** @description What an authenticator app must be told. */
         Enrolment: {
@@ -2640,6 +2866,12 @@ export interface components {
             /** @description `customer` or `provider`. */
             side: string;
         };
+        /** @description A filter set to be kept. */
+        Kept: {
+            name: string;
+            /** @description The query of the queue's address. */
+            query: string;
+        };
         /** @description Whether the caller may do something now, and if not, why. */
         May: {
             /** @description Whether it may. */
@@ -2672,6 +2904,15 @@ export interface components {
         /** @description What a new passkey is called. */
         Named: {
             name: string;
+        };
+        /** @description A name and a password. */
+        NewPassword: {
+            /** @description What the person is called. */
+            name: string;
+            /** @description At least 15 characters. */
+            password: string;
+            /** @description What stands behind `#` in the link. */
+            token: string;
         };
         /** @description Nothing to say. */
         Nothing: Record<string, never>;
@@ -2709,15 +2950,6 @@ export interface components {
              */
             rejected: number;
         };
-        /** @description A name and a password. */
-        Password: {
-            /** @description What the person is called. */
-            name: string;
-            /** @description At least 15 characters. */
-            password: string;
-            /** @description What stands behind `#` in the link. */
-            token: string;
-        };
         /** @description A person of the organisation. */
         PersonView: {
             email: string;
@@ -2741,6 +2973,11 @@ export interface components {
             index: number;
             /** @description The reason. */
             message: string;
+        };
+        /** @description Words for the incident's history. */
+        Said: {
+            /** @description At most 30,000 characters. */
+            comment: string;
         };
         /** @description A session as the portal sees it. */
         SessionView: {
@@ -3091,6 +3328,60 @@ export interface operations {
             };
         };
     };
+    change: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description the alert's id */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Change"];
+            };
+        };
+        responses: {
+            /** @description the alert */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+        };
+    };
+    comment: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description the alert's id */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Said"];
+            };
+        };
+        responses: {
+            /** @description the alert */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+        };
+    };
     list: {
         parameters: {
             query?: never;
@@ -3309,6 +3600,77 @@ export interface operations {
             };
         };
     };
+    filters: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description value: id, name, query */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+        };
+    };
+    save: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Kept"];
+            };
+        };
+        responses: {
+            /** @description id, name, query */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+        };
+    };
+    forget: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description the filter set's id */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description there is none */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
     grant: {
         parameters: {
             query?: never;
@@ -3358,6 +3720,26 @@ export interface operations {
             };
         };
     };
+    home: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description counts and alertsByHour */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+        };
+    };
     list: {
         parameters: {
             query?: {
@@ -3371,6 +3753,8 @@ export interface operations {
                 top?: number;
                 /** @description `nextCursor` of the page before. */
                 cursor?: string;
+                /** @description Only this tenant's. */
+                tenantId?: string;
             };
             header?: never;
             path?: never;
@@ -3385,6 +3769,95 @@ export interface operations {
                 };
                 content: {
                     "application/json": Record<string, never>;
+                };
+            };
+        };
+    };
+    change_many: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Bulk"];
+            };
+        };
+        responses: {
+            /** @description value: id, changed, error */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+            /** @description one of the incidents does not exist */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    count: {
+        parameters: {
+            query?: {
+                /** @description A condition in the syntax of OData's `$filter`. */
+                filter?: string;
+                /** @description Sort keys in the syntax of OData's `$orderby`. */
+                orderby?: string;
+                /** @description Words that must occur in the name, the id or an entity. */
+                search?: string;
+                /** @description Only this tenant's. */
+                tenantId?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description count */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+        };
+    };
+    export: {
+        parameters: {
+            query?: {
+                /** @description A condition in the syntax of OData's `$filter`. */
+                filter?: string;
+                /** @description Sort keys in the syntax of OData's `$orderby`. */
+                orderby?: string;
+                /** @description Words that must occur in the name, the id or an entity. */
+                search?: string;
+                /** @description Only this tenant's. */
+                tenantId?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description text/csv */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
                 };
             };
         };
@@ -3435,6 +3908,33 @@ export interface operations {
             };
         };
     };
+    change: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description the incident's id */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Change"];
+            };
+        };
+        responses: {
+            /** @description the incident */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+        };
+    };
     alerts: {
         parameters: {
             query?: {
@@ -3453,6 +3953,33 @@ export interface operations {
         requestBody?: never;
         responses: {
             /** @description value, nextCursor */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+        };
+    };
+    comment: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description the incident's id */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Said"];
+            };
+        };
+        responses: {
+            /** @description the incident */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -3494,6 +4021,52 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+        };
+    };
+    graph: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description the incident's id */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description nodes, edges, truncated */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+        };
+    };
+    similar: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description the incident's id */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description value: incident, shared */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
             };
         };
     };
@@ -4092,7 +4665,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["Password"];
+                "application/json": components["schemas"]["NewPassword"];
             };
         };
         responses: {
@@ -4134,6 +4707,62 @@ export interface operations {
                 content: {
                     "application/json": Record<string, never>;
                 };
+            };
+        };
+    };
+    demo_people: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description people */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    as_demo_person: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["DemoChoice"];
+            };
+        };
+        responses: {
+            /** @description the session */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
         };
     };
@@ -4311,6 +4940,26 @@ export interface operations {
         responses: {
             /** @description id, name */
             201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+        };
+    };
+    words: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description status, severity, classification */
+            200: {
                 headers: {
                     [name: string]: unknown;
                 };

@@ -1,17 +1,19 @@
 /** Who is signed in. The session itself is a cookie that no script can read. */
-import { useQuery, useQueryClient } from '@tanstack/react-query';
+import { queryOptions, useQuery, useQueryClient } from '@tanstack/react-query';
 
 import { api, read } from './client';
 import type { Session } from './hand';
 
 const KEY = ['session'];
 
+export const sessionQuery = queryOptions({
+  queryKey: KEY,
+  queryFn: ({ signal }) => read(api.GET('/api/v1/session', { signal })),
+  staleTime: 60_000,
+});
+
 export function useSessionQuery() {
-  return useQuery({
-    queryKey: KEY,
-    queryFn: ({ signal }) => read(api.GET('/api/v1/session', { signal })),
-    staleTime: 60_000,
-  });
+  return useQuery(sessionQuery);
 }
 
 /** The session, where the shell has made sure that there is one. */

@@ -86,7 +86,7 @@ function Cards({ figures }: { figures: Figures }) {
   const call = customer
     ? {
         urgent: awaiting > 0,
-        title: awaiting === 1 ? '1 incident awaiting your action' : `${awaiting} incidents awaiting your action`,
+        title: awaiting === 0 ? 'No incidents awaiting your action' : awaiting === 1 ? '1 incident awaiting your action' : `${awaiting} incidents awaiting your action`,
         text:
           awaiting > 0
             ? 'Defender Experts have finished their part and need you for the rest.'
@@ -96,7 +96,7 @@ function Cards({ figures }: { figures: Figures }) {
       }
     : {
         urgent: figures.queued > 0,
-        title: figures.queued === 1 ? '1 incident waiting for experts' : `${figures.queued} incidents waiting for experts`,
+        title: figures.queued === 0 ? 'No incidents waiting for experts' : figures.queued === 1 ? '1 incident waiting for experts' : `${figures.queued} incidents waiting for experts`,
         text: figures.queued > 0 ? 'Queued by triage and not taken up yet.' : 'Every queued incident is taken up.',
         to: `/incidents?${queued}&sort=-priorityScore`,
         act: 'Open the queue',
@@ -108,8 +108,8 @@ function Cards({ figures }: { figures: Figures }) {
       ? ([['Waiting for experts', figures.queued, `/incidents?${queued}`]] as [string, number, string][])
       : ([['Awaiting customer action', awaiting, '/incidents?status=awaitingAction&severity=all']] as [string, number, string][])),
     ['Resolved in the last month', figures.resolvedLastMonth, '/incidents?status=resolved&severity=all&period=30d'],
-    ['Access requests to decide', figures.accessRequests, '/access?state=requested'],
-    [customer ? 'Experts with access now' : 'Running access', figures.runningAccess, '/access?state=approved'],
+    ['Access requests to decide', figures.accessRequests, '/access?state=open'],
+    [customer ? 'Experts with access now' : 'Running access', figures.runningAccess, '/access?state=open'],
   ];
   return (
     <>

@@ -313,6 +313,8 @@ function Values({
     <>
       {list}
       <Combobox
+        // Beside the pane, the list would be outside of what the pane keeps the focus in.
+        inlinePopup
         freeform={name !== 'tenant'}
         aria-label={`Add a value: ${LABELS[name]}`}
         placeholder={name === 'tenant' ? 'Choose a customer' : 'Choose or type'}

@@ -1,6 +1,6 @@
 import { Button, makeStyles } from '@fluentui/react-components';
 import { OpenRegular } from '@fluentui/react-icons';
-import { useEffect, useEffectEvent, useState } from 'react';
+import { useState } from 'react';
 import { useNavigate } from 'react-router';
 
 import type { IncidentRow } from '../api/hand';
@@ -35,18 +35,6 @@ function Pane({ id, row, onClose, previous, next }: Props & { id: string }) {
   const navigate = useNavigate();
   const incident = useIncident(id);
   const [managing, setManaging] = useState(false);
-  const step = useEffectEvent((event: KeyboardEvent) => {
-    if (!event.altKey) return;
-    if (event.key === 'ArrowUp' && previous) previous();
-    else if (event.key === 'ArrowDown' && next) next();
-    else return;
-    event.preventDefault();
-  });
-  useEffect(() => {
-    const listen = (event: KeyboardEvent) => step(event);
-    window.addEventListener('keydown', listen);
-    return () => window.removeEventListener('keydown', listen);
-  }, []);
   const shown = incident.data ?? row;
   const may = incident.data?.may;
   return (

@@ -25,7 +25,7 @@ import {
 } from '@fluentui/react-icons';
 import { useQueryClient } from '@tanstack/react-query';
 import { useEffect, useMemo, useRef, useState } from 'react';
-import { useSearchParams } from 'react-router';
+import { useNavigate, useSearchParams } from 'react-router';
 
 import { useEvents } from '../api/events';
 import type { IncidentRow } from '../api/hand';
@@ -40,8 +40,8 @@ import { IncidentPane } from './IncidentPane';
 import { BulkPanel } from './Manage';
 import { SavedFilters } from './SavedFilters';
 import { chosenColumns } from './columns';
-import { rowsById, useCount, usePatchRows, useQueue } from './data';
-import { filterOf, filtersOnly, orderOf, PRESETS, readView, searchOf, writeView, type View } from './query';
+import { askedBy, rowsById, useCount, usePatchRows, useQueue } from './data';
+import { addressOf, filtersOnly, PRESETS, readView, type View } from './query';
 
 const useStyles = makeStyles({
   top: { display: 'flex', flexWrap: 'wrap', gap: '8px 12px', alignItems: 'center', justifyContent: 'space-between' },
@@ -71,17 +71,17 @@ const useStyles = makeStyles({
   live: { color: tokens.colorNeutralForeground2 },
 });
 
+export { prefetchQueue } from './data';
+
 /** The incident queue. Everything that is shown follows from the address. */
 export default function Queue() {
   const styles = useStyles();
   const { side } = useSession();
-  const [params, setParams] = useSearchParams();
+  const [params] = useSearchParams();
+  const navigate = useNavigate();
   const view = useMemo(() => readView(params), [params]);
   const now = useHour();
-  const asked = useMemo(
-    () => ({ filter: filterOf(view, now), orderby: orderOf(view), search: searchOf(view) }),
-    [view, now],
-  );
+  const asked = useMemo(() => askedBy(view, now), [view, now]);
   const queue = useQueue(asked);
   const count = useCount(asked);
   const rows = useMemo(() => {
@@ -101,7 +101,7 @@ export default function Queue() {
   });
 
   const show = (next: Partial<View>, replace = false) =>
-    setParams(writeView({ ...view, ...next }), { replace });
+    navigate({ search: addressOf({ ...view, ...next }) }, { replace });
   useEffect(() => setWords(view.q), [view.q]);
   // Ticks are about rows that can be seen.
   const asking = JSON.stringify(asked);
@@ -112,7 +112,7 @@ export default function Queue() {
   const here = filtersOnly(view);
   const preset = PRESETS.find((one) => filtersOnly(readView(new URLSearchParams(one.query))) === here);
   const choosePreset = (query: string) =>
-    setParams(writeView({ ...readView(new URLSearchParams(query)), columns: view.columns, sort: view.sort }));
+    navigate({ search: addressOf({ ...readView(new URLSearchParams(query)), columns: view.columns, sort: view.sort }) });
   const openAt = rows.findIndex((row) => row.id === view.open);
   const neighbour = (step: number) => {
     const row = openAt < 0 ? undefined : rows[openAt + step];
@@ -125,7 +125,7 @@ export default function Queue() {
   };
   const copy = async () => {
     const link = new URL(window.location.href);
-    link.search = writeView({ ...view, open: null }).toString();
+    link.search = addressOf({ ...view, open: null });
     try {
       await navigator.clipboard.writeText(link.href);
       toasts.done('The link to this list is copied.');
@@ -152,7 +152,7 @@ export default function Queue() {
           </TabList>
         </div>
         <Toolbar aria-label="List" size="small">
-          <SavedFilters query={writeView({ ...view, open: null }).toString()} onUse={(query) => setParams(new URLSearchParams(query))} />
+          <SavedFilters query={addressOf({ ...view, open: null })} onUse={(query) => navigate({ search: query })} />
           <ColumnsButton chosen={columns} side={side} onChoose={(ids) => show({ columns: ids }, true)} />
           <Menu>
             <MenuTrigger disableButtonEnhancement>
@@ -230,7 +230,7 @@ export default function Queue() {
           title="No incidents match"
           action={
             here || view.q ? (
-              <Button onClick={() => setParams(new URLSearchParams('status=all&severity=all&period=all'))}>
+              <Button onClick={() => navigate({ search: 'status=all&severity=all&period=all' })}>
                 Show all incidents
               </Button>
             ) : undefined

@@ -70,7 +70,7 @@ const useStyles = makeStyles({
   circle: { fill: tokens.colorNeutralBackground1, stroke: tokens.colorNeutralStrokeAccessible, strokeWidth: 1.5 },
   asset: { fill: tokens.colorBrandBackground2, stroke: tokens.colorBrandStroke1 },
   chosen: { stroke: tokens.colorBrandStroke1, strokeWidth: 3.5 },
-  label: { fill: tokens.colorNeutralForeground1, fontSize: '11px', textAnchor: 'middle', pointerEvents: 'none' },
+  label: { fill: tokens.colorNeutralForeground1, fontSize: '11px', textAnchor: 'middle', pointerEvents: 'none', paintOrder: 'stroke', stroke: tokens.colorNeutralBackground1, strokeWidth: '4px' },
   icon: { color: tokens.colorNeutralForeground1, fontSize: '20px', pointerEvents: 'none' },
   details: { padding: '12px 16px', borderTop: `1px solid ${tokens.colorNeutralStroke2}` },
 });

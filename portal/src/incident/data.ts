@@ -1,9 +1,18 @@
 /** What the pages about incidents ask and change. */
-import { useInfiniteQuery, useMutation, useQuery, useQueryClient, type InfiniteData } from '@tanstack/react-query';
+import {
+  infiniteQueryOptions,
+  useInfiniteQuery,
+  useMutation,
+  useQuery,
+  useQueryClient,
+  type InfiniteData,
+  type QueryClient,
+} from '@tanstack/react-query';
 
 import { api, read } from '../api/client';
 import type { Alert, Incident, IncidentChange, IncidentRow, Page } from '../api/hand';
 import { useToasts } from '../ui/Toasts';
+import { filterOf, orderOf, readView, searchOf, type View } from './query';
 
 export const PAGE = 50;
 
@@ -15,8 +24,8 @@ export type Asked = {
 
 export const queueKey = (asked: Asked) => ['incidents', asked] as const;
 
-export function useQueue(asked: Asked) {
-  return useInfiniteQuery({
+const queueOptions = (asked: Asked) =>
+  infiniteQueryOptions({
     queryKey: queueKey(asked),
     initialPageParam: undefined as string | undefined,
     queryFn: ({ pageParam, signal }) =>
@@ -32,6 +41,21 @@ export function useQueue(asked: Asked) {
     staleTime: Infinity,
     gcTime: 60_000,
   });
+
+export function useQueue(asked: Asked) {
+  return useInfiniteQuery(queueOptions(asked));
+}
+
+/** What the address of a queue asks of the server. */
+export const askedBy = (view: View, now: Date): Asked => ({
+  filter: filterOf(view, now),
+  orderby: orderOf(view),
+  search: searchOf(view),
+});
+
+/** Asks for the first page before anything is drawn. */
+export function prefetchQueue(queries: QueryClient, search: string): void {
+  void queries.prefetchInfiniteQuery(queueOptions(askedBy(readView(new URLSearchParams(search)), new Date())));
 }
 
 export function useCount(asked: Asked) {

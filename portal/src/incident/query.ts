@@ -95,6 +95,9 @@ export function writeView(view: View): URLSearchParams {
   return params;
 }
 
+/** The query as people read it: commas between words stay commas. */
+export const addressOf = (view: View): string => writeView(view).toString().replace(/%2C/g, ',');
+
 const quoted = (text: string): string => `'${text.replace(/'/g, "''")}'`;
 const any = (tests: string[]): string | null =>
   tests.length === 0 ? null : tests.length === 1 ? (tests[0] ?? null) : `(${tests.join(' or ')})`;

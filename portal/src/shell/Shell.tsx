@@ -1,6 +1,6 @@
 import { Button, makeStyles, mergeClasses, tokens } from '@fluentui/react-components';
 import { lazy, Suspense, useEffect, useState } from 'react';
-import { Outlet, useLocation, useNavigate } from 'react-router';
+import { Navigate, Outlet, useLocation, useNavigate } from 'react-router';
 
 import { whenAsked } from '../api/client';
 import { Refusal } from '../api/error';
@@ -37,6 +37,12 @@ const useStyles = makeStyles({
   main: { gridColumn: '2', minWidth: 0, '@media (max-width: 900px)': { gridColumn: '1 / -1' } },
 });
 
+/** The sign-in page, and the way back from it. */
+function signInPath(): string {
+  const here = `${window.location.pathname}${window.location.search}`;
+  return here === '/' ? '/sign-in' : `/sign-in?return=${encodeURIComponent(here)}`;
+}
+
 /** What is around every page of somebody who is signed in. */
 export function Shell() {
   const styles = useStyles();
@@ -49,10 +55,7 @@ export function Shell() {
   useEffect(
     () =>
       whenAsked({
-        signedOut: () => {
-          const here = `${window.location.pathname}${window.location.search}`;
-          navigate(here === '/' ? '/sign-in' : `/sign-in?return=${encodeURIComponent(here)}`, { replace: true });
-        },
+        signedOut: () => navigate(signInPath(), { replace: true }),
       }),
     [navigate],
   );
@@ -80,7 +83,7 @@ export function Shell() {
   if (session.isPending) return <PageWaiting />;
   if (!session.data) {
     const out = session.error instanceof Refusal && session.error.status === 401;
-    return out ? <PageWaiting /> : <Failure error={session.error} retry={() => void session.refetch()} />;
+    return out ? <Navigate to={signInPath()} replace /> : <Failure error={session.error} retry={() => void session.refetch()} />;
   }
   return (
     <div className={styles.shell}>

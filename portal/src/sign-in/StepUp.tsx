@@ -12,6 +12,7 @@ import {
 } from '@fluentui/react-components';
 import { KeyRegular } from '@fluentui/react-icons';
 import { useEffect, useRef, useState } from 'react';
+import { useNavigate } from 'react-router';
 
 import { api, read, whenAsked } from '../api/client';
 import { explain, get, supported } from '../api/passkey';
@@ -51,6 +52,7 @@ export function StepUp() {
 function Proof({ onEnd }: { onEnd: (proven: boolean) => void }) {
   const styles = useStyles();
   const refresh = useRefreshSession();
+  const navigate = useNavigate();
   const { data: session } = useSessionQuery();
   const [code, setCode] = useState('');
   const [busy, setBusy] = useState(false);
@@ -66,6 +68,8 @@ function Proof({ onEnd }: { onEnd: (proven: boolean) => void }) {
       setBusy(false);
     }
   };
+  // Signed in by another organisation's sign-in, or in the demonstration.
+  const none = session !== undefined && !session.factors.totp && session.factors.passkeys === 0;
   const withCode = () =>
     prove(async () => refresh(await read(api.POST('/api/v1/session/step-up/totp', { body: { code: code.trim() } }))));
   const withKey = () =>
@@ -88,8 +92,12 @@ function Proof({ onEnd }: { onEnd: (proven: boolean) => void }) {
           <DialogBody>
             <DialogTitle>Confirm that it is you</DialogTitle>
             <DialogContent className={styles.content}>
-              <div>What you are about to do matters, so a second factor is asked for once more.</div>
-              {session?.factors.totp !== false && (
+              <div>
+                {none
+                  ? 'What you are about to do needs a fresh sign-in, and you have no second factor here. Sign in again, then repeat it.'
+                  : 'What you are about to do matters, so a second factor is asked for once more.'}
+              </div>
+              {session?.factors.totp && (
                 <Field label="Code" hint="Six digits from your authenticator app">
                   <Input
                     value={code}
@@ -108,9 +116,22 @@ function Proof({ onEnd }: { onEnd: (proven: boolean) => void }) {
             </DialogContent>
             <DialogActions>
               <Button onClick={() => onEnd(false)}>Cancel</Button>
-              <Button appearance="primary" type="submit" disabledFocusable={busy || !code.trim()}>
-                {busy ? 'Checking…' : 'Confirm'}
-              </Button>
+              {none ? (
+                <Button
+                  appearance="primary"
+                  onClick={() => {
+                    const here = `${window.location.pathname}${window.location.search}`;
+                    onEnd(false);
+                    navigate(`/sign-in?return=${encodeURIComponent(here)}`);
+                  }}
+                >
+                  Sign in again
+                </Button>
+              ) : (
+                <Button appearance="primary" type="submit" disabledFocusable={busy || !code.trim()}>
+                  {busy ? 'Checking…' : 'Confirm'}
+                </Button>
+              )}
             </DialogActions>
           </DialogBody>
         </form>

@@ -5,11 +5,10 @@ import {
   DrawerHeader,
   DrawerHeaderTitle,
   OverlayDrawer,
-  Tooltip,
   makeStyles,
 } from '@fluentui/react-components';
 import { ChevronDownRegular, ChevronUpRegular, DismissRegular } from '@fluentui/react-icons';
-import type { ReactNode } from 'react';
+import { useEffect, useEffectEvent, type ReactNode } from 'react';
 
 const useStyles = makeStyles({
   drawer: { width: 'min(560px, 100vw)' },
@@ -31,9 +30,25 @@ type Props = {
   children: ReactNode;
 };
 
-/** A pane at the side, over the page. */
+/**
+ * A pane at the side, over the page. Its buttons have titles and no tooltips: the first Escape would
+ * only close the tooltip of the button that has the focus.
+ */
 export function Panel({ title, open, onClose, step, wide, footer, children }: Props) {
   const styles = useStyles();
+  const key = useEffectEvent((event: KeyboardEvent) => {
+    if (!event.altKey || !step) return;
+    const go = event.key === 'ArrowUp' ? step.previous : event.key === 'ArrowDown' ? step.next : null;
+    if (!go) return;
+    event.preventDefault();
+    go();
+  });
+  useEffect(() => {
+    if (!open) return;
+    const listen = (event: KeyboardEvent) => key(event);
+    window.addEventListener('keydown', listen);
+    return () => window.removeEventListener('keydown', listen);
+  }, [open]);
   return (
     <OverlayDrawer
       position="end"
@@ -49,27 +64,25 @@ export function Panel({ title, open, onClose, step, wide, footer, children }: Pr
             <div className={styles.tools}>
               {step && (
                 <>
-                  <Tooltip content="Previous" relationship="label">
-                    <Button
-                      appearance="subtle"
-                      icon={<ChevronUpRegular />}
-                      disabledFocusable={!step.previous}
-                      onClick={() => step.previous?.()}
-                    />
-                  </Tooltip>
-                  <Tooltip content="Next" relationship="label">
-                    <Button
-                      appearance="subtle"
-                      icon={<ChevronDownRegular />}
-                      disabledFocusable={!step.next}
-                      onClick={() => step.next?.()}
-                    />
-                  </Tooltip>
+                  <Button
+                    appearance="subtle"
+                    icon={<ChevronUpRegular />}
+                    aria-label="Previous"
+                    title="Previous (Alt and an arrow key)"
+                    disabledFocusable={!step.previous}
+                    onClick={() => step.previous?.()}
+                  />
+                  <Button
+                    appearance="subtle"
+                    icon={<ChevronDownRegular />}
+                    aria-label="Next"
+                    title="Next (Alt and an arrow key)"
+                    disabledFocusable={!step.next}
+                    onClick={() => step.next?.()}
+                  />
                 </>
               )}
-              <Tooltip content="Close" relationship="label">
-                <Button appearance="subtle" icon={<DismissRegular />} onClick={onClose} />
-              </Tooltip>
+              <Button appearance="subtle" icon={<DismissRegular />} aria-label="Close" title="Close (Esc)" onClick={onClose} />
             </div>
           }
         >

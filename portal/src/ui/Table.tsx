@@ -1,4 +1,4 @@
-import { Checkbox, makeStyles, mergeClasses, tokens } from '@fluentui/react-components';
+import { Checkbox, makeStyles, mergeClasses, tokens, useRestoreFocusTarget } from '@fluentui/react-components';
 import { ArrowDownRegular, ArrowUpRegular } from '@fluentui/react-icons';
 import { useRef, useState, type KeyboardEvent, type MouseEvent, type ReactNode } from 'react';
 
@@ -110,6 +110,8 @@ type Props<Row> = {
 export function Table<Row>(props: Props<Row>) {
   const { label, columns, rows, id, name, sort, onSort, selected, onSelect, onOpen, current } = props;
   const styles = useStyles();
+  // When the pane of a row closes, the focus comes back to the row.
+  const restores = useRestoreFocusTarget();
   const body = useRef<HTMLTableSectionElement>(null);
   const anchor = useRef<number | null>(null);
   const [place, setPlace] = useState(0);
@@ -158,7 +160,7 @@ export function Table<Row>(props: Props<Row>) {
     // Links, buttons and boxes in the row do what they say; selecting text opens nothing.
     if ((event.target as Element).closest('a, button, input, label')) return;
     if (window.getSelection()?.toString()) return;
-    setPlace(index);
+    go(index);
     onOpen(row);
   };
   const all = rows.length > 0 && rows.every((row) => selected?.has(id(row)));
@@ -208,6 +210,7 @@ export function Table<Row>(props: Props<Row>) {
             return (
               <tr
                 key={key}
+                {...(onOpen ? restores : {})}
                 role="row"
                 tabIndex={walks ? (index === at ? 0 : -1) : undefined}
                 aria-selected={onSelect ? Boolean(ticked) : undefined}
