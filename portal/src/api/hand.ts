@@ -152,7 +152,8 @@ export type Tenant = {
   id: string;
   name: string;
   grant: { level: GrantLevel; approval: Approval; endDateTime: string | null; effectiveLevel: GrantLevel };
-  counts: { active: number; inProgress: number; awaitingAction: number };
+  /** Unknown to who sees no case there. */
+  counts: { active: number; inProgress: number; awaitingAction: number } | null;
   access: Access | null;
   may: { request: May; invite: May };
 };

@@ -2714,6 +2714,18 @@ export interface components {
         Again: {
             code: string;
         };
+        /** @description What changes. Only what is named changes; null clears. */
+        AlertChange: {
+            assignedTo?: string | null;
+            classification?: string | null;
+            determination?: string | null;
+            status?: string | null;
+        };
+        /** @description Words for the alert's history. */
+        AlertComment: {
+            /** @description At most 30,000 characters. */
+            comment: string;
+        };
         /** @description The browser's answer. */
         Answered: {
             /** @description The credential, bytes in URL-safe base64. */
@@ -2729,7 +2741,7 @@ export interface components {
         /** @description Which incidents, and what changes in each. */
         Bulk: {
             /** @description As for one incident. */
-            change: components["schemas"]["Change"];
+            change: components["schemas"]["IncidentChange"];
             /** @description At most 100. */
             ids: string[];
         };
@@ -2739,11 +2751,6 @@ export interface components {
             flow: string;
             /** @description The options of `WebAuthn`, bytes in URL-safe base64. */
             publicKey: Record<string, never>;
-        };
-        /** @description What changes. */
-        Change: {
-            disabled?: boolean | null;
-            role?: string | null;
         };
         /** @description A tenant's tree at a moment, signed by this installation. */
         Checkpoint: {
@@ -2846,6 +2853,24 @@ export interface components {
             /** @description The networks experts may come from; anywhere when empty. */
             networks: string[];
             tenantId: string;
+        };
+        /** @description What changes. Only what is named changes; null clears. */
+        IncidentChange: {
+            assignedTo?: string | null;
+            classification?: string | null;
+            customTags?: string[] | null;
+            description?: string | null;
+            determination?: string | null;
+            displayName?: string | null;
+            resolvingComment?: string | null;
+            severity?: string | null;
+            status?: string | null;
+            summary?: string | null;
+        };
+        /** @description Words for the incident's history. */
+        IncidentComment: {
+            /** @description At most 30,000 characters. */
+            comment: string;
         };
         /** @description Who is invited. */
         Invite: {
@@ -2950,6 +2975,11 @@ export interface components {
              */
             rejected: number;
         };
+        /** @description What changes. */
+        PersonChange: {
+            disabled?: boolean | null;
+            role?: string | null;
+        };
         /** @description A person of the organisation. */
         PersonView: {
             email: string;
@@ -2974,10 +3004,10 @@ export interface components {
             /** @description The reason. */
             message: string;
         };
-        /** @description Words for the incident's history. */
-        Said: {
-            /** @description At most 30,000 characters. */
-            comment: string;
+        SessionPerson: {
+            email: string;
+            id: string;
+            name?: string | null;
         };
         /** @description A session as the portal sees it. */
         SessionView: {
@@ -2991,7 +3021,7 @@ export interface components {
             memberships: components["schemas"]["MembershipView"][];
             organisation: components["schemas"]["Organisation"];
             permissions: string[];
-            person: components["schemas"]["PersonView"];
+            person: components["schemas"]["SessionPerson"];
             role: string;
             /** @description `customer` or `provider`. */
             side: string;
@@ -3013,10 +3043,6 @@ export interface components {
             /** @description What stands behind `#` in the link. */
             token: string;
         };
-        /** @description A customer to be. */
-        Wanted: {
-            name: string;
-        };
         /** @description What an expert asks for. */
         WantedAccess: {
             /**
@@ -3031,6 +3057,12 @@ export interface components {
             reason: string;
             tenantId: string;
         };
+        /** @description An application to be. */
+        WantedApp: {
+            name: string;
+            /** @description As `SecurityIncident.Read.All`. */
+            permissions: string[];
+        };
         /** @description What the grant is to be. */
         WantedGrant: {
             /** @description `customer`, `lead` or `automatic`. */
@@ -3041,6 +3073,10 @@ export interface components {
             level: string;
             /** @description The networks experts may come from, as `192.0.2.0/24`. */
             networks?: string[];
+        };
+        /** @description A customer to be. */
+        WantedTenant: {
+            name: string;
         };
     };
     responses: never;
@@ -3054,7 +3090,10 @@ export interface operations {
     list: {
         parameters: {
             query?: {
-                /** @description `open`: only those that wait or run. */
+                /**
+                 * @description `requested`: only those that wait for a decision; `approved`: only those that run; `open`:
+                 *     either.
+                 */
                 state?: string;
                 /** @description Only to this tenant. */
                 tenantId?: string;
@@ -3340,7 +3379,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["Change"];
+                "application/json": components["schemas"]["AlertChange"];
             };
         };
         responses: {
@@ -3367,7 +3406,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["Said"];
+                "application/json": components["schemas"]["AlertComment"];
             };
         };
         responses: {
@@ -3411,7 +3450,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["Wanted"];
+                "application/json": components["schemas"]["WantedApp"];
             };
         };
         responses: {
@@ -3920,7 +3959,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["Change"];
+                "application/json": components["schemas"]["IncidentChange"];
             };
         };
         responses: {
@@ -3975,7 +4014,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["Said"];
+                "application/json": components["schemas"]["IncidentComment"];
             };
         };
         responses: {
@@ -4224,7 +4263,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["Change"];
+                "application/json": components["schemas"]["PersonChange"];
             };
         };
         responses: {
@@ -4934,7 +4973,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["Wanted"];
+                "application/json": components["schemas"]["WantedTenant"];
             };
         };
         responses: {

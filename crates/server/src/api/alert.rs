@@ -126,7 +126,7 @@ pub(super) async fn get(
     dead_code,
     reason = "for the document; the members are read with the Graph face's own words"
 )]
-pub(super) struct Change {
+pub(super) struct AlertChange {
     status: Option<String>,
     assigned_to: Option<String>,
     classification: Option<String>,
@@ -139,7 +139,7 @@ fn id_of(text: &str) -> Result<AlertId, Failure> {
 
 /// Changes members of an alert: all that are named, or none.
 #[utoipa::path(
-    patch, path = "/api/v1/alerts/{id}", tag = "alert", request_body = Change,
+    patch, path = "/api/v1/alerts/{id}", tag = "alert", request_body = AlertChange,
     params(("id" = String, Path, description = "the alert's id")),
     responses((status = 200, description = "the alert", body = Object)),
 )]
@@ -163,14 +163,14 @@ pub(super) async fn change(
 /// Words for the alert's history.
 #[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Said {
+pub(super) struct AlertComment {
     /// At most 30,000 characters.
     comment: String,
 }
 
 /// Adds a comment.
 #[utoipa::path(
-    post, path = "/api/v1/alerts/{id}/comments", tag = "alert", request_body = Said,
+    post, path = "/api/v1/alerts/{id}/comments", tag = "alert", request_body = AlertComment,
     params(("id" = String, Path, description = "the alert's id")),
     responses((status = 200, description = "the alert", body = Object)),
 )]
@@ -184,7 +184,7 @@ pub(super) async fn comment(
 ) -> Answer {
     caller.require(&[Permission::AlertReadWrite])?;
     let number = id_of(&id)?;
-    let (said, bytes) = read::<Said>(&site, &headers, body).await?;
+    let (said, bytes) = read::<AlertComment>(&site, &headers, body).await?;
     let request = [b"POST comment on alert".as_slice(), &number.0.to_be_bytes(), &bytes];
     let (app, author) = (site.app.clone(), caller.clone());
     let work = async move {

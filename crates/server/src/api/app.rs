@@ -46,7 +46,7 @@ pub(super) async fn list(State(site): State<Site>, caller: Caller) -> Answer {
 /// An application to be.
 #[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Wanted {
+pub(super) struct WantedApp {
     name: String,
     /// As `SecurityIncident.Read.All`.
     permissions: Vec<String>,
@@ -54,7 +54,7 @@ pub(super) struct Wanted {
 
 /// Lets an application sign in; the secret is shown this once. Needs a fresh factor.
 #[utoipa::path(
-    post, path = "/api/v1/apps", tag = "app", request_body = Wanted,
+    post, path = "/api/v1/apps", tag = "app", request_body = WantedApp,
     responses((status = 201, description = "clientId, clientSecret, tenantId", body = Object)),
 )]
 pub(super) async fn add(
@@ -64,7 +64,7 @@ pub(super) async fn add(
     body: Body,
 ) -> Answer {
     caller.require(&[Permission::AppReadWrite])?;
-    let (wanted, _) = read::<Wanted>(&site, &headers, body).await?;
+    let (wanted, _) = read::<WantedApp>(&site, &headers, body).await?;
     let permissions: Result<Vec<Permission>, String> =
         wanted.permissions.iter().map(|word| word.parse()).collect();
     let permissions = permissions.map_err(Failure::bad)?;

@@ -361,7 +361,7 @@ pub(super) async fn start(
     dead_code,
     reason = "for the document; the members are read with the Graph face's own words"
 )]
-pub(super) struct Change {
+pub(super) struct IncidentChange {
     display_name: Option<String>,
     description: Option<String>,
     summary: Option<String>,
@@ -393,7 +393,7 @@ pub(super) fn known(members: &Map<String, Value>, known: &[&str]) -> Result<(), 
 
 /// Changes members of an incident: all that are named, or none.
 #[utoipa::path(
-    patch, path = "/api/v1/incidents/{id}", tag = "incident", request_body = Change,
+    patch, path = "/api/v1/incidents/{id}", tag = "incident", request_body = IncidentChange,
     params(("id" = String, Path, description = "the incident's id")),
     responses((status = 200, description = "the incident", body = Object)),
 )]
@@ -420,7 +420,7 @@ pub(super) struct Bulk {
     /// At most 100.
     ids: Vec<String>,
     /// As for one incident.
-    #[schema(value_type = Change)]
+    #[schema(value_type = IncidentChange)]
     change: Map<String, Value>,
 }
 
@@ -468,14 +468,14 @@ pub(super) async fn change_many(
 /// Words for the incident's history.
 #[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Said {
+pub(super) struct IncidentComment {
     /// At most 30,000 characters.
     comment: String,
 }
 
 /// Adds a comment.
 #[utoipa::path(
-    post, path = "/api/v1/incidents/{id}/comments", tag = "incident", request_body = Said,
+    post, path = "/api/v1/incidents/{id}/comments", tag = "incident", request_body = IncidentComment,
     params(("id" = String, Path, description = "the incident's id")),
     responses((status = 200, description = "the incident", body = Object)),
 )]
@@ -489,7 +489,7 @@ pub(super) async fn comment(
 ) -> Answer {
     caller.require(&[Permission::IncidentReadWrite])?;
     let id = id_of(&id)?;
-    let (said, bytes) = read::<Said>(&site, &headers, body).await?;
+    let (said, bytes) = read::<IncidentComment>(&site, &headers, body).await?;
     let request = [b"POST comment".as_slice(), &id.0.to_be_bytes(), &bytes];
     let (app, author) = (site.app.clone(), caller.clone());
     let work = async move {

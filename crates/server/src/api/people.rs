@@ -117,14 +117,14 @@ pub(super) async fn invite(
 /// What changes.
 #[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Change {
+pub(super) struct PersonChange {
     role: Option<String>,
     disabled: Option<bool>,
 }
 
 /// Changes a person's role, or whether it may sign in; needs a fresh factor.
 #[utoipa::path(
-    patch, path = "/api/v1/people/{id}", tag = "people", request_body = Change,
+    patch, path = "/api/v1/people/{id}", tag = "people", request_body = PersonChange,
     params(("id" = String, Path, description = "the person's id")),
     responses((status = 200, body = PersonView), (status = 409, description = "nobody else administers")),
 )]
@@ -136,7 +136,7 @@ pub(super) async fn change(
     body: Body,
 ) -> Answer {
     caller.require(&[Permission::PeopleReadWrite])?;
-    let (wanted, _) = read::<Change>(&site, &headers, body).await?;
+    let (wanted, _) = read::<PersonChange>(&site, &headers, body).await?;
     person::change(&site.app, &caller, &id, wanted.role.as_deref(), wanted.disabled).await?;
     let members = person::list(&site.app, &caller).await?;
     let last = person::has_one_administrator(&members);

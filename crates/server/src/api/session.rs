@@ -20,7 +20,7 @@ use crate::tenant::caller::{Caller, STEP_UP_S};
 #[derive(Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct SessionView {
-    person: PersonView,
+    person: SessionPerson,
     /// `customer` or `provider`.
     side: &'static str,
     organisation: Organisation,
@@ -44,7 +44,7 @@ pub(super) struct SessionView {
 }
 
 #[derive(Serialize, utoipa::ToSchema)]
-struct PersonView {
+struct SessionPerson {
     id: String,
     name: Option<String>,
     email: String,
@@ -84,7 +84,7 @@ pub(super) async fn view(site: &Site, caller: &Caller) -> Result<SessionView> {
     let at = |index| Ok::<_, Error>(Timestamp::from_micros(column(&row, index)?));
     let expires = at(3)?;
     Ok(SessionView {
-        person: PersonView { id: caller.client_id.clone(), name, email: caller.name.clone() },
+        person: SessionPerson { id: caller.client_id.clone(), name, email: caller.name.clone() },
         side: seat.role.party().word(),
         organisation: Organisation { id: here.id.clone(), name: here.name.clone() },
         role: seat.role.name(),

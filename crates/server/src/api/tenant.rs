@@ -134,13 +134,13 @@ async fn counts(site: &Site, tenants: &[TenantNo]) -> Result<HashMap<TenantNo, V
 /// A customer to be.
 #[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Wanted {
+pub(super) struct WantedTenant {
     name: String,
 }
 
 /// Adds a customer. It grants nothing until its own administrator does. Needs a fresh factor.
 #[utoipa::path(
-    post, path = "/api/v1/tenants", tag = "tenant", request_body = Wanted,
+    post, path = "/api/v1/tenants", tag = "tenant", request_body = WantedTenant,
     responses((status = 201, description = "id, name", body = Object)),
 )]
 pub(super) async fn add(
@@ -151,7 +151,7 @@ pub(super) async fn add(
 ) -> Answer {
     caller.require(&[Permission::TenantReadWrite])?;
     caller.require_step_up(site.app.clock.now())?;
-    let (wanted, _) = read::<Wanted>(&site, &headers, body).await?;
+    let (wanted, _) = read::<WantedTenant>(&site, &headers, body).await?;
     let by = caller.actor();
     let added = tenant::add_by(&site.app, &by, &wanted.name, ExpertAccess::None).await?;
     Ok(json_response(StatusCode::CREATED, &json!({ "id": added.id, "name": added.name })))

@@ -458,3 +458,28 @@ fn every_test_a_document_names_exists() {
     none("tests that documents name and nobody wrote", &faults);
     assert!(seen > 5, "the names of tests were not read");
 }
+
+/// Two schemas of one name become one in the document, without a word.
+#[test]
+fn every_schema_of_the_document_has_a_name_of_its_own() {
+    let mut seen: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for (path, code) in program() {
+        for (at, _) in code.match_indices("ToSchema)]") {
+            let rest = code.get(at..).unwrap_or_default();
+            let found = ["struct ", "enum "].iter().filter_map(|kind| {
+                let place = rest.find(kind)?;
+                Some((place, word(rest.get(place + kind.len()..)?).to_owned()))
+            });
+            if let Some((_, name)) = found.min() {
+                seen.entry(name).or_default().push(shown(&path));
+            }
+        }
+    }
+    assert!(seen.len() > 10, "the schemas were not read");
+    let faults: Vec<String> = seen
+        .into_iter()
+        .filter(|(_, at)| at.len() > 1)
+        .map(|(name, at)| format!("{name}: {}", at.join(", ")))
+        .collect();
+    none("schemas of one name", &faults);
+}
