@@ -59,6 +59,15 @@ async function link(page) {
 }
 
 test('from an empty store to a concluded incident and an ended grant', { timeout: 300_000 }, async (t) => {
+  // What comes after a step that failed would only say so again.
+  let failed = false;
+  const step = (name, act) =>
+    t.test(name, async (inner) => {
+      if (failed) return inner.skip('an earlier step failed');
+      failed = true;
+      await act();
+      failed = false;
+    });
   const { setupUrl } = await server.command('init', '--provider', 'Fjordwatch', '--admin', 'odd@fjordwatch.example');
   await server.serve();
 
@@ -69,21 +78,20 @@ test('from an empty store to a concluded incident and an ended grant', { timeout
   let leadLink;
   let expertLink;
   let customerLink;
-  let appSecret;
 
-  await t.test('the provider is set up by its link, with a passkey', async () => {
+  await step('the provider is set up by its link, with a passkey', async () => {
     await setUpWithPasskey(odd, setupUrl, 'Odd Nes');
     leadLink = await invite(odd, 'mikkel@fjordwatch.example', 'Lead');
     expertLink = await invite(odd, 'signe@fjordwatch.example', 'Expert');
   });
 
-  await t.test('the link works once', async () => {
+  await step('the link works once', async () => {
     const again = await browser.person(server.url);
     await again.goto(new URL(setupUrl).pathname + new URL(setupUrl).hash);
     await again.getByText('This link does not work any more').waitFor();
   });
 
-  await t.test('a customer is added and its administrator invited', async () => {
+  await step('a customer is added and its administrator invited', async () => {
     await odd.goto('/customers');
     await odd.getByRole('button', { name: 'Add a customer' }).click();
     await odd.getByRole('dialog').getByLabel('Name').fill('Alder Freight');
@@ -94,7 +102,7 @@ test('from an empty store to a concluded incident and an ended grant', { timeout
     customerLink = await link(odd);
   });
 
-  await t.test('the others set up a password with an authenticator app, or a passkey', async () => {
+  await step('the others set up a password with an authenticator app, or a passkey', async () => {
     await setUpWithPassword(mikkel, leadLink, 'Mikkel Dahl');
     await mikkel.getByLabel('I have put them somewhere safe').check();
     await mikkel.getByRole('button', { name: 'Go to Riposte' }).click();
@@ -105,7 +113,7 @@ test('from an empty store to a concluded incident and an ended grant', { timeout
     await ida.getByRole('navigation').first().waitFor();
   });
 
-  await t.test('signing in again takes both factors, or the passkey', async () => {
+  await step('signing in again takes both factors, or the passkey', async () => {
     const sign = await browser.person(server.url);
     await sign.goto('/sign-in');
     await sign.getByLabel('Work e-mail').fill('ida@alder.example');
@@ -127,7 +135,7 @@ test('from an empty store to a concluded incident and an ended grant', { timeout
     await signe.getByRole('navigation').first().waitFor();
   });
 
-  await t.test('an alert becomes an incident that the expert does not see before the grant', async () => {
+  await step('an alert becomes an incident that the expert does not see before the grant', async () => {
     const { value } = await (await odd.request.get('/api/v1/tenants')).json();
     const file = join(server.dir, 'alert.json');
     writeFileSync(file, JSON.stringify(alert));
@@ -139,12 +147,12 @@ test('from an empty store to a concluded incident and an ended grant', { timeout
     await signe.getByText(/no incident/i).first().waitFor();
   });
 
-  await t.test('the customer grants Reader; the expert asks, the lead approves', async () => {
+  await step('the customer grants Reader; the expert asks, the lead approves', async () => {
     await ida.goto('/settings/permissions');
     await ida.getByRole('radio', { name: /Investigate incidents and guide my responses/ }).check();
     await ida.getByRole('radio', { name: /lead of the provider/i }).check();
     await ida.getByRole('button', { name: 'Grant' }).click();
-    await ida.getByText(/Experts now have/).waitFor();
+    await ida.getByText(/Experts now have/).first().waitFor();
 
     await signe.goto('/incidents?severity=all&period=all');
     await signe.getByRole('link', { name: /Script interpreter fetched a payload/ }).first().click();
@@ -154,7 +162,7 @@ test('from an empty store to a concluded incident and an ended grant', { timeout
     await signe.getByRole('button', { name: 'Request access' }).click();
     await signe.getByRole('dialog').getByLabel('Reason').fill('A payload was fetched; need the device timeline.');
     await signe.getByRole('dialog').getByRole('button', { name: 'Request access' }).click();
-    await signe.getByText(/The request went to/).waitFor();
+    await signe.getByText(/The request went to/).first().waitFor();
 
     await mikkel.goto('/access?state=requested');
     await mikkel.getByRole('button', { name: 'Approve' }).first().click();
@@ -169,10 +177,10 @@ test('from an empty store to a concluded incident and an ended grant', { timeout
     });
   });
 
-  await t.test('the expert takes it up and concludes: false positive, resolved', async () => {
+  await step('the expert takes it up and concludes: false positive, resolved', async () => {
     await signe.reload();
     await signe.getByRole('button', { name: 'Take up' }).click();
-    await signe.getByText(/is yours/).waitFor();
+    await signe.getByText(/is yours/).first().waitFor();
     await signe.getByRole('button', { name: 'Conclude' }).click();
     const dialog = signe.getByRole('dialog');
     await dialog.getByRole('combobox', { name: /Classification/ }).click();
@@ -181,10 +189,10 @@ test('from an empty store to a concluded incident and an ended grant', { timeout
     await signe.getByRole('option', { name: 'Not malicious' }).click();
     await dialog.getByLabel('Investigation summary').fill('The deployment tool of the customer, signed by its maker.');
     await dialog.getByRole('button', { name: 'Conclude' }).click();
-    await signe.getByText(/is concluded/).waitFor();
+    await signe.getByText(/is concluded/).first().waitFor();
   });
 
-  await t.test('the customer sees every step', async () => {
+  await step('the customer sees every step', async () => {
     const { value } = await (await ida.request.get('/api/v1/incidents')).json();
     const incident = value[0];
     assert.equal(incident.status, 'resolved');
@@ -200,7 +208,7 @@ test('from an empty store to a concluded incident and an ended grant', { timeout
     await ida.getByText('need the device timeline').first().waitFor();
   });
 
-  await t.test('the grant ends with one click and the open page is refused within a second', async () => {
+  await step('the grant ends with one click and the open page is refused within a second', async () => {
     const { value } = await (await ida.request.get('/api/v1/incidents')).json();
     const path = `/api/v1/incidents/${value[0].id}`;
     await signe.goto(`/incidents/${value[0].id}`);
@@ -208,7 +216,7 @@ test('from an empty store to a concluded incident and an ended grant', { timeout
     await ida.goto('/settings/permissions');
     await ida.getByRole('radio', { name: /No access/ }).check();
     await ida.getByRole('button', { name: 'End the permission' }).click();
-    await ida.getByText(/Experts now have/).waitFor();
+    await ida.getByText(/Experts now have/).first().waitFor();
     const ended = Date.now();
     // The page itself notices, without anybody touching it.
     await signe.getByText(/does not exist|no longer|not found|has ended|could not/i).first().waitFor({ timeout: 5_000 });

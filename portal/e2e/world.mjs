@@ -150,9 +150,8 @@ export async function setUpWithPassword(page, url, name) {
   await page.getByLabel('Your name').fill(name);
   await page.getByLabel('Password', { exact: true }).fill(PASSWORD);
   await page.getByRole('button', { name: 'Continue with a password' }).click();
-  const key = page.getByLabel('Cannot scan? Enter this key in the app');
-  const secret = (await key.inputValue().catch(() => key.textContent())) ?? '';
-  await page.getByLabel(/code/i).first().fill(code(secret));
+  const secret = await page.getByRole('img', { name: /QR code/ }).waitFor().then(() => page.locator('code').first().textContent());
+  await page.getByLabel('Code', { exact: true }).fill(code(secret));
   await page.getByRole('button', { name: 'Finish' }).click();
   await page.getByRole('heading', { name: /recovery codes/i }).waitFor();
   return secret;
