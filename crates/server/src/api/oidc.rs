@@ -1,6 +1,8 @@
 //! `/sign-in/oidc/…`: a browser's way to an identity provider and back. These are pages, not calls:
 //! whatever goes wrong ends at the sign-in page, and the reason is for the log alone.
 
+use std::fmt::Write as _;
+
 use axum::extract::{Path, State};
 use axum::http::header::{CONTENT_TYPE, LOCATION};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
@@ -37,7 +39,11 @@ fn failed(id: &str, error: Error) -> Answer {
         // Too many attempts are told as everywhere.
         busy @ Error::Busy { .. } => return Err(busy.into()),
         Error::Internal(text) => tracing::error!("sign-in by an identity provider failed: {text}"),
-        other => tracing::warn!("sign-in by an identity provider {id} was refused: {other}"),
+        other => {
+            // Parts of it are the provider's own words.
+            let why: String = other.to_string().escape_debug().take(500).collect();
+            tracing::warn!("sign-in by identity provider {id} was refused: {why}");
+        }
     }
     redirect("/sign-in?failed=oidc")
 }
@@ -97,7 +103,7 @@ pub(super) async fn finish(
         Ok(Ended::Code(flow, back)) => redirect(&next("totp", &back, Some(&flow)))?,
         Ok(Ended::Enrol(flow, back)) => redirect(&next("enrol", &back, Some(&flow)))?,
         Ok(Ended::Passkey(back)) => redirect(&next("passkey", &back, None))?,
-        Err(error) => failed("", error)?,
+        Err(error) => failed("(by its state)", error)?,
     };
     cookie::clear_visit(&mut response);
     Ok(response)
@@ -110,7 +116,7 @@ fn next(step: &str, back: &str, flow: Option<&str>) -> String {
         if byte.is_ascii_alphanumeric() || b"/-._~".contains(&byte) {
             path.push(char::from(byte));
         } else {
-            path.push_str(&format!("%{byte:02X}"));
+            let _ = write!(path, "%{byte:02X}");
         }
     }
     if let Some(flow) = flow {

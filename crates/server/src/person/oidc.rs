@@ -147,14 +147,17 @@ async fn discover(app: &App, issuer: &str) -> Result<Metadata> {
     let found: BoxFuture<'_, _> = Box::pin(Metadata::discover_async(url, &asking));
     let metadata = found.await.map_err(|error| match error {
         DiscoveryError::Request(inner) => inner,
-        DiscoveryError::Response(_, _, why) => unsuited(issuer, &why),
-        DiscoveryError::Validation(why) => unsuited(issuer, &why),
+        DiscoveryError::Response(_, _, why) | DiscoveryError::Validation(why) => {
+            unsuited(issuer, &why)
+        }
         _ => unsuited(issuer, "its description cannot be read"),
     })?;
-    // The browser is sent there: nothing but an address we would call ourselves.
-    outbound::require_sound(&app.config, metadata.authorization_endpoint().url())?;
-    if metadata.token_endpoint().is_none() {
+    let Some(token) = metadata.token_endpoint() else {
         return Err(unsuited(issuer, "it names no token endpoint"));
+    };
+    // The browser is sent to the first: nothing but an address we would call ourselves.
+    for url in [metadata.authorization_endpoint().url(), token.url()] {
+        outbound::require_sound(&app.config, url)?;
     }
     Ok(metadata)
 }

@@ -21,6 +21,7 @@ mod graph;
 mod hostile;
 mod idempotency;
 mod intake;
+mod oidc;
 mod operations;
 mod paging;
 mod people;
