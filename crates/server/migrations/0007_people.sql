@@ -10,8 +10,9 @@ create table membership (
 ) {clustered};
 create index membership_of_tenant on membership (tenant_no, person_id);
 insert into membership (person_id, tenant_no, role, created_at, created_by)
-  select (select min(same.id) from person same where lower(same.email) = lower(person.email)), coalesce(person.tenant_no, 0), min(person.role), min(person.created_at), 'riposte'
-  from person group by lower(person.email), coalesce(person.tenant_no, 0);
+  select same.id, coalesce(person.tenant_no, 0), min(person.role), min(person.created_at), 'riposte'
+  from person join (select lower(email) as email, min(id) as id from person group by lower(email)) same on same.email = lower(person.email)
+  group by same.id, coalesce(person.tenant_no, 0);
 delete from setup_link where person_id not in (select min(id) from person group by lower(email));
 delete from person where id not in (select min(id) from person group by lower(email));
 alter table person drop column tenant_no;

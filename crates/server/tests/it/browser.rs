@@ -77,9 +77,7 @@ impl Browser {
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        let foreign = headers.contains(&("sec-fetch-site", "cross-site"));
-        let session = self.cookie.lock().expect("a lock").clone().filter(|_| !foreign);
-        let held = [session, self.visit.lock().expect("a lock").clone()];
+        let held = [&self.cookie, &self.visit].map(|held| held.lock().expect("a lock").clone());
         let held: Vec<String> = held.into_iter().flatten().collect();
         if !held.is_empty() {
             request = request.header("cookie", held.join("; "));
