@@ -414,7 +414,7 @@ struct Hostile {
     token: Arc<Mutex<(StatusCode, Value)>>,
     /// The keys it publishes, and how often it was asked for them.
     published: Arc<Mutex<(Vec<Value>, usize)>>,
-    /// What the description says otherwise.
+    /// What the description says otherwise; `me` is what the userinfo endpoint says.
     lies: Arc<Mutex<Value>>,
     /// Requests to where nobody should come.
     trapped: Arc<AtomicUsize>,
@@ -481,6 +481,7 @@ impl Hostile {
         let published = Arc::new(Mutex::new((vec![keys.jwk()], 0)));
         let (said, jwks) = (issuer.clone(), published.clone());
         let (answer, told, counted) = (token.clone(), lies.clone(), trapped.clone());
+        let of_person = lies.clone();
         let routes = axum::Router::new()
             .route(
                 "/.well-known/openid-configuration",
@@ -517,6 +518,10 @@ impl Hostile {
                     let to = body["location"].as_str().unwrap_or("/").to_owned();
                     (status, [(header::LOCATION, to)], axum::Json(body)).into_response()
                 }),
+            )
+            .route(
+                "/me",
+                get(async move || axum::Json(of_person.lock().expect("a lock")["me"].clone())),
             )
             .route(
                 "/trap",
@@ -821,13 +826,75 @@ async fn addresses_of_our_own_network_are_refused_when_set_and_when_used() {
     let back = format!("{CALLBACK}?code=c&state={}", asked["state"]);
     stays_outside(&browser, &come_back(&browser, &back).await, "redirected");
     assert_eq!(hostile.trapped.load(Ordering::SeqCst), 0);
-    // Nor is more read than anybody needs.
+    // Nor is more read than anybody needs: the same answer opens a session when it is short.
+    for (length, opens) in [(2 << 20, false), (2 << 10, true)] {
+        let browser = Browser::new(&face.router);
+        let asked = query(&begin(&browser, &id).await);
+        let claims = hostile.claims(world, &asked["nonce"]);
+        hostile.answers(&hostile.keys.sign(&hostile.keys.header(), &claims));
+        hostile.token.lock().unwrap().1["access_token"] = json!("x".repeat(length));
+        let back = format!("{CALLBACK}?code=c&state={}", asked["state"]);
+        let reply = come_back(&browser, &back).await;
+        if opens {
+            reply.expect(200);
+        } else {
+            stays_outside(&browser, &reply, "too long");
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_the_userinfo_endpoint_says_counts_for_its_person_and_never_against_the_token() {
+    let face = Face::new().await;
+    let admin = administrator(&face).await;
+    let hostile = Hostile::start().await;
+    let me = json!({ "sub": "account 1", "email": "knut@alder.example", "groups": ["soc"] });
+    let tells = |name: &str, value: Value| {
+        let mut me = me.clone();
+        me[name] = value;
+        let url = format!("{}/me", hostile.issuer);
+        *hostile.lies.lock().unwrap() = json!({ "userinfo_endpoint": url, "me": me });
+    };
+    tells("name", Value::Null);
+    let id = provider(&admin, &hostile.issuer, "provider").await;
+    let bare = |verified: Option<bool>| {
+        move |keys: &Keys, mut claims: Value| {
+            let members = claims.as_object_mut().expect("members");
+            members.retain(|name, _| !["email", "email_verified", "groups"].contains(&&**name));
+            if let Some(verified) = verified {
+                members.insert("email_verified".to_owned(), json!(verified));
+            }
+            keys.sign(&keys.header(), &claims)
+        }
+    };
+    for (what, name, value, verified) in [
+        ("another person", "sub", json!("account 2"), None),
+        ("nobody", "sub", Value::Null, None),
+        ("not verified", "email_verified", json!(false), None),
+        ("verified, against the token", "email_verified", json!(true), Some(false)),
+        ("another domain", "email", json!("knut@norrland.example"), None),
+        ("no group", "groups", json!([]), None),
+        ("no list", "groups", json!({ "soc": true }), None),
+    ] {
+        tells(name, value);
+        let browser = Browser::new(&face.router);
+        let reply = hostile.visit(&face, &browser, &id, bare(verified)).await;
+        stays_outside(&browser, &reply, what);
+    }
+    // How somebody signed in is not for this page to say.
+    tells("amr", json!(["mfa"]));
+    let weak = |keys: &Keys, mut claims: Value| {
+        claims["amr"] = json!(["pwd"]);
+        claims.as_object_mut().expect("members").remove("email");
+        keys.sign(&keys.header(), &claims)
+    };
     let browser = Browser::new(&face.router);
-    let asked = query(&begin(&browser, &id).await);
-    let long = json!({ "access_token": "x".repeat(2 << 20) });
-    *hostile.token.lock().unwrap() = (StatusCode::OK, long);
-    let back = format!("{CALLBACK}?code=c&state={}", asked["state"]);
-    stays_outside(&browser, &come_back(&browser, &back).await, "too long");
+    let reply = hostile.visit(&face, &browser, &id, weak).await;
+    stays_outside(&browser, &reply, "a second factor nobody signed");
+    tells("name", json!("Knut Aas"));
+    hostile.visit(&face, &browser, &id, bare(None)).await.expect(200);
+    let session = browser.get("/api/v1/session").await.expect(200).json();
+    assert_eq!(session["person"]["name"], "Knut Aas");
 }
 
 #[tokio::test]
