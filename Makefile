@@ -17,7 +17,7 @@ KILLS ?= 20
 SEED ?= 1
 BENCH ?=
 
-.PHONY: run portal build test check unit sdk bench crash hostile fmt lint deny clean
+.PHONY: run portal build test check unit oidc sdk bench crash hostile fmt lint deny clean
 
 ## Install what is missing, build, and start the demo on http://127.0.0.1:8470.
 run: build
@@ -51,11 +51,21 @@ test:
 	$(MAKE) --no-print-directory hostile
 
 ## Unit and integration tests; those of the store run on SQLite and on PostgreSQL.
-unit: build
+unit: build oidc
 	cd portal && npm test --silent
+	export RIPOSTE_REQUIRE_OIDC=1 RIPOSTE_CACHE=$(CACHE); \
 	cargo nextest --version >/dev/null 2>&1 && run="nextest run --no-fail-fast" || run="test --no-fail-fast"; \
 	env -u RIPOSTE_TEST_POSTGRES cargo $$run --workspace --locked; \
 	$(LAB) postgres run -- cargo $$run --package riposte --test it --locked
+
+## The real OpenID provider that tests of sign-in visit.
+oidc:
+	scripts/need node
+	mkdir -p $(CACHE)/oidc
+	cmp -s tests/oidc/package-lock.json $(CACHE)/oidc/installed.json || { \
+	    cp tests/oidc/package.json tests/oidc/package-lock.json $(CACHE)/oidc/; \
+	    npm ci --prefix $(CACHE)/oidc --silent --no-audit --no-fund --ignore-scripts; \
+	    cp tests/oidc/package-lock.json $(CACHE)/oidc/installed.json; }
 
 ## Kill the release binary under load and check that nothing acknowledged was lost.
 crash: build

@@ -74,16 +74,25 @@ create table identity_provider (
   issuer text not null,
   client_id text not null,
   client_secret bytea not null,
-  domains text not null,
   groups_claim text not null,
   roles text not null,
-  trusts_factor bigint not null,
+  factor text not null,
   created_at bigint not null
 );
+create index identity_provider_of_tenant on identity_provider (tenant_no);
 create table mail_domain (
   domain text primary key,
   provider_id text not null
 );
+create index mail_domain_of_provider on mail_domain (provider_id);
+create table identity (
+  provider_id text not null,
+  subject text not null,
+  person_id text not null,
+  created_at bigint not null,
+  primary key (provider_id, subject)
+) {clustered};
+create index identity_of_person on identity (person_id);
 create table tenant_key (
   tenant_no {id},
   wrapped bytea not null,

@@ -36,6 +36,8 @@ pub struct Config {
     pub limits: Limits,
     /// Choices of the Graph-compatible face.
     pub graph: Graph,
+    /// Signing in with identity providers.
+    pub oidc: Oidc,
     /// Whether the demo's people sign in with one click; only the command `demo` says so.
     #[serde(skip)]
     pub demo: bool,
@@ -92,6 +94,17 @@ pub struct Graph {
     pub refuse_unknown_members: bool,
 }
 
+/// Signing in with identity providers: which of them may be reached inside the operator's network.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Oidc {
+    /// Issuers whose scheme, host and port may lie on private addresses; every other provider must
+    /// be public.
+    pub private_issuers: Vec<String>,
+    /// Certificates of authorities that are trusted for providers besides the public ones, PEM.
+    pub ca: Option<PathBuf>,
+}
+
 impl Default for Config {
     fn default() -> Self {
         Self {
@@ -107,6 +120,7 @@ impl Default for Config {
             intake: Intake::default(),
             limits: Limits::default(),
             graph: Graph::default(),
+            oidc: Oidc::default(),
             demo: false,
         }
     }

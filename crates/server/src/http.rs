@@ -33,6 +33,7 @@ use crate::http::body::{Budget, Reading};
 use crate::http::crawl::Crawls;
 use crate::http::limit::{Class, Limiter};
 use crate::id::TenantNo;
+use crate::person::oidc;
 use crate::person::session::{self, Origin};
 use crate::tenant::caller::{Caller, Callers};
 
@@ -58,6 +59,8 @@ pub struct Site {
     pub long_alerts: Arc<tokio::sync::Semaphore>,
     /// Where crawls with `$skip` are.
     pub crawls: Arc<Crawls>,
+    /// What identity providers said of themselves lately.
+    pub providers: Arc<oidc::Known>,
     /// Ends what would otherwise go on for ever: live streams.
     pub stop: tokio_util::sync::CancellationToken,
     /// Tenants that always want every enumeration member by name, as last seen.
@@ -78,6 +81,7 @@ impl Site {
             reading: Reading::default(),
             long_alerts: Arc::new(tokio::sync::Semaphore::new(LONG_ALERTS)),
             crawls: Arc::default(),
+            providers: Arc::default(),
             stop: tokio_util::sync::CancellationToken::new(),
             spelling: Arc::default(),
         }
@@ -362,6 +366,18 @@ impl FromRequestParts<Site> for Stranger {
     type Rejection = Failure;
     async fn from_request_parts(parts: &mut Parts, site: &Site) -> Result<Self, Failure> {
         cookie::refuse_foreign(&parts.method, &parts.uri, &parts.headers)?;
+        Sent::from_request_parts(parts, site).await?;
+        Ok(Self)
+    }
+}
+
+/// Somebody whom another site sent, as an identity provider does: counted by address, and to be
+/// trusted with nothing before what the request carries is looked at.
+pub struct Sent;
+
+impl FromRequestParts<Site> for Sent {
+    type Rejection = Failure;
+    async fn from_request_parts(parts: &mut Parts, site: &Site) -> Result<Self, Failure> {
         let from = address_of(parts).map_or_else(String::new, |address| address.to_string());
         site.limiter.count(&format!("address {from}"), Class::SignIn, &site.app)?;
         Ok(Self)

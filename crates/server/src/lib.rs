@@ -14,6 +14,7 @@ pub mod id;
 pub mod log;
 pub mod merkle;
 pub mod metrics;
+pub mod outbound;
 pub mod permission;
 pub mod word;
 

@@ -15,6 +15,7 @@ use std::collections::HashMap;
 use sea_orm::QueryResult;
 use serde_json::{Value, json};
 
+use crate::actor::Actor;
 use crate::app::App;
 use crate::clock::Timestamp;
 use crate::db::{Transaction, column};
@@ -602,12 +603,7 @@ pub async fn list(app: &App, caller: &Caller, filter: &Filter, most: u64) -> Res
 }
 
 /// Ends everything a person has open anywhere: it left the provider, or may no longer ask.
-pub async fn end_of_person(
-    app: &App,
-    caller: &Caller,
-    person: &str,
-    role: Option<Role>,
-) -> Result<()> {
+pub async fn end_of_person(app: &App, by: &Actor, person: &str, role: Option<Role>) -> Result<()> {
     if role.is_some_and(|role| role.permissions().contains(&Permission::AccessRequest)) {
         return Ok(());
     }
@@ -625,7 +621,7 @@ pub async fn end_of_person(
         let sql = format!("select {COLUMNS} from {FROM} where access.id = $1");
         let Some(row) = app.db.query_one(&sql, vec![id.clone().into()]).await? else { continue };
         let tenant = Access::from_row(&row)?.tenant;
-        let tx = Tx::begin(app, tenant, caller.actor()).await?;
+        let tx = Tx::begin(app, tenant, by.clone()).await?;
         let access = one(&tx, &id).await?;
         if access.ended.is_none() {
             end(tx, access, "the expert no longer belongs to the provider").await?;

@@ -9,7 +9,9 @@ mod app;
 mod audit;
 mod event;
 pub mod idempotency;
+mod identity_provider;
 mod incident;
+mod oidc;
 mod people;
 mod queue;
 mod session;
@@ -64,9 +66,15 @@ pub fn routes() -> OpenApiRouter<Site> {
         .routes(routes!(sign_in::options))
         .routes(routes!(sign_in::with_password))
         .routes(routes!(sign_in::with_code))
+        .routes(routes!(sign_in::begin_app))
+        .routes(routes!(sign_in::finish_app))
         .routes(routes!(sign_in::begin_passkey))
         .routes(routes!(sign_in::with_passkey))
         .routes(routes!(sign_in::demo_people, sign_in::as_demo_person))
+        .routes(routes!(oidc::begin))
+        .routes(routes!(oidc::finish))
+        .routes(routes!(identity_provider::list, identity_provider::add))
+        .routes(routes!(identity_provider::remove))
         .routes(routes!(session::get, session::end))
         .routes(routes!(session::switch))
         .routes(routes!(session::step_up_with_code))

@@ -16,7 +16,7 @@ use crate::id::TenantNo;
 use crate::permission::Party;
 use crate::person::session::{self, Factor, Opened, Origin};
 use crate::person::totp::Enrolment;
-use crate::person::{self, DemoPerson, passkey, setup, sign_in};
+use crate::person::{self, DemoPerson, identity_provider, passkey, setup, sign_in};
 
 /// The same answer for everything that is not right, with the status of a missing proof.
 fn refused(error: Error) -> Failure {
@@ -249,9 +249,13 @@ pub(super) async fn options(
     Params(whose): Params<Whose>,
     base: Base,
 ) -> Answer {
-    let _ = whose.email;
     let passkeys = May::unless(passkey::unavailable(&site.app, &base.0));
-    Ok(json_response(StatusCode::OK, &json!({ "passkeys": passkeys, "provider": null })))
+    let provider = match &whose.email {
+        Some(email) => identity_provider::of_address(&site.app, email).await?,
+        None => None,
+    };
+    let provider = provider.map(|(id, name)| json!({ "id": id, "name": name }));
+    Ok(json_response(StatusCode::OK, &json!({ "passkeys": passkeys, "provider": provider })))
 }
 
 /// A mail address and a password.
@@ -304,6 +308,52 @@ pub(super) async fn with_code(
     let opened =
         sign_in::with_code(&site.app, &asked.flow, &asked.code, &origin).await.map_err(refused)?;
     signed_in(&site, &opened, &origin, Value::Null).await
+}
+
+/// A step that was begun.
+#[derive(Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Flow {
+    /// As the step before gave it.
+    flow: String,
+}
+
+/// Draws the secret of an authenticator app for whom an identity provider vouches and who has no
+/// second factor yet.
+#[utoipa::path(
+    post, path = "/api/v1/sign-in/enrol", tag = "sign-in", request_body = Flow,
+    responses((status = 200, body = Chosen), (status = 404, description = "too late; sign in again")),
+)]
+pub(super) async fn begin_app(
+    _: Stranger,
+    State(site): State<Site>,
+    headers: HeaderMap,
+    body: Body,
+) -> Answer {
+    let (asked, _) = read::<Flow>(&site, &headers, body).await?;
+    let (flow, totp) = setup::begin_app(&site.app, &asked.flow).await?;
+    Ok(json_response(StatusCode::OK, &Chosen { flow, totp }))
+}
+
+/// Shows the app's first code: the person has a session and recovery codes.
+#[utoipa::path(
+    post, path = "/api/v1/sign-in/enrol/totp", tag = "sign-in", request_body = Code,
+    responses(
+        (status = 200, description = "the session and recoveryCodes, shown once", body = Object),
+        (status = 400, description = "the code is not right"),
+        (status = 409, description = "there is a second factor already"),
+    ),
+)]
+pub(super) async fn finish_app(
+    _: Stranger,
+    State(site): State<Site>,
+    origin: Origin,
+    headers: HeaderMap,
+    body: Body,
+) -> Answer {
+    let (asked, _) = read::<Code>(&site, &headers, body).await?;
+    let (opened, codes) = setup::finish_app(&site.app, &asked.flow, &asked.code, &origin).await?;
+    signed_in(&site, &opened, &origin, json!({ "recoveryCodes": codes })).await
 }
 
 /// Nothing to say.

@@ -39,6 +39,11 @@ const VARIABLES: &[(&str, Set)] = &[
     ("GRAPH_REFUSE_UNKNOWN_MEMBERS", |config, text| {
         flag(&mut config.graph.refuse_unknown_members, text)
     }),
+    ("OIDC_PRIVATE_ISSUERS", |config, text| {
+        config.oidc.private_issuers = text.split_whitespace().map(str::to_owned).collect();
+        Ok(())
+    }),
+    ("OIDC_CA", |config, text| some(&mut config.oidc.ca, text)),
 ];
 
 fn set<T: std::str::FromStr<Err: std::fmt::Display>>(

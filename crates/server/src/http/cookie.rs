@@ -1,5 +1,8 @@
 //! The session cookie, and what keeps other sites from using it.
 //!
+//! A second one, `__Host-riposte-oidc`, holds a visit to an identity provider for ten minutes; a
+//! browser sends it along when the provider sends it back.
+//!
 //! `__Host-riposte` goes to this host only, over TLS or to the machine itself, is never readable by
 //! a script and never sent along by another site. What changes something must besides carry a header
 //! that another site cannot send without asking first, and come from the same origin by what the
@@ -13,6 +16,8 @@ use axum::response::Response;
 use crate::http::Failure;
 
 const NAME: &str = "__Host-riposte";
+/// Which browser a visit to an identity provider was begun in.
+const VISIT: &str = "__Host-riposte-oidc";
 
 /// The secret name of the session a request shows.
 #[must_use]
@@ -44,6 +49,26 @@ pub fn set(response: &mut Response, token: &str) {
 /// Takes it away.
 pub fn clear(response: &mut Response) {
     append(response, &format!("{NAME}=; Path=/; Secure; HttpOnly; SameSite=Strict; Max-Age=0"));
+}
+
+/// What a browser holds of its visit to an identity provider.
+#[must_use]
+pub fn visit(headers: &HeaderMap) -> Option<String> {
+    read(headers, VISIT)
+}
+
+/// Gives the browser a visit. Strict would keep it back just when the provider sends the browser
+/// home.
+pub fn set_visit(response: &mut Response, token: &str) {
+    append(
+        response,
+        &format!("{VISIT}={token}; Path=/; Max-Age=600; Secure; HttpOnly; SameSite=Lax"),
+    );
+}
+
+/// Ends the visit.
+pub fn clear_visit(response: &mut Response) {
+    append(response, &format!("{VISIT}=; Path=/; Max-Age=0; Secure; HttpOnly; SameSite=Lax"));
 }
 
 /// Adds a cookie to an answer.

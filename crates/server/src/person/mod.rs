@@ -9,6 +9,8 @@
 //! what a role may do (see `permission`), how far the provider's people reach (see `access`).
 
 mod ceremony;
+pub mod identity_provider;
+pub mod oidc;
 pub mod passkey;
 pub mod password;
 pub mod session;
@@ -359,7 +361,7 @@ pub async fn change(
     tx.commit().await?;
     let role = Some(role).filter(|_| after.is_none());
     if organisation == TenantNo::PROVIDER {
-        crate::access::end_of_person(app, caller, person, role).await?;
+        crate::access::end_of_person(app, &caller.actor(), person, role).await?;
     }
     Ok(())
 }
@@ -384,6 +386,12 @@ pub async fn remove(app: &App, caller: &Caller, person: &str) -> Result<()> {
     )
     .await?;
     session::end_all(&tx, person, Some(organisation)).await?;
+    tx.execute(
+        "delete from identity where person_id = $1 and provider_id in \
+         (select id from identity_provider where tenant_no = $2)",
+        vec![person.into(), organisation.0.into()],
+    )
+    .await?;
     if !member.elsewhere {
         setup::forget_factors(&tx, person).await?;
         tx.execute("delete from setup_link where person_id = $1", vec![person.into()]).await?;
@@ -391,7 +399,7 @@ pub async fn remove(app: &App, caller: &Caller, person: &str) -> Result<()> {
     tx.record(Fact::PersonRemoved { person: member.id, email: member.email });
     tx.commit().await?;
     if organisation == TenantNo::PROVIDER {
-        crate::access::end_of_person(app, caller, person, None).await?;
+        crate::access::end_of_person(app, &caller.actor(), person, None).await?;
     }
     Ok(())
 }
@@ -581,6 +589,16 @@ struct Another {
 /// Begins to make one more passkey.
 pub async fn begin_passkey(app: &App, caller: &Caller, name: &str) -> Result<(String, Value)> {
     caller.require_step_up(app.clock.now())?;
+    if session::is_by_provider(app, caller).await?
+        && memberships(app, &caller.client_id).await?.len() > 1
+    {
+        // A passkey opens every organisation of its person, a provider speaks for one.
+        return Err(Error::Denied(
+            "you belong to another organisation as well; sign in with a factor of your own to add \
+             a passkey"
+                .to_owned(),
+        ));
+    }
     let name = crate::tenant::named("passkey", name)?.to_owned();
     let known = passkey::of_person(app, &caller.client_id).await?;
     let (options, state) =

@@ -92,12 +92,26 @@ pub async fn open(app: &App, person: &str, factor: Factor, origin: &Origin) -> R
     open_in(app, person, TenantNo(column(row, 0)?), factor, origin).await
 }
 
-/// Opens a session in one organisation.
+/// Opens a session in one organisation, for somebody who has just shown the factor.
 pub async fn open_in(
     app: &App,
     person: &str,
     organisation: TenantNo,
     factor: Factor,
+    origin: &Origin,
+) -> Result<Opened> {
+    let now = app.clock.now();
+    open_proven(app, person, organisation, factor, Some(now), origin).await
+}
+
+/// Opens a session in one organisation, for somebody who showed the factor at `proven`, when that is
+/// known.
+pub(super) async fn open_proven(
+    app: &App,
+    person: &str,
+    organisation: TenantNo,
+    factor: Factor,
+    proven: Option<Timestamp>,
     origin: &Origin,
 ) -> Result<Opened> {
     let email = email_of(app, person).await?;
@@ -131,7 +145,7 @@ pub async fn open_in(
     tx.execute(
         "insert into session (token_hash, id, person_id, tenant_no, factor, address, user_agent, \
          created_at, seen_at, expires_at, step_up_at) \
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $8, $9, $8)",
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $8, $9, $10)",
         vec![
             crate::tenant::hash(&token).into(),
             app.random.uuid()?.into(),
@@ -142,6 +156,7 @@ pub async fn open_in(
             agent.into(),
             now.micros().into(),
             now.plus_seconds(LASTS_S).micros().into(),
+            proven.map(Timestamp::micros).into(),
         ],
     )
     .await?;
@@ -170,6 +185,13 @@ pub async fn switch(app: &App, caller: &Caller, to: TenantNo, origin: &Origin) -
         "oidc" => Factor::Oidc,
         _ => Factor::Demo,
     };
+    if factor == Factor::Oidc && to != seat.organisation {
+        // What one organisation's provider says opens nothing of another.
+        return Err(Error::Denied(
+            "an identity provider signs in to its own organisation only; sign in another way"
+                .to_owned(),
+        ));
+    }
     let opened = open_in(app, &caller.client_id, to, factor, origin).await?;
     let tx = app.db.begin().await?;
     tx.execute(
@@ -381,6 +403,21 @@ pub async fn list(app: &App, caller: &Caller) -> Result<Vec<Listed>> {
             })
         })
         .collect()
+}
+
+/// Whether the session that asks rests on an identity provider's word.
+pub(super) async fn is_by_provider(app: &App, caller: &Caller) -> Result<bool> {
+    let session = caller.seat()?.session.clone();
+    let sql = "select factor from session where id = $1";
+    let row = app.db.query_one(sql, vec![session.into()]).await?;
+    let factor: Option<String> = row.map(|row| column(&row, 0)).transpose()?;
+    Ok(factor.as_deref() == Some(Factor::Oidc.word()))
+}
+
+pub(super) async fn email_in(tx: &Transaction, person: &str) -> Result<String> {
+    let row = tx.query_one("select email from person where id = $1", vec![person.into()]).await?;
+    let row = row.ok_or_else(|| Error::NotFound("the person does not exist".to_owned()))?;
+    column(&row, 0)
 }
 
 pub(super) async fn email_of(app: &App, person: &str) -> Result<String> {

@@ -1,6 +1,8 @@
-//! Setting up how to sign in, with a link: a passkey, or a password and an authenticator app.
+//! Setting up how to sign in: with a link, a passkey, or a password and an authenticator app; after an
+//! identity provider's word, an authenticator app beside it.
 //!
 //!   link -password-> ceremony -code-> session        link -passkey made-> session
+//!   provider's word -> ceremony -app told-> ceremony -code-> session
 //!
 //! A link is valid once, for an hour. It replaces whatever the person signed in with before, and ends
 //! every session: that is what it is for when somebody lost a phone. Invariant: a person has two
@@ -46,6 +48,21 @@ fn gone() -> Error {
     Error::NotFound(
         "this link was used, has expired or never was; ask who invited you for another".to_owned(),
     )
+}
+
+fn wrong_code() -> Error {
+    Error::Invalid("the code is not right; is the clock of the phone right?".to_owned())
+}
+
+async fn write_codes(tx: &Transaction, person: &str, codes: &[String]) -> Result<()> {
+    for code in codes {
+        tx.execute(
+            "insert into recovery_code (person_id, code_hash) values ($1, $2)",
+            vec![person.into(), totp::recovery_hash(person, code).into()],
+        )
+        .await?;
+    }
+    Ok(())
 }
 
 /// What a link is for, while it is valid.
@@ -115,11 +132,7 @@ pub async fn confirm_code(
     let found = ceremony::look::<Chosen>(app, "set up", flow).await?.ok_or_else(gone)?;
     let Chosen { token, name, hash, secret } = found.state;
     let step = totp::step_of(&secret, code, app.clock.now(), None)?;
-    let Some(step) = step else {
-        return Err(Error::Invalid(
-            "the code is not right; is the clock of the phone right?".to_owned(),
-        ));
-    };
+    let step = step.ok_or_else(wrong_code)?;
     let invited = look(app, &token).await?;
     let codes = totp::recovery_codes(&app.random)?;
     let key = app.vault_key(TenantNo::PROVIDER).await?;
@@ -139,13 +152,7 @@ pub async fn confirm_code(
         ],
     )
     .await?;
-    for code in &codes {
-        tx.execute(
-            "insert into recovery_code (person_id, code_hash) values ($1, $2)",
-            vec![invited.person.clone().into(), totp::recovery_hash(&invited.person, code).into()],
-        )
-        .await?;
-    }
+    write_codes(&tx, &invited.person, &codes).await?;
     record(&mut tx, &invited, Factor::Totp);
     tx.commit().await?;
     ceremony::end(app, flow).await?;
@@ -195,16 +202,95 @@ pub async fn finish_passkey(
     session::open_in(app, &invited.person, invited.organisation, Factor::Passkey, origin).await
 }
 
-/// Begins the change that a link makes: the link is used, and all that was there before is gone.
-async fn use_link(app: &App, token: &str, invited: &Invited, origin: &Origin) -> Result<Tx> {
-    let actor = Actor {
-        kind: match invited.organisation {
+/// Begins to set an authenticator app up for somebody an identity provider vouches for.
+pub(super) async fn after_provider(
+    app: &App,
+    person: &str,
+    organisation: TenantNo,
+) -> Result<String> {
+    ceremony::begin(app, "enrol", Some(person), &organisation.0).await
+}
+
+#[derive(Serialize, Deserialize)]
+struct Enrolling {
+    organisation: i64,
+    secret: Vec<u8>,
+}
+
+fn too_late() -> Error {
+    Error::NotFound("this took too long; sign in again".to_owned())
+}
+
+/// Draws the secret for the authenticator app of somebody an identity provider vouches for.
+pub async fn begin_app(app: &App, flow: &str) -> Result<(String, Enrolment)> {
+    let found = ceremony::take::<i64>(app, "enrol", flow).await?.ok_or_else(too_late)?;
+    let person = found.person.ok_or_else(too_late)?;
+    let secret = totp::draw(&app.random)?;
+    let provider = crate::tenant::provider(app).await?.map(|(_, name)| name).unwrap_or_default();
+    let enrolment = totp::enrolment(&secret, &session::email_of(app, &person).await?, &provider)?;
+    let state = Enrolling { organisation: found.state, secret };
+    Ok((ceremony::begin(app, "enrol app", Some(&person), &state).await?, enrolment))
+}
+
+/// Shows its first code. Gives the session and the recovery codes, this once.
+///
+/// # Errors
+/// `Conflict` when the person has a factor by now: nobody replaces one this way.
+pub async fn finish_app(
+    app: &App,
+    flow: &str,
+    code: &str,
+    origin: &Origin,
+) -> Result<(Opened, Vec<String>)> {
+    let found = ceremony::look::<Enrolling>(app, "enrol app", flow).await?.ok_or_else(too_late)?;
+    let (person, Enrolling { organisation, secret }) =
+        (found.person.ok_or_else(too_late)?, found.state);
+    let organisation = TenantNo(organisation);
+    let step = totp::step_of(&secret, code, app.clock.now(), None)?.ok_or_else(wrong_code)?;
+    if !ceremony::end(app, flow).await? {
+        return Err(too_late());
+    }
+    let codes = totp::recovery_codes(&app.random)?;
+    let key = app.vault_key(TenantNo::PROVIDER).await?;
+    let sealed = key.seal(&app.random, secret_of(&person), &secret)?;
+    let email = session::email_of(app, &person).await?;
+    let mut tx = Tx::begin(app, organisation, actor(organisation, &email, origin)).await?;
+    let now = tx.now();
+    let set = tx
+        .execute(
+            "update person set totp = $2, totp_at = $3, totp_step = $4 where id = $1 \
+             and totp_at is null \
+             and not exists (select 1 from passkey where passkey.person_id = person.id)",
+            vec![person.clone().into(), sealed.into(), now.micros().into(), step.into()],
+        )
+        .await?;
+    if set == 0 {
+        return Err(Error::Conflict("there is a second factor already; sign in again".to_owned()));
+    }
+    tx.execute("delete from recovery_code where person_id = $1", vec![person.clone().into()])
+        .await?;
+    write_codes(&tx, &person, &codes).await?;
+    let factor = Factor::Totp.word().to_owned();
+    tx.record(Fact::PersonSetUp { person: person.clone(), email, factor });
+    tx.commit().await?;
+    let opened = session::open_in(app, &person, organisation, Factor::Oidc, origin).await?;
+    Ok((opened, codes))
+}
+
+fn actor(organisation: TenantNo, email: &str, origin: &Origin) -> Actor {
+    Actor {
+        kind: match organisation {
             TenantNo::PROVIDER => ActorKind::Expert,
             _ => ActorKind::Customer,
         },
-        name: invited.email.clone(),
+        name: email.to_owned(),
         address: origin.address,
-    };
+    }
+}
+
+/// Begins the change that a link makes: the link is used, and all that was there before is gone.
+async fn use_link(app: &App, token: &str, invited: &Invited, origin: &Origin) -> Result<Tx> {
+    let actor = actor(invited.organisation, &invited.email, origin);
     let tx = Tx::begin(app, invited.organisation, actor).await?;
     let used = tx
         .execute(

@@ -1,11 +1,13 @@
 //! Signing in: password and then a code, or a passkey; and showing a factor again later.
 //!
-//!   password right -> ceremony -code right-> session        passkey right -> session
+//!   password right, or a provider's word -> ceremony -code right-> session
+//!   passkey right -> session
 //!
 //! Whether an address belongs to somebody shows in no answer and in no time taken. Five wrong
 //! answers for an address of a person from an address of the network lock that pair for a quarter of
 //! an hour: an attacker elsewhere locks nobody out. A code counts once.
 
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
@@ -23,6 +25,15 @@ use crate::vault::Place;
 const WRONG_ANSWERS: i64 = 5;
 /// For how long, in seconds from the first of them.
 pub(super) const LOCKED_S: i64 = 900;
+
+/// What is kept of the first half of signing in.
+#[derive(Serialize, Deserialize)]
+struct FirstHalf {
+    /// Whose wrong answers are counted together.
+    pair: String,
+    /// Whose identity provider gave its word; none after a password.
+    organisation: Option<i64>,
+}
 
 /// What every wrong answer is told.
 fn wrong() -> Error {
@@ -97,17 +108,33 @@ pub async fn with_password(app: &App, email: &str, given: &str, origin: &Origin)
     let given: String = given.chars().take(password::MOST + 1).collect();
     let right = password::is_right(hash, &given).await?;
     match person.filter(|_| right) {
-        Some(person) => ceremony::begin(app, "password", Some(&person), &pair).await,
+        Some(person) => {
+            let half = FirstHalf { pair, organisation: None };
+            ceremony::begin(app, "first half", Some(&person), &half).await
+        }
         None => Err(wrong()),
     }
 }
 
+/// The first half by an identity provider's word; the second is the same.
+pub(super) async fn after_provider(
+    app: &App,
+    person: &str,
+    organisation: TenantNo,
+    origin: &Origin,
+) -> Result<String> {
+    let pair = pair(&session::email_of(app, person).await?, origin);
+    let half = FirstHalf { pair, organisation: Some(organisation.0) };
+    ceremony::begin(app, "first half", Some(person), &half).await
+}
+
 /// The second half: a code of the authenticator app, or a recovery code.
 pub async fn with_code(app: &App, flow: &str, code: &str, origin: &Origin) -> Result<Opened> {
-    let found = ceremony::look::<String>(app, "password", flow).await?;
-    let Some((Some(person), pair)) = found.map(|found| (found.person, found.state)) else {
+    let found = ceremony::look::<FirstHalf>(app, "first half", flow).await?;
+    let Some((Some(person), half)) = found.map(|found| (found.person, found.state)) else {
         return Err(wrong());
     };
+    let FirstHalf { pair, organisation } = half;
     refuse_locked(app, &pair).await?;
     count(app, &pair).await?;
     if !code_is_right(app, &person, code).await? {
@@ -117,7 +144,10 @@ pub async fn with_code(app: &App, flow: &str, code: &str, origin: &Origin) -> Re
         return Err(wrong());
     }
     forgive(app, &pair).await?;
-    session::open(app, &person, Factor::Totp, origin).await
+    match organisation {
+        Some(no) => session::open_in(app, &person, TenantNo(no), Factor::Oidc, origin).await,
+        None => session::open(app, &person, Factor::Totp, origin).await,
+    }
 }
 
 /// Whether a code is right and was not used; it counts as used from now on.

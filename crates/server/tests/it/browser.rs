@@ -22,6 +22,8 @@ pub const PASSWORD: &str = "wet gravel under the lantern";
 pub struct Browser {
     router: Router,
     pub cookie: Mutex<Option<String>>,
+    /// The cookie of a visit to an identity provider.
+    pub visit: Mutex<Option<String>>,
     pub address: IpAddr,
     /// The secret of the authenticator app, once set up.
     pub secret: Mutex<Option<String>>,
@@ -32,6 +34,7 @@ impl Browser {
         Self {
             router: router.clone(),
             cookie: Mutex::default(),
+            visit: Mutex::default(),
             address: IpAddr::from([192, 0, 2, 10]),
             secret: Mutex::default(),
         }
@@ -74,8 +77,10 @@ impl Browser {
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        if let Some(cookie) = self.cookie.lock().expect("a lock").as_ref() {
-            request = request.header("cookie", cookie);
+        let held = [&self.cookie, &self.visit].map(|held| held.lock().expect("a lock").clone());
+        let held: Vec<String> = held.into_iter().flatten().collect();
+        if !held.is_empty() {
+            request = request.header("cookie", held.join("; "));
         }
         if body.is_some() {
             request = request.header("content-type", "application/json");
@@ -102,12 +107,15 @@ impl Browser {
         for value in headers.get_all("set-cookie") {
             let text = value.to_str().expect("text");
             let (pair, attributes) = text.split_once(';').expect("attributes");
-            for wanted in ["Path=/", "Secure", "HttpOnly", "SameSite=Strict"] {
+            let visit = pair.starts_with("__Host-riposte-oidc=");
+            let site = if visit { "SameSite=Lax" } else { "SameSite=Strict" };
+            for wanted in ["Path=/", "Secure", "HttpOnly", site] {
                 assert!(attributes.contains(wanted), "{text}");
             }
             assert!(pair.starts_with("__Host-") && !attributes.contains("Domain"), "{text}");
             let gone = pair.ends_with('=');
-            *self.cookie.lock().expect("a lock") = (!gone).then(|| pair.to_owned());
+            let place = if visit { &self.visit } else { &self.cookie };
+            *place.lock().expect("a lock") = (!gone).then(|| pair.to_owned());
         }
     }
 

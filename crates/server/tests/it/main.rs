@@ -22,6 +22,7 @@ mod hostile;
 mod idempotency;
 mod intake;
 mod matrix;
+mod oidc;
 mod operations;
 mod paging;
 mod people;
