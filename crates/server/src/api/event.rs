@@ -5,7 +5,8 @@
 //! What this process commits wakes the stream at once; what others commit is found within
 //! [`LOOK`]. A client that does not read is cut off and may come back; it costs a few pieces of
 //! bounded size meanwhile. Who asks and how far it reaches is looked at again every [`RECHECK`], so
-//! that what is revoked ends within a second here too. Of a tenant whose queue the caller sees
+//! that what is revoked ends within a second here too; `reach.changed`, an event without a place,
+//! tells that what the client shows may be more or less than it may see by now. Of a tenant whose queue the caller sees
 //! without being inside, only what happened to which incident is told.
 
 use std::collections::BTreeMap;
@@ -215,8 +216,14 @@ impl Feed {
         let Some(caller) = found else {
             return Err(Error::Denied("the token is no longer valid".to_owned()));
         };
+        let same = self.caller.may_the_same(&caller);
         self.caller = caller;
-        self.enter_tenants().await
+        self.enter_tenants().await?;
+        if !same {
+            self.text.push_str("event: reach.changed\ndata: {\"kind\":\"reach.changed\"}\n\n");
+            self.send().await?;
+        }
+        Ok(())
     }
 
     /// Tenants whose log is longer than what was sent of it.

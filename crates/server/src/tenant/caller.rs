@@ -84,6 +84,17 @@ pub struct Seat {
 pub const STEP_UP_S: i64 = 300;
 
 impl Caller {
+    /// Whether another look at the same caller found that it may see and do just what it might.
+    #[must_use]
+    pub fn may_the_same(&self, now: &Self) -> bool {
+        let role =
+            |caller: &Self| caller.person.as_ref().map(|seat| (seat.organisation, seat.role));
+        self.reach == now.reach
+            && self.queue == now.queue
+            && self.permissions == now.permissions
+            && role(self) == role(now)
+    }
+
     /// A caller that needs no token: a command of this very program.
     #[must_use]
     pub fn local(name: &str, reach: Reach, permissions: &[Permission]) -> Self {

@@ -275,7 +275,8 @@ async fn an_open_stream_ends_within_a_second_of_the_session_and_follows_the_gran
     let list = ida.get("/api/v1/access?state=open").await.expect(200).json();
     let id = list["value"][0]["id"].as_str().unwrap();
     stage.decide(ida, id, "revoke").await.expect(200);
-    tokio::time::sleep(second).await;
+    let (text, _) = until(&mut body, "reach.changed", second).await;
+    assert!(text.contains("event: reach.changed"), "an open page learns of it: {text}");
     let note = json!({ "comment": "Between us." });
     ida.post(&stage.path("/comments"), &note).await.expect(200);
     let (text, _) = until(&mut body, "incident.commented", second).await;
@@ -283,7 +284,8 @@ async fn an_open_stream_ends_within_a_second_of_the_session_and_follows_the_gran
 
     // The grant ends: nothing is told any more.
     ida.put("/api/v1/grant", &grant("none", "lead")).await.expect(200);
-    tokio::time::sleep(second).await;
+    let (text, _) = until(&mut body, "reach.changed", second).await;
+    assert!(text.contains("event: reach.changed"), "{text}");
     ida.post(&stage.path("/comments"), &note).await.expect(200);
     let (text, _) = until(&mut body, "incident.commented", second).await;
     assert!(!text.contains("incident.commented"), "{text}");

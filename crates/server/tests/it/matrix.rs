@@ -173,6 +173,14 @@ fn own() -> Vec<Row> {
             IR,
             Some(("/api/v1/incidents/count?tenantId=<tenant>", "")),
         ),
+        row("GET", "/api/v1/identity-providers", Any(&[P::SignInReadWrite]), None),
+        row("POST", "/api/v1/identity-providers", Any(&[P::SignInReadWrite]), None),
+        row(
+            "DELETE",
+            "/api/v1/identity-providers/{id}",
+            Any(&[P::SignInReadWrite]),
+            Some(("/api/v1/identity-providers/<identity provider>", "")),
+        ),
         row(
             "GET",
             "/api/v1/incidents/export",
@@ -286,6 +294,8 @@ fn own() -> Vec<Row> {
         row("POST", "/api/v1/setup/totp", Stranger, None),
         row("GET", "/api/v1/sign-in/demo", Stranger, None),
         row("POST", "/api/v1/sign-in/demo", Stranger, None),
+        row("POST", "/api/v1/sign-in/enrol", Stranger, None),
+        row("POST", "/api/v1/sign-in/enrol/totp", Stranger, None),
         row("GET", "/api/v1/sign-in/options", Stranger, None),
         row("POST", "/api/v1/sign-in/passkey/begin", Stranger, None),
         row("POST", "/api/v1/sign-in/passkey/finish", Stranger, None),
@@ -302,6 +312,8 @@ fn own() -> Vec<Row> {
             IW,
             Some(("/api/incidents/<incident>", r#"{"tags":["x"]}"#)),
         ),
+        row("GET", "/sign-in/oidc/callback", Stranger, None),
+        row("GET", "/sign-in/oidc/{id}", Stranger, None),
         row("POST", "/{tenant}/oauth2/token", Stranger, None),
         row("POST", "/{tenant}/oauth2/v2.0/token", Stranger, None),
     ]
@@ -448,6 +460,7 @@ struct Things {
     access: String,
     filter: String,
     session: String,
+    identity_provider: String,
 }
 
 impl Things {
@@ -462,6 +475,7 @@ impl Things {
             ("access", &self.access),
             ("filter", &self.filter),
             ("session", &self.session),
+            ("identity provider", &self.identity_provider),
         ] {
             text = text.replace(&format!("<{name}>"), id);
         }
@@ -528,7 +542,18 @@ struct Stage {
     theirs: Things,
 }
 
-async fn things(mark: &str, admin: &Browser, tenant: &str, app: &str, expert: &Browser) -> Things {
+async fn things(
+    mark: &str,
+    (admin, domain): (&Browser, &str),
+    tenant: &str,
+    app: &str,
+    (expert, issuer): (&Browser, &str),
+) -> Things {
+    let provider = json!({
+        "name": mark, "issuer": issuer, "clientId": mark, "clientSecret": mark,
+        "domains": [domain], "factor": "ours", "roles": { mark: "Security Reader" },
+    });
+    let provider = admin.post("/api/v1/identity-providers", &provider).await.expect(201).json();
     let queue = admin.get("/api/v1/incidents").await.expect(200).json();
     let incident = queue["value"][0]["id"].as_str().expect("an incident").to_owned();
     let alerts = admin.get(&format!("/api/v1/incidents/{incident}/alerts")).await.expect(200);
@@ -551,6 +576,7 @@ async fn things(mark: &str, admin: &Browser, tenant: &str, app: &str, expert: &B
         access: text(&access["id"]),
         filter: text(&filter["id"]),
         session: text(&sessions["value"][0]["id"]),
+        identity_provider: text(&provider["id"]),
     }
 }
 
@@ -593,8 +619,11 @@ async fn stage() -> Stage {
     for who in [&admin, &other_admin] {
         who.put("/api/v1/grant", &grant(ExpertAccess::Reader)).await.expect(200);
     }
-    let ours = things("ours", &admin, &a.id, &app_a.client_id, &inside).await;
-    let theirs = things(CANARY, &other_admin, &b.id, &app_b.client_id, &inside).await;
+    let issuer = crate::oidc::issuer().await;
+    let with = (&inside, issuer.as_str());
+    let ours = things("ours", (&admin, "alder.example"), &a.id, &app_a.client_id, with).await;
+    let theirs =
+        things(CANARY, (&other_admin, "norrland.example"), &b.id, &app_b.client_id, with).await;
     let path = format!("/api/v1/incidents/{}", theirs.incident);
     let said = json!({ "comment": format!("{CANARY} said") });
     other_admin.post(&format!("{path}/comments"), &said).await.expect(200);
@@ -678,6 +707,7 @@ async fn a_role_does_what_its_row_says_and_nothing_else() {
         access: "nothing".to_owned(),
         filter: "nothing".to_owned(),
         session: "nothing".to_owned(),
+        identity_provider: "nothing".to_owned(),
     };
     let mut faults = Vec::new();
     for (path, row, version) in all() {
@@ -728,6 +758,7 @@ async fn a_foreign_tenant_does_not_exist() {
         access: nobody("access"),
         filter: nobody("filter"),
         session: nobody("session"),
+        identity_provider: nobody("identity provider"),
     };
     let sizes = "select size from ledger where tenant_no <> 0 order by tenant_no";
     let before = stage.face.world.rows(sizes).await;
@@ -783,5 +814,8 @@ async fn a_foreign_tenant_does_not_exist() {
     }
     assert!(faults.is_empty(), "{} faults:\n{}", faults.len(), faults.join("\n"));
     let after = stage.face.world.rows(sizes).await;
-    assert_eq!(before[1], after[1], "something happened in the other tenant");
+    let events =
+        "select kind, actor_name from event where tenant_no = 2 order by position desc limit 3";
+    let last = stage.face.world.rows(events).await;
+    assert_eq!(before[1], after[1], "something happened in the other tenant: {last:?}");
 }

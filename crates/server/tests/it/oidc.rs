@@ -470,6 +470,11 @@ fn hmac(header: &Value, claims: &Value, secret: &[u8]) -> String {
     format!("{input}.{}", URL_SAFE_NO_PAD.encode(tag.as_ref()))
 }
 
+/// The issuer of a provider that describes itself; it ends with the test.
+pub async fn issuer() -> String {
+    Hostile::start().await.issuer
+}
+
 impl Hostile {
     async fn start() -> Self {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
