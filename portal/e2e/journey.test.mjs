@@ -225,5 +225,21 @@ test('from an empty store to a concluded incident and an ended grant', { timeout
     assert.ok(took < 1_000, `the open page was refused after ${took} ms`);
   });
 
+  await step('who is signed out by somebody else sees the sign-in page within a second', async () => {
+    await signe.goto('/customers?all=1');
+    await signe.getByRole('heading', { name: 'Customers' }).waitFor();
+    await odd.goto('/settings/people');
+    await odd.getByRole('button', { name: 'Actions for Signe Holm' }).click();
+    await odd.getByRole('menuitem', { name: 'Sign out everywhere' }).click();
+    await odd.getByText('Signe Holm is signed out everywhere').first().waitFor();
+    const ended = Date.now();
+    await signe.getByRole('heading', { name: 'Sign in' }).waitFor({ timeout: 5_000 });
+    const took = Date.now() - ended;
+    assert.ok(took < 1_000, `the sign-in page came after ${took} ms`);
+    await signe.getByRole('button', { name: 'Sign in with a passkey' }).click();
+    await signe.getByRole('heading', { name: 'Customers' }).waitFor();
+    assert.match(signe.url(), /\/customers\?all=1$/);
+  });
+
   assert.deepEqual(browser.complaints, [], 'nothing complained in a console');
 });

@@ -31,7 +31,8 @@ function isSignIn(url: string): boolean {
   return path.startsWith('/api/v1/sign-in/') || path.startsWith('/api/v1/setup/');
 }
 
-async function send(request: Request): Promise<Response> {
+/** Sends a request; what is refused is thrown. */
+export async function send(request: Request): Promise<Response> {
   // A request's body can be read once; the copy is for the time after a step-up.
   const again = request.clone();
   let response: Response;
