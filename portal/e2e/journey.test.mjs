@@ -5,10 +5,11 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 
-import { Browser, PASSWORD, Server, code, setUpWithPasskey, setUpWithPassword } from './world.mjs';
+import { Browser, IdentityProvider, PASSWORD, Server, code, setUpWithPasskey, setUpWithPassword } from './world.mjs';
 
 let server;
 let browser;
+let provider;
 
 before(async () => {
   server = await Server.start();
@@ -17,6 +18,7 @@ before(async () => {
 
 after(async () => {
   await browser?.close();
+  provider?.stop();
   await server?.stop();
 });
 
@@ -56,6 +58,18 @@ async function link(page) {
   const url = await shown.textContent();
   await page.getByRole('button', { name: 'Done' }).click();
   return url;
+}
+
+/** Signs in by way of the identity provider's own pages. */
+async function signInWithProvider(page, login, back) {
+  await page.goto(`/sign-in?return=${encodeURIComponent(back)}`);
+  await page.getByLabel('Work e-mail').fill(`${login}@alder.example`);
+  await page.getByRole('button', { name: 'Continue' }).click();
+  await page.getByRole('button', { name: 'Continue with Alder login' }).click();
+  await page.locator('input[name=login]').fill(login);
+  await page.locator('input[name=password]').fill('anything');
+  await page.locator('button[type=submit]').click();
+  await page.locator('form[action*="/interaction/"] button[type=submit]').click();
 }
 
 test('from an empty store to a concluded incident and an ended grant', { timeout: 300_000 }, async (t) => {
@@ -227,7 +241,7 @@ test('from an empty store to a concluded incident and an ended grant', { timeout
 
   await step('who is signed out by somebody else sees the sign-in page within a second', async () => {
     await signe.goto('/customers?all=1');
-    await signe.getByRole('heading', { name: 'Customers' }).waitFor();
+    await signe.getByRole('heading', { level: 1, name: 'Customers' }).waitFor();
     await odd.goto('/settings/people');
     await odd.getByRole('button', { name: 'Actions for Signe Holm' }).click();
     await odd.getByRole('menuitem', { name: 'Sign out everywhere' }).click();
@@ -237,8 +251,59 @@ test('from an empty store to a concluded incident and an ended grant', { timeout
     const took = Date.now() - ended;
     assert.ok(took < 1_000, `the sign-in page came after ${took} ms`);
     await signe.getByRole('button', { name: 'Sign in with a passkey' }).click();
-    await signe.getByRole('heading', { name: 'Customers' }).waitFor();
+    await signe.getByRole('heading', { level: 1, name: 'Customers' }).waitFor();
     assert.match(signe.url(), /\/customers\?all=1$/);
+  });
+
+  await step('the customer names its identity provider, having shown a factor again', async () => {
+    provider = await IdentityProvider.start(server, {
+      knut: { email: 'knut@alder.example', email_verified: true, name: 'Knut Aas', groups: ['soc'], amr: ['pwd', 'otp'] },
+      gro: { email: 'gro@alder.example', email_verified: true, name: 'Gro Lie', groups: ['chess'], amr: ['pwd', 'otp'] },
+    });
+    await ida.goto('/settings/sign-in');
+    await ida.getByRole('button', { name: 'Add an identity provider' }).click();
+    const form = ida.getByRole('dialog');
+    await form.getByText(`${server.url}/sign-in/oidc/callback`).waitFor();
+    await form.getByLabel('Name').fill('Alder login');
+    await form.getByLabel('Issuer').fill('https://192.0.2.1');
+    await form.getByLabel('Client id').fill(provider.client.id);
+    await form.getByLabel('Client secret').fill(provider.client.secret);
+    assert.equal(await form.getByLabel('Mail domain').inputValue(), 'alder.example');
+    await form.getByRole('button', { name: 'Add a group' }).click();
+    await form.getByLabel('Group', { exact: true }).fill('soc');
+    await form.getByRole('combobox', { name: 'Role' }).click();
+    await ida.getByRole('option', { name: 'Security Operator' }).click();
+    await form.getByRole('button', { name: 'Add', exact: true }).click();
+    // The refusal stands at the field it is about.
+    await form.getByText(/cannot be used/).waitFor();
+    assert.equal(await form.getByLabel('Issuer').getAttribute('aria-invalid'), 'true');
+    await form.getByLabel('Issuer').fill(provider.issuer);
+    // Five minutes are not waited for: the server's refusal is put in its place, once.
+    await ida.route('**/api/v1/identity-providers', (route) =>
+      route.fulfill({ status: 403, json: { error: { code: 'StepUpRequired', message: 'show a factor again' } } }), { times: 1 });
+    await ida.waitForTimeout(30_000 - (Date.now() % 30_000) + 500);
+    await form.getByRole('button', { name: 'Add', exact: true }).click();
+    const proof = ida.getByRole('dialog', { name: 'Confirm that it is you' });
+    await proof.getByLabel('Code').fill(code(ida.secret));
+    await proof.getByRole('button', { name: 'Confirm' }).click();
+    await ida.getByText('People may now sign in with Alder login').first().waitFor();
+    await ida.getByRole('heading', { name: 'Alder login' }).waitFor();
+    await ida.getByText('soc → Security Operator').waitFor();
+  });
+
+  await step('a new person of the customer signs in there and is inside, with the role of its group', async () => {
+    const knut = await browser.person(server.url);
+    await signInWithProvider(knut, 'knut', '/incidents?status=all&severity=all&period=all');
+    await knut.getByText('Script interpreter fetched a payload').first().waitFor();
+    const session = await (await knut.request.get('/api/v1/session')).json();
+    assert.equal(session.role, 'Security Operator');
+    assert.equal(session.authenticatedBy, 'oidc');
+    assert.match(knut.url(), /\/incidents\?status=all/);
+
+    // Without a group that stands for a role nobody comes in.
+    const gro = await browser.person(server.url);
+    await signInWithProvider(gro, 'gro', '/');
+    await gro.getByText('That did not work').waitFor();
   });
 
   assert.deepEqual(browser.complaints, [], 'nothing complained in a console');

@@ -2,10 +2,12 @@
 // app and a passkey that answer as a person would.
 import { spawn, execFile } from 'node:child_process';
 import { createHmac } from 'node:crypto';
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { once } from 'node:events';
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
-import { tmpdir } from 'node:os';
+import { homedir, tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { createInterface } from 'node:readline';
 import { promisify } from 'node:util';
 
 import { chromium } from 'playwright-core';
@@ -73,6 +75,35 @@ export class Server {
       await new Promise((resolve) => this.child.once('exit', resolve));
     }
     rmSync(this.dir, { recursive: true, force: true });
+  }
+}
+
+/** A real OpenID provider; its people are {login: {claims…, amr}}. */
+export class IdentityProvider {
+  static async start(server, people) {
+    const provider = new IdentityProvider();
+    const accounts = join(server.dir, 'accounts.json');
+    writeFileSync(accounts, JSON.stringify(people));
+    const program = new URL('../../tests/oidc/provider.mjs', import.meta.url).pathname;
+    const cache = process.env.RIPOSTE_CACHE ?? join(homedir(), '.cache/riposte');
+    const modules = process.env.RIPOSTE_OIDC_MODULES ?? join(cache, 'oidc');
+    if (!existsSync(join(modules, 'node_modules/oidc-provider'))) {
+      throw new Error('oidc-provider is missing: make oidc');
+    }
+    provider.child = spawn(process.execPath, [program, accounts, `${server.url}/sign-in/oidc/callback`], {
+      env: { ...process.env, RIPOSTE_OIDC_MODULES: modules },
+      stdio: ['pipe', 'pipe', 'ignore'],
+    });
+    const [line] = await once(createInterface(provider.child.stdout), 'line');
+    provider.issuer = JSON.parse(line).issuer;
+    return provider;
+  }
+
+  /** What it knows Riposte by. */
+  client = { id: 'riposte', secret: 'a secret, with: signs & 100%' };
+
+  stop() {
+    this.child.kill();
   }
 }
 

@@ -19,6 +19,7 @@ import {
   PanelLeftContractRegular,
   PanelLeftExpandRegular,
   PeopleRegular,
+  PersonKeyRegular,
   ShieldErrorRegular,
   ShieldKeyholeRegular,
 } from '@fluentui/react-icons';
@@ -28,7 +29,14 @@ import { NavLink } from 'react-router';
 import type { Side } from '../api/hand';
 import { useSession } from '../api/session';
 
-type Entry = { to: string; label: string; icon: ReactElement; side?: Side };
+type Entry = {
+  to: string;
+  label: string;
+  icon: ReactElement;
+  side?: Side;
+  /** Nothing is to be seen there without it. */
+  permission?: string;
+};
 type Group = { label: string | null; entries: Entry[] };
 
 const GROUPS: Group[] = [
@@ -48,6 +56,7 @@ const GROUPS: Group[] = [
       { to: '/settings/permissions', label: 'Permissions', icon: <ShieldKeyholeRegular />, side: 'customer' },
       { to: '/settings/people', label: 'People', icon: <PeopleRegular /> },
       { to: '/settings/apps', label: 'Apps', icon: <AppsRegular /> },
+      { to: '/settings/sign-in', label: 'Sign-in', icon: <PersonKeyRegular />, permission: 'SignIn.ReadWrite' },
       { to: '/settings/audit', label: 'Audit', icon: <DocumentTextRegular /> },
     ],
   },
@@ -123,7 +132,7 @@ export function Navigation({ drawer, open, onClose }: Props) {
 
 function List(props: { slim?: boolean; inDrawer?: boolean; onSlim?: () => void; onGo?: (() => void) | undefined }) {
   const styles = useStyles();
-  const { side } = useSession();
+  const { side, permissions } = useSession();
   const { slim, inDrawer, onSlim, onGo } = props;
   return (
     <nav aria-label="Main" className={mergeClasses(styles.nav, slim && styles.slim, inDrawer && styles.inDrawer)}>
@@ -133,6 +142,7 @@ function List(props: { slim?: boolean; inDrawer?: boolean; onSlim?: () => void; 
           <ul className={styles.list}>
             {group.entries
               .filter((entry) => !entry.side || entry.side === side)
+              .filter((entry) => !entry.permission || permissions.includes(entry.permission))
               .map((entry) => (
                 <li key={entry.label}>
                   <Item entry={entry} slim={Boolean(slim)} onGo={onGo} />
