@@ -187,3 +187,22 @@ export async function setUpWithPassword(page, url, name) {
   await page.getByRole('heading', { name: /recovery codes/i }).waitFor();
   return secret;
 }
+
+/** Enters the demo as one of its people, known by the first name. */
+export async function enterDemo(page, name) {
+  const { people } = await (await page.request.get('/api/v1/sign-in/demo')).json();
+  const { id } = people.find((one) => one.email.startsWith(`${name}.`));
+  const answer = await page.request.post('/api/v1/sign-in/demo', { data: { id }, headers: { 'X-Riposte': '1' } });
+  if (!answer.ok()) throw new Error(`${name} cannot enter: ${await answer.text()}`);
+}
+
+/** Until the page has all it asked for and shows it. */
+export async function settled(page) {
+  await page.waitForFunction(() => {
+    const waits = document.querySelector('.fui-Skeleton, .fui-Spinner');
+    if (!document.querySelector('h1') || waits) return false;
+    // The list of requests ends; the live stream does not and is never in it.
+    const last = Math.max(0, ...performance.getEntriesByType('resource').map((one) => one.responseEnd));
+    return performance.now() - last > 250;
+  });
+}
