@@ -27,15 +27,15 @@ import { useState, type ReactElement } from 'react';
 import { NavLink } from 'react-router';
 
 import type { Side } from '../api/hand';
-import { useSession } from '../api/session';
+import { CASES, concerns, useSession } from '../api/session';
 
 type Entry = {
   to: string;
   label: string;
   icon: ReactElement;
   side?: Side;
-  /** Nothing is to be seen there without it. */
-  permission?: string;
+  /** Without a permission about one of these there is nothing to be seen. */
+  about?: readonly string[];
 };
 type Group = { label: string | null; entries: Entry[] };
 
@@ -44,9 +44,9 @@ const GROUPS: Group[] = [
     label: null,
     entries: [
       { to: '/', label: 'Home', icon: <HomeRegular /> },
-      { to: '/incidents', label: 'Incidents', icon: <ShieldErrorRegular /> },
+      { to: '/incidents', label: 'Incidents', icon: <ShieldErrorRegular />, about: CASES },
       { to: '/customers', label: 'Customers', icon: <BuildingMultipleRegular />, side: 'provider' },
-      { to: '/access', label: 'Access requests', icon: <KeyRegular />, side: 'provider' },
+      { to: '/access', label: 'Access requests', icon: <KeyRegular />, side: 'provider', about: ['Access'] },
       { to: '/access', label: 'Access history', icon: <KeyRegular />, side: 'customer' },
     ],
   },
@@ -55,9 +55,9 @@ const GROUPS: Group[] = [
     entries: [
       { to: '/settings/permissions', label: 'Permissions', icon: <ShieldKeyholeRegular />, side: 'customer' },
       { to: '/settings/people', label: 'People', icon: <PeopleRegular /> },
-      { to: '/settings/apps', label: 'Apps', icon: <AppsRegular /> },
-      { to: '/settings/sign-in', label: 'Sign-in', icon: <PersonKeyRegular />, permission: 'SignIn.ReadWrite' },
-      { to: '/settings/audit', label: 'Audit', icon: <DocumentTextRegular /> },
+      { to: '/settings/apps', label: 'Apps', icon: <AppsRegular />, about: ['App'] },
+      { to: '/settings/sign-in', label: 'Sign-in', icon: <PersonKeyRegular />, about: ['SignIn'] },
+      { to: '/settings/audit', label: 'Audit', icon: <DocumentTextRegular />, about: ['AuditLog'] },
     ],
   },
 ];
@@ -132,7 +132,7 @@ export function Navigation({ drawer, open, onClose }: Props) {
 
 function List(props: { slim?: boolean; inDrawer?: boolean; onSlim?: () => void; onGo?: (() => void) | undefined }) {
   const styles = useStyles();
-  const { side, permissions } = useSession();
+  const session = useSession();
   const { slim, inDrawer, onSlim, onGo } = props;
   return (
     <nav aria-label="Main" className={mergeClasses(styles.nav, slim && styles.slim, inDrawer && styles.inDrawer)}>
@@ -141,8 +141,8 @@ function List(props: { slim?: boolean; inDrawer?: boolean; onSlim?: () => void; 
           {group.label && (slim ? <div className={styles.rule} /> : <div className={styles.label}>{group.label}</div>)}
           <ul className={styles.list}>
             {group.entries
-              .filter((entry) => !entry.side || entry.side === side)
-              .filter((entry) => !entry.permission || permissions.includes(entry.permission))
+              .filter((entry) => !entry.side || entry.side === session.side)
+              .filter((entry) => !entry.about || concerns(session, entry.about))
               .map((entry) => (
                 <li key={entry.label}>
                   <Item entry={entry} slim={Boolean(slim)} onGo={onGo} />

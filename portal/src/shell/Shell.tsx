@@ -4,7 +4,7 @@ import { lazy, Suspense, useEffect, useState } from 'react';
 import { Navigate, Outlet, useLocation, useNavigate } from 'react-router';
 
 import { whenAsked } from '../api/client';
-import { useStream } from '../api/events';
+import { useEvents, useStream } from '../api/events';
 import { Refusal } from '../api/error';
 import { useSessionQuery } from '../api/session';
 import { Failure, PageWaiting } from '../ui/states';
@@ -68,6 +68,10 @@ export function Shell() {
       }),
     [navigate, queries],
   );
+  useEvents((fact) => {
+    if (!/^(access|grant)\./.test(fact.kind)) return;
+    for (const key of ['access', 'grant', 'tenants']) void queries.invalidateQueries({ queryKey: [key] });
+  });
   useStream(Boolean(session.data), () => void queries.invalidateQueries());
   useEffect(() => setDrawer(false), [pathname, search]);
   useEffect(() => {

@@ -17,7 +17,7 @@ const useStyles = makeStyles({
     fontSize: tokens.fontSizeBase200,
     color: tokens.colorNeutralForeground2,
     whiteSpace: 'nowrap',
-    padding: '0 10px',
+    padding: '0 8px',
     height: '36px',
     borderBottom: `1px solid ${tokens.colorNeutralStroke2}`,
     backgroundColor: tokens.colorNeutralBackground2,
@@ -50,7 +50,7 @@ const useStyles = makeStyles({
   opens: { cursor: 'pointer', ':hover': { backgroundColor: tokens.colorNeutralBackground1Hover } },
   marked: { backgroundColor: tokens.colorNeutralBackground1Selected },
   td: {
-    padding: '7px 10px',
+    padding: '7px 8px',
     verticalAlign: 'middle',
     fontSize: tokens.fontSizeBase300,
     '@media (max-width: 640px)': { padding: 0, fontSize: tokens.fontSizeBase200 },
