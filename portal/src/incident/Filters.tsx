@@ -26,6 +26,7 @@ import { useState, type ReactNode } from 'react';
 
 import { api, read } from '../api/client';
 import type { IncidentRow, Word } from '../api/hand';
+import { plain } from '../api/plain';
 import { useSession } from '../api/session';
 import { fromInput, toInput } from '../ui/time';
 import {
@@ -120,9 +121,9 @@ export function Filters({ view, rows, onChange }: Props) {
           appearance="subtle"
           onClick={() => {
             setAdded(null);
-            const { q, sort, columns, open, ...plain } = readView(new URLSearchParams());
+            const { q, sort, columns, open, ...filters } = readView(new URLSearchParams());
             void [q, sort, columns, open];
-            onChange(plain);
+            onChange(filters);
           }}
         >
           Reset
@@ -224,7 +225,9 @@ function useChoices(name: FilterName, view: View, rows: IncidentRow[]): { choice
   if (name !== 'period') {
     for (const value of view[name]) {
       if (!labels.has(value)) {
-        const label = value === NOBODY ? 'Unassigned' : name === 'tenant' ? value.slice(0, 8) : isWorded(name) ? spelled(value) : value;
+        const known = value === NOBODY ? 'Unassigned' : name === 'tenant' ? value.slice(0, 8) : isWorded(name) ? spelled(value) : value;
+        // It comes from a link, which anybody may have written.
+        const label = plain(known);
         labels.set(value, label);
         choices.push({ value, label });
       }
