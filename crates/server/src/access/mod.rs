@@ -490,8 +490,30 @@ pub async fn withdraw(app: &App, caller: &Caller, id: &str) -> Result<()> {
     end(tx, access, "").await
 }
 
+/// Ends what runs or waits in the changed tenant and goes further than this, so that a grant given
+/// anew later revives nothing.
+pub async fn end_beyond(tx: &mut Tx, tenant: TenantNo, level: ExpertAccess) -> Result<()> {
+    let sql = format!(
+        "select {COLUMNS} from {FROM} where access.tenant_no = $1 and access.ended_at is null and \
+         (access.decision is null or (access.decision = 'approved' and access.until > $2))"
+    );
+    let rows = tx.query(&sql, vec![tenant.0.into(), tx.now().micros().into()]).await?;
+    for row in rows {
+        let access = Access::from_row(&row)?;
+        if access.level.rank() > level.rank() {
+            note_end(tx, access, "the permission it rested on has ended".to_owned()).await?;
+        }
+    }
+    Ok(())
+}
+
 async fn end(mut tx: Tx, access: Access, because: &str) -> Result<()> {
     let because = sound(because)?;
+    note_end(&mut tx, access, because).await?;
+    tx.commit().await
+}
+
+async fn note_end(tx: &mut Tx, access: Access, because: String) -> Result<()> {
     tx.execute(
         "update access set ended_at = $2, ended_by = $3, ended_because = $4 where id = $1",
         vec![
@@ -508,7 +530,7 @@ async fn end(mut tx: Tx, access: Access, because: &str) -> Result<()> {
         incident: access.incident,
         because,
     });
-    tx.commit().await
+    Ok(())
 }
 
 fn sound(because: &str) -> Result<String> {

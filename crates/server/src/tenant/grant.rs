@@ -11,6 +11,7 @@ use std::net::IpAddr;
 
 use sea_orm::QueryResult;
 
+use crate::access;
 use crate::app::App;
 use crate::clock::Timestamp;
 use crate::db::{Transaction, column};
@@ -253,6 +254,9 @@ pub async fn change(app: &App, caller: &Caller, wanted: Wanted) -> Result<Grant>
     )
     .await?;
     tx.record(Fact::GrantChanged { changes });
+    let had = before.effective(now);
+    let both = if after.level.rank() < had.rank() { after.level } else { had };
+    access::end_beyond(&mut tx, tenant, both).await?;
     tx.commit().await?;
     Ok(after)
 }

@@ -814,8 +814,5 @@ async fn a_foreign_tenant_does_not_exist() {
     }
     assert!(faults.is_empty(), "{} faults:\n{}", faults.len(), faults.join("\n"));
     let after = stage.face.world.rows(sizes).await;
-    let events =
-        "select kind, actor_name from event where tenant_no = 2 order by position desc limit 3";
-    let last = stage.face.world.rows(events).await;
-    assert_eq!(before[1], after[1], "something happened in the other tenant: {last:?}");
+    assert_eq!(before[1], after[1], "something happened in the other tenant");
 }
