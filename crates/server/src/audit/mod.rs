@@ -67,7 +67,7 @@ impl Checkpoint {
 async fn signing_key(app: &App) -> Result<(String, Ed25519KeyPair)> {
     let fresh = Ed25519KeyPair::generate_pkcs8(app.random.ring())
         .map_err(|_| Error::Internal("cannot make a signing key".to_owned()))?;
-    let tx = app.db.begin().await?;
+    let tx = app.db.shared().begin().await?;
     tx.execute(
         "insert into signing_key (id, kind, pkcs8, created_at) \
          values ('checkpoint-1', 'checkpoint', $1, $2) on conflict (id) do nothing",
@@ -90,6 +90,7 @@ pub async fn checkpoint(app: &App) -> Result<u64> {
     let now = app.clock.now();
     let due = app
         .db
+        .whole("every tree is checkpointed")
         .query(
             &format!(
                 "select ledger.tenant_no, owner.id from ledger \
@@ -110,7 +111,7 @@ pub async fn checkpoint(app: &App) -> Result<u64> {
     for row in due {
         let tenant: i64 = column(&row, 0)?;
         let tenant_id: String = column(&row, 1)?;
-        let tx = app.db.begin().await?;
+        let tx = app.db.of(TenantNo(tenant)).begin().await?;
         let Some(head) = tx
             .query_one("select size, peaks from ledger where tenant_no = $1", vec![tenant.into()])
             .await?
@@ -146,6 +147,7 @@ pub async fn checkpoint(app: &App) -> Result<u64> {
 pub async fn newest(app: &App, tenant: TenantNo) -> Result<Option<Checkpoint>> {
     let row = app
         .db
+        .of(tenant)
         .query_one(
             &format!(
                 "select owner.id, checkpoint.size, checkpoint.root, checkpoint.at, \
@@ -186,6 +188,7 @@ pub async fn verify(app: &App, kept: Option<&str>) -> Result<Finding> {
     };
     let tenants = app
         .db
+        .whole("every tree is verified")
         .query(
             &format!(
                 "select owner.no, owner.id, ledger.tenant_no from {OWNERS} \
@@ -227,7 +230,7 @@ pub async fn verify(app: &App, kept: Option<&str>) -> Result<Finding> {
 
 async fn has_events(app: &App, tenant: TenantNo) -> Result<bool> {
     let sql = "select 1 from event where tenant_no = $1 limit 1";
-    Ok(app.db.query_one(sql, vec![tenant.0.into()]).await?.is_some())
+    Ok(app.db.of(tenant).query_one(sql, vec![tenant.0.into()]).await?.is_some())
 }
 
 /// What a tenant's tree must look like at some size.
@@ -248,12 +251,14 @@ async fn verify_tenant(
     // The ledger is read first: events that come while we look are beyond it and not looked at.
     let head = app
         .db
+        .of(tenant)
         .query_one("select size, peaks from ledger where tenant_no = $1", vec![tenant.0.into()])
         .await?
         .ok_or_else(|| Error::Internal(format!("tenant {id} has no ledger")))?;
     let size: i64 = column(&head, 0)?;
     for row in app
         .db
+        .of(tenant)
         .query(
             "select size, root, at, signature from checkpoint where tenant_no = $1 \
              and size <= $2 order by size",
@@ -299,6 +304,7 @@ async fn verify_tenant(
     while next < size {
         let rows = app
             .db
+            .of(tenant)
             .query(
                 "select position, at, kind, actor_kind, actor, incident_id, alert_id, body, leaf \
                  from event where tenant_no = $1 and position >= $2 and position < $3 \

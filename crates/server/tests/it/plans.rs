@@ -52,7 +52,7 @@ async fn explain(world: &World, plan: &Plan, cursor: &Cursor, phase: Phase) -> V
             (format!("explain ({how}) {}", statement.to_string(PostgresQueryBuilder)), 0)
         }
     };
-    let rows = world.app.db.query(&sql, vec![]).await.expect("a plan");
+    let rows = world.app.db.whole("a test").query(&sql, vec![]).await.expect("a plan");
     rows.iter().map(|row| column(row, index).expect("text")).collect()
 }
 
@@ -143,7 +143,7 @@ async fn looking_for_waiting_alerts_reads_only_those() {
         let sql = format!(
             "explain query plan select id from alert where tenant_no = 1 and incident_id is null {rest}"
         );
-        let rows = world.app.db.query(&sql, vec![]).await.expect("a plan");
+        let rows = world.app.db.whole("a test").query(&sql, vec![]).await.expect("a plan");
         let line: String = column(&rows[0], 3).expect("text");
         assert!(line.contains("INDEX alert_pending (tenant_no=?"), "{line}");
     }

@@ -117,7 +117,7 @@ impl Walk {
         let Place { tenant, mut position } = place;
         let actor = self.filter.actor.as_deref();
         let (sql, values) = query(tenant, position, self.from, self.to, actor);
-        let rows = app.db.query(&sql, values).await?;
+        let rows = app.db.of(tenant).query(&sql, values).await?;
         let tenant_id = app.tenant_id(tenant).await?;
         let mut records = Vec::with_capacity(rows.len());
         for row in &rows {
@@ -199,12 +199,12 @@ async fn first_since(app: &App, tenant: TenantNo, from: Option<Timestamp>) -> Re
     let Some(from) = from else { return Ok(0) };
     let wanted = from.micros().saturating_sub(SLACK_MICROS);
     let size = "select size from ledger where tenant_no = $1";
-    let row = app.db.query_one(size, vec![tenant.0.into()]).await?;
+    let row = app.db.of(tenant).query_one(size, vec![tenant.0.into()]).await?;
     let (mut low, mut high) = (0, row.map_or(Ok(0), |row| column::<i64>(&row, 0))?);
     while low < high {
         let middle = low + (high - low) / 2;
         let sql = "select at from event where tenant_no = $1 and position = $2";
-        let row = app.db.query_one(sql, vec![tenant.0.into(), middle.into()]).await?;
+        let row = app.db.of(tenant).query_one(sql, vec![tenant.0.into(), middle.into()]).await?;
         match row {
             Some(row) if column::<i64>(&row, 0)? < wanted => low = middle + 1,
             _ => high = middle,
