@@ -30,4 +30,5 @@ mod plans;
 mod provider;
 mod tidy;
 mod traces;
+mod walls;
 mod world;

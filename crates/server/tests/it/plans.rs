@@ -25,9 +25,10 @@ async fn neighbours() -> World {
     for piece in 0..PIECES {
         for (tenant, count) in [(world.tenant.no, LARGE / PIECES), (world.other.no, SMALL / PIECES)]
         {
-            // Forty alerts on each device, so that there are incidents of some size.
+            // Forty alerts on one device of each piece, so that there are incidents of some size; few
+            // on the others, so that there are many more incidents than a page has.
             let one = |n| {
-                let group = format!("{piece}-{}", n / 40);
+                let group = format!("{piece}-{}", if n < 40 { 0 } else { n / 5 });
                 alert(&format!("{piece}-{n}"), &format!("host{group}"), &format!("user{group}"), 0)
             };
             let alerts: Vec<Value> = (0..count).map(one).collect();
