@@ -330,6 +330,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("0006_dead_rows", include_str!("../migrations/0006_dead_rows.sql")),
     ("0007_people", include_str!("../migrations/0007_people.sql")),
     ("0008_walls", include_str!("../migrations/0008_walls.sql")),
+    ("0009_feed", include_str!("../migrations/0009_feed.sql")),
 ];
 
 /// An open write transaction; dropped without [`Transaction::commit`] it never happened.

@@ -26,6 +26,7 @@ pub const WALLED: &[&str] = &[
     "comment",
     "entity_span",
     "event",
+    "feed",
     "follow_up",
     "identity_provider",
     "incident",

@@ -12,6 +12,7 @@
 
 mod access;
 mod api;
+mod audit;
 mod browser;
 mod contract;
 mod correlation;

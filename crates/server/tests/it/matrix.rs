@@ -314,6 +314,49 @@ fn own() -> Vec<Row> {
         ),
         row("GET", "/sign-in/oidc/callback", Stranger, None),
         row("GET", "/sign-in/oidc/{id}", Stranger, None),
+        row(
+            "GET",
+            "/api/v1.0/{tenant}/activity/feed/subscriptions/list",
+            Any(&[P::AuditRead]),
+            Some(("/api/v1.0/<tenant>/activity/feed/subscriptions/list", "")),
+        ),
+        row(
+            "POST",
+            "/api/v1.0/{tenant}/activity/feed/subscriptions/start",
+            Any(&[P::AuditRead]),
+            Some((
+                "/api/v1.0/<tenant>/activity/feed/subscriptions/start?contentType=Audit.General",
+                "{}",
+            )),
+        ),
+        row(
+            "POST",
+            "/api/v1.0/{tenant}/activity/feed/subscriptions/stop",
+            Any(&[P::AuditRead]),
+            Some((
+                "/api/v1.0/<tenant>/activity/feed/subscriptions/stop?contentType=Audit.General",
+                "{}",
+            )),
+        ),
+        row(
+            "GET",
+            "/api/v1.0/{tenant}/activity/feed/subscriptions/content",
+            Any(&[P::AuditRead]),
+            Some((
+                "/api/v1.0/<tenant>/activity/feed/subscriptions/content?contentType=Audit.General",
+                "",
+            )),
+        ),
+        row(
+            "GET",
+            "/api/v1.0/{tenant}/activity/feed/audit/{id}",
+            Any(&[P::AuditRead]),
+            Some((
+                // From 0 to 5 of Audit.General.
+                "/api/v1.0/<tenant>/activity/feed/audit/MC41LkF1ZGl0LkdlbmVyYWw",
+                "",
+            )),
+        ),
         row("POST", "/{tenant}/oauth2/token", Stranger, None),
         row("POST", "/{tenant}/oauth2/v2.0/token", Stranger, None),
     ]

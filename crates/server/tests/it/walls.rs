@@ -88,6 +88,9 @@ async fn neighbours() -> Face {
         });
         admin.post("/api/v1/identity-providers", &provider).await.expect(201);
         let grant = json!({ "level": "reader", "approval": "automatic", "endDateTime": null });
+        let feed = format!("/api/v1.0/{}/activity/feed/subscriptions/start", tenant.id);
+        let feed = format!("{feed}?contentType=Audit.General");
+        admin.post(&feed, &json!({})).await.expect(200);
         admin.put("/api/v1/grant", &grant).await.expect(200);
     }
     let expert = face.provider_person("expert@fjordwatch.example", Role::Expert).await;
