@@ -87,6 +87,7 @@ impl App {
         }
         let row = self
             .db
+            .shared()
             .query_one(
                 &format!("select owner.id from {OWNERS} where owner.no = $1"),
                 vec![tenant.0.into()],
@@ -112,7 +113,7 @@ impl App {
 
     /// Reserves `count` ids in a transaction of their own; those not used are never used again.
     pub async fn reserve_ids(&self, kind: &str, count: i64) -> Result<Range<i64>> {
-        let tx = self.db.begin().await?;
+        let tx = self.db.shared().begin().await?;
         let range = next_ids(&tx, kind, count).await?;
         tx.commit().await?;
         Ok(range)

@@ -114,7 +114,7 @@ fn sync_dir(path: &Path) -> std::io::Result<()> {
 async fn write_all(app: &App, file: File) -> Result<Summary> {
     let mut out = zstd::Encoder::new(BufWriter::new(file), 3).map_err(io)?;
     out.include_checksum(true).map_err(io)?;
-    let tx = app.db.snapshot().await?;
+    let tx = app.db.whole("a backup").snapshot().await?;
     let head = Head {
         riposte_backup: LAYOUT,
         schema: schema(&tx).await?,
@@ -204,7 +204,7 @@ pub async fn restore(app: &App, path: &Path) -> Result<Summary> {
     if head.riposte_backup != LAYOUT {
         return Err(bad(&format!("its layout {} is unknown", head.riposte_backup)));
     }
-    let tx = app.db.begin().await?;
+    let tx = app.db.whole("a backup is restored").begin().await?;
     if schema(&tx).await? != head.schema {
         return Err(Error::Conflict(format!(
             "the backup has the schema of another version (up to {}): restore it with that \
@@ -257,6 +257,7 @@ pub async fn restore(app: &App, path: &Path) -> Result<Summary> {
         rows = Some(Rows { table: here, values: Vec::new(), bytes: 0 });
     }
     tx.commit().await?;
+    app.db.count_rows().await?;
     Ok(summary)
 }
 
@@ -471,7 +472,7 @@ mod tests {
     }
 
     async fn content(app: &App) -> Vec<u8> {
-        let tx = app.db.snapshot().await.unwrap();
+        let tx = app.db.whole("a test").snapshot().await.unwrap();
         let mut out = Vec::new();
         for table in tables(&tx).await.unwrap() {
             line(&mut out, &table).unwrap();
@@ -533,7 +534,7 @@ mod tests {
     async fn a_file_cannot_name_a_table_of_its_own() {
         let to = tempfile::tempdir().unwrap();
         let app = open(to.path()).await;
-        let tx = app.db.snapshot().await.unwrap();
+        let tx = app.db.whole("a test").snapshot().await.unwrap();
         let schema = schema(&tx).await.unwrap();
         drop(tx);
         let head = serde_json::json!({ "riposte_backup": 1, "schema": schema, "at": "" });
@@ -561,10 +562,6 @@ mod tests {
         let kept = backup(&app, &file).await.unwrap();
 
         let schema = format!("backup_{}", std::process::id());
-        let maker = Db::open_postgres(&url, None).await.unwrap();
-        let tx = maker.begin().await.unwrap();
-        tx.execute(&format!("create schema {schema}"), vec![]).await.unwrap();
-        tx.commit().await.unwrap();
         let middle = start(Db::open_postgres(&url, Some(&schema)).await.unwrap()).await;
         let there = restore(&middle, &file).await.unwrap();
         assert_eq!(there, kept);
@@ -575,9 +572,5 @@ mod tests {
         restore(&last, &file).await.unwrap();
         assert_eq!(content(&last).await, content(&app).await);
         assert!(crate::audit::verify(&last, None).await.unwrap().ok);
-
-        let tx = maker.begin().await.unwrap();
-        tx.execute(&format!("drop schema {schema} cascade"), vec![]).await.unwrap();
-        tx.commit().await.unwrap();
     }
 }

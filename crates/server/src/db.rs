@@ -7,6 +7,8 @@
 //! "database is locked"; reads have connections of their own.
 
 mod arrays;
+mod roles;
+mod scope;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -16,11 +18,13 @@ use std::time::Duration;
 
 use sea_orm::{
     ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DatabaseTransaction, DbBackend,
-    QueryResult, Statement, TransactionOptions, TransactionTrait, Value,
+    QueryResult, Statement, Value,
 };
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use crate::error::{Error, Result};
+
+pub use scope::{Scope, WALLED};
 
 /// Which of the two engines a store is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -70,6 +74,8 @@ pub struct Db {
     engine: Engine,
     read: DatabaseConnection,
     write: DatabaseConnection,
+    // Who may change tables, where the others may not.
+    owner: Option<DatabaseConnection>,
     // SQLite has one writer. Waiting here is fair and costs nothing; waiting inside SQLite is a
     // sleep with back-off that starves whoever came first.
     gate: Arc<Mutex<()>>,
@@ -126,28 +132,42 @@ impl Db {
             Error::Internal(format!("cannot open the store {}: {error}", path.display()))
         })?;
         let read = Database::connect(open(4, "-8000")).await?;
-        Ok(Self { engine: Engine::Sqlite, read, write, gate: Arc::default(), log: Arc::default() })
+        Ok(Self {
+            engine: Engine::Sqlite,
+            read,
+            write,
+            owner: None,
+            gate: Arc::default(),
+            log: Arc::default(),
+        })
     }
 
-    /// Connects to PostgreSQL at `url` (`postgres://…`), keeping tables in `schema` when given.
+    /// Connects to PostgreSQL at `url` (`postgres://…`), keeping tables in `schema` when given, which
+    /// is made when it is not there.
+    ///
+    /// # Errors
+    /// Also when the walls between tenants could not hold: the role of `url` passes over row-level
+    /// security, and may not make one that does not.
     pub async fn open_postgres(url: &str, schema: Option<&str>) -> Result<Self> {
-        let open = |plans: &'static str, scans: &'static str| {
+        let open = |most: u32, given: Vec<(&'static str, &'static str)>| {
             let mut options = ConnectOptions::new(url);
             options
-                .max_connections(8)
+                .max_connections(most)
                 .min_connections(1)
                 .sqlx_logging(false)
                 .acquire_timeout(Duration::from_secs(15))
                 .map_sqlx_postgres_opts(move |options| {
-                    options.statement_cache_capacity(256).application_name("riposte").options([
-                        // A replica that stops in the middle of a transaction (a paused machine)
-                        // must not hold its locks: another takes its work over within 30 s.
-                        ("idle_in_transaction_session_timeout", "15s"),
-                        ("lock_timeout", "20s"),
-                        ("synchronous_commit", "on"),
-                        ("plan_cache_mode", plans),
-                        ("enable_seqscan", scans),
-                    ])
+                    let options = options
+                        .statement_cache_capacity(256)
+                        .application_name("riposte")
+                        .options([
+                            // A replica that stops in the middle of a transaction (a paused machine)
+                            // must not hold its locks: another takes its work over within 30 s.
+                            ("idle_in_transaction_session_timeout", "15s"),
+                            ("lock_timeout", "20s"),
+                            ("synchronous_commit", "on"),
+                        ]);
+                    options.options(given.clone())
                 });
             if let Some(schema) = schema {
                 options.set_schema_search_path(schema);
@@ -155,14 +175,27 @@ impl Db {
             Database::connect(options)
         };
         let cannot = |error| Error::Internal(format!("cannot reach PostgreSQL: {error}"));
-        let read = open("auto", "on").await.map_err(cannot)?;
+        let owner = open(1, vec![]).await.map_err(cannot)?;
+        if let Some(schema) = schema {
+            owner.execute_unprepared(&format!("create schema if not exists {schema}")).await?;
+        }
+        let bound = roles::bound(&owner).await?;
+        let with_role = |mut given: Vec<(&'static str, &'static str)>| {
+            given.extend((!bound).then_some(("role", roles::APPLICATION)));
+            given
+        };
+        let read = with_role(vec![("plan_cache_mode", "auto"), ("enable_seqscan", "on")]);
+        let read = open(8, read).await.map_err(cannot)?;
         // Inside a change every row is found by its key, and planning that anew each time costs
         // more than doing it. A plan made while tables were empty must not read them whole later.
-        let write = open("force_generic_plan", "off").await.map_err(cannot)?;
+        let write =
+            with_role(vec![("plan_cache_mode", "force_generic_plan"), ("enable_seqscan", "off")]);
+        let write = open(8, write).await.map_err(cannot)?;
         Ok(Self {
             engine: Engine::Postgres,
             read,
             write,
+            owner: (!bound).then_some(owner),
             gate: Arc::default(),
             log: Arc::default(),
         })
@@ -174,60 +207,23 @@ impl Db {
         self.engine
     }
 
-    /// Begins a write transaction.
-    pub async fn begin(&self) -> Result<Transaction> {
-        let gate = match self.engine {
-            Engine::Sqlite => Some(self.gate.clone().lock_owned().await),
-            Engine::Postgres => None,
-        };
-        let options = TransactionOptions {
-            sqlite_transaction_mode: Some(sea_orm::SqliteTransactionMode::Immediate),
-            ..TransactionOptions::default()
-        };
-        let inner = self.write.begin_with_options(options).await?;
-        Ok(Transaction { engine: self.engine, inner, gate, store: Some(self.clone()) })
-    }
-
-    /// Begins a transaction that only reads and sees the store as it is at its first reading, while
-    /// others write on.
-    pub async fn snapshot(&self) -> Result<Transaction> {
-        let options = match self.engine {
-            Engine::Sqlite => TransactionOptions {
-                sqlite_transaction_mode: Some(sea_orm::SqliteTransactionMode::Deferred),
-                ..TransactionOptions::default()
-            },
-            Engine::Postgres => TransactionOptions {
-                isolation_level: Some(sea_orm::IsolationLevel::RepeatableRead),
-                access_mode: Some(sea_orm::AccessMode::ReadOnly),
-                ..TransactionOptions::default()
-            },
-        };
-        let inner = self.read.begin_with_options(options).await?;
-        Ok(Transaction { engine: self.engine, inner, gate: None, store: None })
-    }
-
-    /// Reads rows outside any transaction.
-    pub async fn query(&self, sql: &str, values: Vec<Value>) -> Result<Vec<QueryResult>> {
-        query(&self.read, self.engine, sql, values).await
-    }
-
-    /// Reads at most one row outside any transaction.
-    pub async fn query_one(&self, sql: &str, values: Vec<Value>) -> Result<Option<QueryResult>> {
-        Ok(self.query(sql, values).await?.into_iter().next())
-    }
-
-    /// Runs a statement built with the query builder.
-    pub async fn query_built(
-        &self,
-        statement: &impl sea_orm::StatementBuilder,
-    ) -> Result<Vec<QueryResult>> {
-        Ok(self.read.query_all_raw(statement.build(&self.engine.backend())).await?)
+    /// Lets PostgreSQL count its rows at once, as it does by itself some time after many have come:
+    /// its planner chooses by what it counted. SQLite is asked in a way that needs no counting.
+    pub async fn count_rows(&self) -> Result<()> {
+        if self.engine == Engine::Postgres {
+            let owner = self.owner.as_ref().unwrap_or(&self.write);
+            owner.execute_unprepared("analyze").await?;
+        }
+        Ok(())
     }
 
     /// Closes the connections, so that the last SQLite one can tidy up its log.
     pub async fn close(self) -> Result<()> {
         self.read.close().await?;
         self.write.close().await?;
+        if let Some(owner) = self.owner {
+            owner.close().await?;
+        }
         Ok(())
     }
 
@@ -248,7 +244,8 @@ impl Db {
 
     /// Copies SQLite's log into the database file, most of it while others write.
     async fn copy_log(&self) -> Result<()> {
-        let copy = || self.query_one("pragma wal_checkpoint(passive)", vec![]);
+        let scope = self.shared();
+        let copy = || scope.query_one("pragma wal_checkpoint(passive)", vec![]);
         let pages: i64 = copy().await?.map_or(Ok(0), |row| column(&row, 1))?;
         if pages > LONG_LOG {
             // Only a log that is copied to its end begins anew; what is left is little.
@@ -261,11 +258,15 @@ impl Db {
     /// Brings the store to the newest schema; two processes may try at once.
     pub async fn migrate(&self) -> Result<()> {
         let dialect: BTreeMap<&str, &str> = match self.engine {
-            Engine::Sqlite => [("{id}", "integer primary key"), ("{clustered}", "without rowid")],
-            Engine::Postgres => [("{id}", "bigint primary key"), ("{clustered}", "")],
+            Engine::Sqlite => {
+                [("{id}", "integer primary key"), ("{clustered}", "without rowid"), ("{wall}", "")]
+            }
+            Engine::Postgres => {
+                [("{id}", "bigint primary key"), ("{clustered}", ""), ("{wall}", roles::WALL)]
+            }
         }
         .into();
-        let tx = self.begin().await?;
+        let tx = self.whole("migrations").begin_as_owner().await?;
         if self.engine == Engine::Postgres {
             // Any constant will do; it stands for "the schema of Riposte".
             tx.execute("select pg_advisory_xact_lock($1)", vec![8_470_001_i64.into()]).await?;
@@ -285,7 +286,7 @@ impl Db {
             for (word, meaning) in &dialect {
                 sql = sql.replace(word, meaning);
             }
-            for statement in sql.split(";\n").map(str::trim).filter(|text| !text.is_empty()) {
+            for statement in sql.split(";\n").map(without_comment).filter(|text| !text.is_empty()) {
                 // What only one engine needs; the other has no such thing.
                 let statement = match (statement.strip_prefix("{postgres}"), self.engine) {
                     (Some(_), Engine::Sqlite) => continue,
@@ -301,7 +302,21 @@ impl Db {
             tx.execute("insert into migration (name) values ($1)", vec![(*name).into()]).await?;
             tracing::info!(migration.name = name, "applied migration {name}");
         }
+        if self.owner.is_some() {
+            roles::give(&tx).await?;
+        }
         tx.commit().await
+    }
+}
+
+/// A statement of a migration without the lines of comment before it.
+fn without_comment(mut statement: &str) -> &str {
+    loop {
+        statement = statement.trim();
+        match statement.strip_prefix("--") {
+            Some(comment) => statement = comment.split_once('\n').map_or("", |(_, rest)| rest),
+            None => return statement,
+        }
     }
 }
 
@@ -314,6 +329,8 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("0005_queue", include_str!("../migrations/0005_queue.sql")),
     ("0006_dead_rows", include_str!("../migrations/0006_dead_rows.sql")),
     ("0007_people", include_str!("../migrations/0007_people.sql")),
+    ("0008_walls", include_str!("../migrations/0008_walls.sql")),
+    ("0009_feed", include_str!("../migrations/0009_feed.sql")),
 ];
 
 /// An open write transaction; dropped without [`Transaction::commit`] it never happened.
@@ -323,6 +340,8 @@ pub struct Transaction {
     gate: Option<OwnedMutexGuard<()>>,
     // Of a transaction that writes.
     store: Option<Db>,
+    // Without the rows of any tenant.
+    shared: bool,
 }
 
 impl Transaction {
@@ -334,13 +353,15 @@ impl Transaction {
 
     /// Runs one statement and says how many rows it changed.
     pub async fn execute(&self, sql: &str, values: Vec<Value>) -> Result<u64> {
+        scope::guard(self.shared, sql);
         let statement = statement(self.engine, sql, values);
         Ok(self.inner.execute_raw(statement).await?.rows_affected())
     }
 
     /// Reads rows inside the transaction.
     pub async fn query(&self, sql: &str, values: Vec<Value>) -> Result<Vec<QueryResult>> {
-        query(&self.inner, self.engine, sql, values).await
+        scope::guard(self.shared, sql);
+        Ok(self.inner.query_all_raw(statement(self.engine, sql, values)).await?)
     }
 
     /// Reads at most one row inside the transaction.
@@ -456,7 +477,7 @@ impl Transaction {
         if self.engine == Engine::Postgres || take <= STEP { take } else { take - take % STEP }
     }
 
-    /// Makes everything since [`Db::begin`] durable: it is on disk when this returns.
+    /// Makes everything since [`Scope::begin`] durable: it is on disk when this returns.
     pub async fn commit(self) -> Result<()> {
         self.inner.commit().await?;
         drop(self.gate);
@@ -507,15 +528,6 @@ pub fn in_list(first: usize, mut values: Vec<Value>) -> (String, Vec<Value>) {
     }
     text.push(')');
     (text, values)
-}
-
-async fn query(
-    connection: &impl ConnectionTrait,
-    engine: Engine,
-    sql: &str,
-    values: Vec<Value>,
-) -> Result<Vec<QueryResult>> {
-    Ok(connection.query_all_raw(statement(engine, sql, values)).await?)
 }
 
 /// Below this many values a statement is left as it is written.

@@ -115,6 +115,8 @@ pub enum Fact {
     AccessEnded { access: String, person: String, incident: Option<IncidentId>, because: String },
     /// How people of an organisation sign in with another provider was set or taken away.
     SignInChanged { provider: String, name: String, changes: Vec<Change> },
+    /// Somebody began or ceased to read the log as a feed.
+    FeedChanged { changes: Vec<Change> },
 }
 
 impl Fact {
@@ -156,6 +158,7 @@ impl Fact {
             Self::AccessDenied { .. } => "access.denied",
             Self::AccessEnded { .. } => "access.ended",
             Self::SignInChanged { .. } => "signIn.changed",
+            Self::FeedChanged { .. } => "feed.changed",
         }
     }
 
@@ -196,7 +199,8 @@ impl Fact {
             | Self::SessionEnded { .. }
             | Self::PasskeyChanged { .. }
             | Self::GrantChanged { .. }
-            | Self::SignInChanged { .. } => None,
+            | Self::SignInChanged { .. }
+            | Self::FeedChanged { .. } => None,
         }
     }
 
@@ -221,6 +225,7 @@ impl Fact {
             }
             Self::AlertUpdated { version, .. } => json!({ "version": version }),
             Self::AlertChanged { changes, .. }
+            | Self::FeedChanged { changes }
             | Self::IncidentStarted { changes, .. }
             | Self::IncidentConcluded { changes, .. }
             | Self::IncidentChanged { changes, .. }

@@ -100,6 +100,7 @@ impl Site {
         let row = self
             .app
             .db
+            .shared()
             .query_one("select settings from tenant where no = $1", vec![tenant.0.into()])
             .await?;
         let settings: String = match row {

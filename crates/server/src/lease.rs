@@ -25,7 +25,7 @@ impl Lease {
     /// Takes a lease that nobody holds, or that this process holds already.
     pub async fn take(app: &App, name: &str) -> Result<Option<Self>> {
         let now = app.clock.now();
-        let tx = app.db.begin().await?;
+        let tx = app.db.shared().begin().await?;
         let row = tx
             .query_one(
                 "insert into lease (name, holder, epoch, until) values ($1, $2, 1, $4) \
@@ -46,7 +46,7 @@ impl Lease {
 
     /// Gives this very lease back, so that others need not wait for its end.
     pub async fn release(self, app: &App) -> Result<()> {
-        let tx = app.db.begin().await?;
+        let tx = app.db.shared().begin().await?;
         tx.execute(
             "update lease set until = 0 where name = $1 and epoch = $2",
             vec![self.name.into(), self.epoch.into()],

@@ -107,7 +107,7 @@ pub fn document() -> OpenApi {
 }
 
 async fn ready(State(site): State<Site>) -> Response {
-    match site.app.db.query_one("select 1 from tenant limit 1", vec![]).await {
+    match site.app.db.shared().query_one("select 1 from tenant limit 1", vec![]).await {
         Ok(_) if !site.stop.is_cancelled() => "ready\n".into_response(),
         Ok(_) => (StatusCode::SERVICE_UNAVAILABLE, "stopping\n").into_response(),
         Err(error) => {

@@ -34,7 +34,7 @@ impl std::ops::Deref for Tx {
 impl Tx {
     /// Begins a change in `tenant` by `actor`.
     pub async fn begin(app: &App, tenant: TenantNo, actor: Actor) -> Result<Self> {
-        let inner = app.db.begin().await?;
+        let inner = app.db.of(tenant).begin().await?;
         // First, before anything is read: whoever changes this tenant does so one after the other,
         // on every replica, and no two of them can wait for each other in a circle.
         let ledger = Ledger::lock(&inner, tenant).await?;

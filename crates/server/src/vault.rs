@@ -64,15 +64,19 @@ impl Vault {
             return Ok(key);
         }
         let sql = "select wrapped from tenant_key where tenant_no = $1";
-        let stored = means.db.query_one(sql, vec![tenant.0.into()]).await?;
+        let stored = means.db.of(tenant).query_one(sql, vec![tenant.0.into()]).await?;
         let wrapped: Vec<u8> = if let Some(row) = stored {
             column(&row, 0)?
         } else {
-            let others = means.db.query_one("select 1 from tenant_key limit 1", vec![]).await?;
+            let others = means
+                .db
+                .whole("whether any secret is sealed")
+                .query_one("select 1 from tenant_key limit 1", vec![])
+                .await?;
             let master = master(means, others.is_none())?;
             let fresh = means.random.bytes::<32>()?;
             let wrapped = seal(&master, means.random, &wrapping(tenant), &fresh)?;
-            let tx = means.db.begin().await?;
+            let tx = means.db.of(tenant).begin().await?;
             tx.execute(
                 "insert into tenant_key (tenant_no, wrapped, created_at) values ($1, $2, $3) \
                  on conflict do nothing",

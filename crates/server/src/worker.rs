@@ -186,8 +186,11 @@ async fn tick(app: App, stop: CancellationToken) {
 }
 
 async fn count_backlog(app: &App) -> Result<()> {
-    let row =
-        app.db.query_one("select count(*) from alert where incident_id is null", vec![]).await?;
+    let row = app
+        .db
+        .whole("how much waits for correlation")
+        .query_one("select count(*) from alert where incident_id is null", vec![])
+        .await?;
     if let Some(row) = row {
         app.metrics.backlog.set(crate::db::column(&row, 0)?);
     }
@@ -197,7 +200,7 @@ async fn count_backlog(app: &App) -> Result<()> {
 /// Replies kept for `Idempotency-Key` are forgotten after seven days.
 async fn forget_replies(app: &App) -> Result<()> {
     let old = app.clock.now().plus_seconds(-7 * 86_400).micros();
-    let tx = app.db.begin().await?;
+    let tx = app.db.shared().begin().await?;
     tx.execute("delete from idempotency where at < $1", vec![old.into()]).await?;
     tx.commit().await
 }

@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 use crate::actor::Actor;
 use crate::app::App;
 use crate::clock::Timestamp;
-use crate::db::{Transaction, column};
+use crate::db::{Scope, Transaction, column};
 use crate::error::{Error, Result};
 use crate::event::Fact;
 use crate::id::{IncidentId, TenantNo};
@@ -237,10 +237,15 @@ pub fn shown(may: std::result::Result<(), String>) -> Value {
     }
 }
 
-/// The tenants a person is inside of now, and until when.
-pub async fn running(app: &App, person: &str) -> Result<HashMap<TenantNo, Timestamp>> {
+/// Which of these tenants a person is inside of now, and until when.
+pub async fn running(
+    app: &App,
+    tenants: &[TenantNo],
+    person: &str,
+) -> Result<HashMap<TenantNo, Timestamp>> {
     let rows = app
         .db
+        .reach(tenants)
         .query(
             "select tenant_no, until from access where person_id = $1 and decision = 'approved' \
              and ended_at is null and until > $2",
@@ -377,9 +382,18 @@ pub async fn find(app: &App, caller: &Caller, id: &str) -> Result<Access> {
         Permission::AccessApprove,
     ])?;
     let sql = format!("select {COLUMNS} from {FROM} where access.id = $1");
-    let row = app.db.query_one(&sql, vec![id.into()]).await?.ok_or_else(unknown)?;
+    let row = view(app, caller).query_one(&sql, vec![id.into()]).await?.ok_or_else(unknown)?;
     let access = Access::from_row(&row)?;
     if sees(caller, &access) { Ok(access) } else { Err(unknown()) }
+}
+
+/// Requests are looked for in all of the caller's own tenant, or wherever its provider works: who
+/// asked sees what it asked for after the grant has ended too.
+fn view<'a>(app: &'a App, caller: &Caller) -> Scope<'a> {
+    match &caller.reach {
+        Reach::Tenant(tenant) => app.db.of(*tenant),
+        Reach::Granted(_) => app.db.whole("one's own requests outlive the grant"),
+    }
 }
 
 /// The customer sees every request to its tenant; the provider's people see their own, leads all of
@@ -490,8 +504,36 @@ pub async fn withdraw(app: &App, caller: &Caller, id: &str) -> Result<()> {
     end(tx, access, "").await
 }
 
+/// Changes the caller's grant, and ends what runs or waits under it and goes further than it goes
+/// now, so that a grant given anew later revives nothing (PER-1).
+pub async fn change_grant(app: &App, caller: &Caller, wanted: grant::Wanted) -> Result<Grant> {
+    caller.require(&[Permission::GrantReadWrite])?;
+    let mut tx = Tx::begin(app, caller.own_tenant()?, caller.actor()).await?;
+    let (before, after) = grant::change_in(&mut tx, caller, wanted).await?;
+    let had = before.effective(tx.now());
+    let level = if after.level.rank() < had.rank() { after.level } else { had };
+    let sql = format!(
+        "select {COLUMNS} from {FROM} where access.tenant_no = $1 and access.ended_at is null and \
+         (access.decision is null or (access.decision = 'approved' and access.until > $2))"
+    );
+    let rows = tx.query(&sql, vec![tx.tenant().0.into(), tx.now().micros().into()]).await?;
+    for row in rows {
+        let access = Access::from_row(&row)?;
+        if access.level.rank() > level.rank() {
+            note_end(&mut tx, access, "the permission it rested on has ended".to_owned()).await?;
+        }
+    }
+    tx.commit().await?;
+    Ok(after)
+}
+
 async fn end(mut tx: Tx, access: Access, because: &str) -> Result<()> {
     let because = sound(because)?;
+    note_end(&mut tx, access, because).await?;
+    tx.commit().await
+}
+
+async fn note_end(tx: &mut Tx, access: Access, because: String) -> Result<()> {
     tx.execute(
         "update access set ended_at = $2, ended_by = $3, ended_because = $4 where id = $1",
         vec![
@@ -508,7 +550,7 @@ async fn end(mut tx: Tx, access: Access, because: &str) -> Result<()> {
         incident: access.incident,
         because,
     });
-    tx.commit().await
+    Ok(())
 }
 
 fn sound(because: &str) -> Result<String> {
@@ -599,7 +641,7 @@ pub async fn list(app: &App, caller: &Caller, filter: &Filter, most: u64) -> Res
         "select {COLUMNS} from {FROM} where {test} \
          order by access.requested_at desc, access.id desc limit {most}"
     );
-    app.db.query(&sql, values).await?.iter().map(Access::from_row).collect()
+    view(app, caller).query(&sql, values).await?.iter().map(Access::from_row).collect()
 }
 
 /// Ends everything a person has open anywhere: it left the provider, or may no longer ask.
@@ -610,6 +652,7 @@ pub async fn end_of_person(app: &App, by: &Actor, person: &str, role: Option<Rol
     let now = app.clock.now();
     let rows = app
         .db
+        .whole("a person is put out of every tenant")
         .query(
             "select id from access where person_id = $1 and ended_at is null and \
              (decision is null or (decision = 'approved' and until > $2))",
@@ -619,7 +662,14 @@ pub async fn end_of_person(app: &App, by: &Actor, person: &str, role: Option<Rol
     for row in rows {
         let id: String = column(&row, 0)?;
         let sql = format!("select {COLUMNS} from {FROM} where access.id = $1");
-        let Some(row) = app.db.query_one(&sql, vec![id.clone().into()]).await? else { continue };
+        let Some(row) = app
+            .db
+            .whole("a person is put out of every tenant")
+            .query_one(&sql, vec![id.clone().into()])
+            .await?
+        else {
+            continue;
+        };
         let tenant = Access::from_row(&row)?.tenant;
         let tx = Tx::begin(app, tenant, by.clone()).await?;
         let access = one(&tx, &id).await?;

@@ -36,6 +36,7 @@ pub struct AlertPatch {
 pub async fn find(app: &App, reach: &Reach, id: AlertId) -> Result<Alert> {
     let row = app
         .db
+        .reach(reach.tenants())
         .query_one(&format!("select {COLUMNS} from alert where id = $1"), vec![id.0.into()])
         .await?;
     let alert = row.as_ref().map(Alert::from_row).transpose()?;
@@ -169,8 +170,10 @@ async fn say(tx: &mut Tx, alert: &Alert, text: &str) -> Result<()> {
 }
 
 async fn begin(app: &App, caller: &Caller, id: AlertId) -> Result<Tx> {
-    let row =
-        app.db.query_one("select tenant_no from alert where id = $1", vec![id.0.into()]).await?;
+    let row = caller
+        .view(app)
+        .query_one("select tenant_no from alert where id = $1", vec![id.0.into()])
+        .await?;
     let tenant = row.map(|row| column(&row, 0)).transpose()?.map(TenantNo);
     let tenant = tenant.ok_or_else(|| unknown(id))?;
     caller.require_inside(app, tenant, unknown(id)).await?;

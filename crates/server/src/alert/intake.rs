@@ -297,7 +297,8 @@ async fn commit_group(
         *ids = app.reserve_ids("alert", ID_BLOCK.max(needed)).await?;
     }
     let now = app.clock.now();
-    let tx = app.db.begin().await?;
+    let whose: Vec<TenantNo> = tenants.keys().copied().collect();
+    let tx = app.db.reach(&whose).begin().await?;
     let begun = std::time::Instant::now();
     let mut ledgers = Ledger::lock_all(&tx, tenants.keys().copied()).await?;
     let mut events: BTreeMap<TenantNo, Vec<Event>> = BTreeMap::new();

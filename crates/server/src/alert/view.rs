@@ -9,9 +9,8 @@ use crate::alert::format::contract::{
     DETECTION_SOURCE, EVIDENCE_REMEDIATION_STATUS, SERVICE_SOURCE,
 };
 use crate::alert::{self, Alert};
-use crate::app::App;
 use crate::clock::Timestamp;
-use crate::db::{column, in_list};
+use crate::db::{Scope, column, in_list};
 use crate::error::Result;
 use crate::word::SENTINEL;
 
@@ -111,7 +110,7 @@ impl Comment {
 /// The newest `most` comments of each of these incidents (`incident_id`) or alerts (`alert_id`),
 /// oldest first.
 pub async fn comments(
-    app: &App,
+    scope: &Scope<'_>,
     of: &'static str,
     ids: &[i64],
     most: i64,
@@ -126,7 +125,7 @@ pub async fn comments(
              as place from comment where {of} in {list}) as newest where place <= $1 \
              order by owner_id, id"
         );
-        for row in app.db.query(&sql, values).await? {
+        for row in scope.query(&sql, values).await? {
             found.entry(column(&row, 0)?).or_default().push(Comment {
                 text: column(&row, 1)?,
                 by: column(&row, 2)?,

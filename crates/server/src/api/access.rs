@@ -113,7 +113,7 @@ pub(super) async fn change_grant(
         networks.push(network);
     }
     let wanted = grant::Wanted { level, approval, until, networks };
-    let grant = grant::change(&site.app, &caller, wanted).await?;
+    let grant = access::change_grant(&site.app, &caller, wanted).await?;
     Ok(json_response(StatusCode::OK, &view(&site, &caller, &grant).await?))
 }
 

@@ -94,7 +94,7 @@ pub(super) async fn get(
          join alert_body on alert_body.alert_id = alert.id where alert.id = $1",
         view::COLUMNS
     );
-    let row = site.app.db.query_one(&sql, vec![id.0.into()]).await?;
+    let row = caller.view(&site.app).query_one(&sql, vec![id.0.into()]).await?;
     let found = row
         .as_ref()
         .map(|row| Ok::<_, Failure>((Full::from_row(row)?, column::<i64>(row, view::WIDTH)?)));
@@ -104,7 +104,7 @@ pub(super) async fn get(
         .ok_or_else(|| Failure::new(StatusCode::NOT_FOUND, format!("alert {id} does not exist")))?;
     let links = view::links(&full.alert);
     let tenant_id = site.app.tenant_id(full.alert.tenant).await?;
-    let comments = view::comments(&site.app, "alert_id", &[id.0], i64::MAX).await?;
+    let comments = view::comments(&caller.view(&site.app), "alert_id", &[id.0], i64::MAX).await?;
     let comments: Vec<Comment> = comments.into_values().flatten().collect();
     let spelling = Spelling {
         named: true,

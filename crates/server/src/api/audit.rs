@@ -17,8 +17,8 @@ use crate::error::Error;
 use crate::http::{Answer, Failure, Site, csv, json_response};
 use crate::permission::Permission;
 use crate::tenant::caller::{Caller, log_within_reach};
-pub(super) use walk::moment;
 use walk::{Filter, Place, Walk};
+pub(super) use walk::{moment, record_type};
 
 /// The largest page.
 const LARGEST: u64 = 1_000;
@@ -42,10 +42,25 @@ pub(super) struct Search {
     actor: Option<String>,
     /// Only this tenant, or the provider itself.
     tenant_id: Option<String>,
+    /// The order of a log's records.
+    #[serde(default)]
+    #[param(inline)]
+    order: Order,
     /// Records of a page, 100 when absent, at most 1,000.
     top: Option<u64>,
     /// `nextCursor` of the page before.
     cursor: Option<String>,
+}
+
+/// The order of records.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "lowercase")]
+enum Order {
+    /// As they happened.
+    #[default]
+    Asc,
+    /// The newest first.
+    Desc,
 }
 
 /// Which records, and in which form.
@@ -84,15 +99,16 @@ enum Format {
 
 impl From<Search> for Filter {
     fn from(it: Search) -> Self {
-        let Search { from, to, workload, record_type, actor, tenant_id, .. } = it;
-        Self { from, to, workload, record_type, actor, tenant_id }
+        let Search { from, to, workload, record_type, actor, tenant_id, order, .. } = it;
+        let newest_first = order == Order::Desc;
+        Self { from, to, workload, record_type, actor, tenant_id, newest_first }
     }
 }
 
 impl From<Export> for Filter {
     fn from(it: Export) -> Self {
         let Export { from, to, workload, record_type, actor, tenant_id, .. } = it;
-        Self { from, to, workload, record_type, actor, tenant_id }
+        Self { from, to, workload, record_type, actor, tenant_id, newest_first: false }
     }
 }
 
@@ -212,7 +228,8 @@ fn csv_row(record: &Value) -> String {
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 #[into_params(parameter_in = Query)]
 pub(super) struct Whose {
-    /// The tenant or the provider; an expert-side application must name one.
+    /// The tenant or the provider; an expert-side application must name one. `*` is the one over the
+    /// trees of all, which says nothing of any.
     tenant_id: Option<String>,
 }
 
@@ -230,11 +247,15 @@ pub(super) async fn checkpoint(
     Params(whose): Params<Whose>,
 ) -> Answer {
     caller.require(&[Permission::AuditRead])?;
-    let tenant = match &whose.tenant_id {
-        Some(id) => log_within_reach(&site.app, &caller, id).await?,
-        None => caller.own_tenant()?,
+    let found = match whose.tenant_id.as_deref() {
+        Some("*") => crate::audit::newest_over_all(&site.app).await?,
+        Some(id) => {
+            let tenant = log_within_reach(&site.app, &caller, id).await?;
+            crate::audit::newest(&site.app, tenant).await?
+        }
+        None => crate::audit::newest(&site.app, caller.own_tenant()?).await?,
     };
-    match crate::audit::newest(&site.app, tenant).await? {
+    match found {
         Some(checkpoint) => Ok(json_response(StatusCode::OK, &checkpoint)),
         None => Err(Failure::new(StatusCode::NOT_FOUND, "there is no checkpoint yet")),
     }

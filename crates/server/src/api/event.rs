@@ -246,7 +246,7 @@ impl Feed {
         let mut any = false;
         loop {
             let app = &self.site.app;
-            let rows = app.db.query(&sql, vec![tenant.0.into(), place.into()]).await?;
+            let rows = app.db.of(tenant).query(&sql, vec![tenant.0.into(), place.into()]).await?;
             let tenant_id = app.tenant_id(tenant).await?;
             let inside = tenant == TenantNo::PROVIDER || self.caller.reach.includes(tenant);
             for row in &rows {
@@ -296,7 +296,7 @@ async fn sizes(app: &App, tenants: &[TenantNo]) -> Result<Vec<(TenantNo, i64)>> 
     for chunk in tenants.chunks(1_024) {
         let (list, keys) = in_list(1, chunk.iter().map(|tenant| tenant.0.into()).collect());
         let sql = format!("select tenant_no, size from ledger where tenant_no in {list}");
-        for row in app.db.query(&sql, keys).await? {
+        for row in app.db.reach(chunk).query(&sql, keys).await? {
             all.push((TenantNo(column(&row, 0)?), column(&row, 1)?));
         }
     }

@@ -92,7 +92,7 @@ impl Slot {
         // Before the transaction: while this one waits for the store, so may the sign of life that
         // came behind it.
         let now = self.app.clock.now();
-        let tx = self.app.db.begin().await?;
+        let tx = self.app.db.shared().begin().await?;
         let fresh = tx
             .execute(
                 "insert into idempotency (caller, key_hash, request_hash, at, claim) \
@@ -169,7 +169,7 @@ impl Slot {
     }
 
     async fn renew(&self) -> Result<bool> {
-        let tx = self.app.db.begin().await?;
+        let tx = self.app.db.shared().begin().await?;
         let renewed = tx
             .execute(
                 "update idempotency set at = $4 where caller = $1 and key_hash = $2 and claim = $3",
@@ -190,7 +190,7 @@ impl Slot {
         let (parts, body) = response.into_parts();
         let bytes = body.collect().await.map_err(Error::internal)?.to_bytes();
         let kept = !parts.status.is_server_error() && parts.status != StatusCode::TOO_MANY_REQUESTS;
-        let tx = self.app.db.begin().await?;
+        let tx = self.app.db.shared().begin().await?;
         if kept {
             tx.execute(
                 "update idempotency set status = $4, reply = $5 \

@@ -193,10 +193,11 @@ pub(super) async fn show(site: &Site, caller: &Caller, id: IncidentId, base: &Ba
         out.insert("may".to_owned(), may);
         return Ok(json_response(StatusCode::OK, &out));
     }
-    let comments = view::comments(&site.app, "incident_id", &[id.0], i64::MAX).await?;
+    let comments =
+        view::comments(&site.app.db.of(incident.tenant), "incident_id", &[id.0], i64::MAX).await?;
     let comments: Vec<Comment> = comments.into_values().flatten().collect();
     let mut out = shown(site, &incident, &comments, base).await?;
-    out.insert("entities".to_owned(), entities(site, id).await?);
+    out.insert("entities".to_owned(), entities(site, &incident).await?);
     out.insert("may".to_owned(), may);
     Ok(json_response(StatusCode::OK, &out))
 }
@@ -245,11 +246,16 @@ fn may(caller: &Caller, incident: &Incident, inside: bool) -> Value {
     })
 }
 
-async fn entities(site: &Site, id: IncidentId) -> Result<Value, Failure> {
+async fn entities(site: &Site, incident: &Incident) -> Result<Value, Failure> {
     let sql = "select min(kind), min(name), min(first_at), max(last_at), \
                cast(sum(alerts) as bigint), entity_id from run where incident_id = $1 \
                group by entity_id order by 5 desc, entity_id limit $2";
-    let rows = site.app.db.query(sql, vec![id.0.into(), ENTITIES.into()]).await?;
+    let rows = site
+        .app
+        .db
+        .of(incident.tenant)
+        .query(sql, vec![incident.id.0.into(), ENTITIES.into()])
+        .await?;
     let mut all = Vec::with_capacity(rows.len());
     for row in rows {
         let code: i64 = column(&row, 0)?;
@@ -307,7 +313,7 @@ pub(super) async fn alerts(
         rows.iter().map(|row| Full::from_row(&row.row)).collect();
     let alerts = alerts?;
     let ids: Vec<i64> = alerts.iter().map(|full| full.alert.id.0).collect();
-    let comments = view::comments(&site.app, "alert_id", &ids, 50).await?;
+    let comments = view::comments(&caller.view(&site.app), "alert_id", &ids, 50).await?;
     let tenant_id = site.app.tenant_id(incident.tenant).await?;
     let spelling = Spelling {
         named: true,

@@ -4,6 +4,7 @@
 //! parameters are refused. Every POST may carry an `Idempotency-Key` (see `idempotency`).
 
 mod access;
+mod activity;
 mod alert;
 mod app;
 mod audit;
@@ -57,6 +58,11 @@ pub fn routes() -> OpenApiRouter<Site> {
         .routes(routes!(audit::search))
         .routes(routes!(audit::export))
         .routes(routes!(audit::checkpoint))
+        .routes(routes!(activity::list))
+        .routes(routes!(activity::start))
+        .routes(routes!(activity::stop))
+        .routes(routes!(activity::content))
+        .routes(routes!(activity::fetch))
         .routes(routes!(event::stream))
         .routes(routes!(sign_in::look))
         .routes(routes!(sign_in::choose_password))

@@ -256,7 +256,7 @@ pub(super) async fn home(State(site): State<Site>, caller: Caller) -> Answer {
 
 async fn by_hour(site: &Site, caller: &Caller, now: Timestamp) -> Result<Value, Failure> {
     const HOUR: i64 = 3_600_000_000;
-    let db = &site.app.db;
+    let db = site.app.db.reach(caller.queue.tenants());
     let first = now.micros() / HOUR - 23;
     let mut hours = vec![[0_i64; 2]; 24];
     for (place, table) in [(0, "alert"), (1, "incident")] {
@@ -291,6 +291,7 @@ pub(super) async fn filters(State(site): State<Site>, caller: Caller) -> Answer 
     let rows = site
         .app
         .db
+        .of(seat.organisation)
         .query(
             "select id, name, query from saved_filter where person_id = $1 and tenant_no = $2 \
              order by name, id",
@@ -337,7 +338,7 @@ pub(super) async fn save(
     let app = &site.app;
     let id = app.random.uuid()?;
     let person = caller.client_id.clone();
-    let tx = app.db.begin().await?;
+    let tx = app.db.of(organisation).begin().await?;
     tx.execute(
         "delete from saved_filter where person_id = $1 and tenant_no = $2 and name = $3",
         vec![person.clone().into(), organisation.0.into(), name.clone().into()],
@@ -384,8 +385,8 @@ pub(super) async fn forget(
     caller: Caller,
     Path(id): Path<String>,
 ) -> Answer {
-    caller.seat()?;
-    let tx = site.app.db.begin().await?;
+    let organisation = caller.seat()?.organisation;
+    let tx = site.app.db.of(organisation).begin().await?;
     let gone = tx
         .execute(
             "delete from saved_filter where id = $1 and person_id = $2",

@@ -75,6 +75,7 @@ pub(super) async fn view(site: &Site, caller: &Caller) -> Result<SessionView> {
     let (name, factors) = person::itself(app, &caller.client_id).await?;
     let row = app
         .db
+        .shared()
         .query_one(
             "select factor, created_at, seen_at, expires_at from session where id = $1",
             vec![seat.session.clone().into()],

@@ -42,7 +42,7 @@ pub(super) async fn similar(
 ) -> Answer {
     caller.require(&[Permission::IncidentRead])?;
     let incident = incident::find(&site.app, &caller, id_of(&id)?).await?;
-    let db = &site.app.db;
+    let db = site.app.db.of(incident.tenant);
     let rows = db
         .query(
             "select entity_id, min(kind), min(name) from run where incident_id = $1 \
@@ -119,7 +119,7 @@ async fn drawn(site: &Site, incident: &Incident) -> Result<Value, Failure> {
          where alert.incident_id = $1 order by alert.first_activity_at, alert.id limit {}",
         ALERTS + 1
     );
-    let rows = site.app.db.query(&sql, vec![incident.id.0.into()]).await?;
+    let rows = site.app.db.of(incident.tenant).query(&sql, vec![incident.id.0.into()]).await?;
     let mut truncated = rows.len() as i64 > ALERTS;
     let mut nodes: HashMap<i64, Node> = HashMap::new();
     let mut order: Vec<i64> = Vec::new();

@@ -36,7 +36,7 @@ pub(super) async fn list(State(site): State<Site>, caller: Caller) -> Answer {
          from tenant order by name, no",
         grant::COLUMNS
     );
-    let rows = app.db.query(&sql, vec![]).await?;
+    let rows = app.db.shared().query(&sql, vec![]).await?;
     let administers = caller.may(&[Permission::TenantReadWrite]);
     let counts = counts(&site, caller.queue.tenants()).await?;
     let mine = match caller.reach {
@@ -121,7 +121,7 @@ async fn counts(site: &Site, tenants: &[TenantNo]) -> Result<HashMap<TenantNo, V
     for tenant in tenants {
         counts.insert(*tenant, json!({ "active": 0, "inProgress": 0, "awaitingAction": 0 }));
     }
-    for row in site.app.db.query(&sql, all).await? {
+    for row in site.app.db.reach(tenants).query(&sql, all).await? {
         let (tenant, status) = (TenantNo(column(&row, 0)?), column::<i64>(&row, 1)?);
         let word = statuses.iter().find(|it| i64::from(it.code()) == status);
         if let (Some(word), Some(of)) = (word, counts.get_mut(&tenant)) {

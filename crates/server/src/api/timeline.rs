@@ -15,7 +15,7 @@ use crate::clock::Timestamp;
 use crate::db::{column, in_list};
 use crate::error::Result;
 use crate::http::{Answer, Site, json_response};
-use crate::id::{AlertId, IncidentId};
+use crate::id::{AlertId, IncidentId, TenantNo};
 use crate::incident;
 use crate::permission::Permission;
 use crate::tenant::caller::Caller;
@@ -85,7 +85,7 @@ pub(super) async fn timeline(
          order by event.position limit {}",
         top + 1
     );
-    let mut rows = site.app.db.query(&sql, values).await?;
+    let mut rows = site.app.db.of(incident.tenant).query(&sql, values).await?;
     let full = rows.len() as u64 > top;
     rows.truncate(usize::try_from(top).unwrap_or(usize::MAX));
     let next = match rows.last() {
@@ -103,7 +103,7 @@ pub(super) async fn timeline(
         }
         entries.push(entry);
     }
-    fill_in_comments(&site, &mut entries).await?;
+    fill_in_comments(&site, incident.tenant, &mut entries).await?;
     Ok(json_response(StatusCode::OK, &json!({"value": entries, "nextCursor": next})))
 }
 
@@ -126,7 +126,11 @@ pub(super) fn shown(row: &QueryResult, tenant_id: &str) -> Result<Map<String, Va
 }
 
 /// Comments on alerts are in the log by number only.
-async fn fill_in_comments(site: &Site, entries: &mut [Map<String, Value>]) -> Result<()> {
+async fn fill_in_comments(
+    site: &Site,
+    tenant: TenantNo,
+    entries: &mut [Map<String, Value>],
+) -> Result<()> {
     let number = |entry: &Map<String, Value>| {
         let bare = !entry.contains_key("comment");
         entry.get("commentId").and_then(Value::as_i64).filter(|_| bare)
@@ -138,7 +142,7 @@ async fn fill_in_comments(site: &Site, entries: &mut [Map<String, Value>]) -> Re
     let (list, keys) = in_list(1, wanted);
     let sql = format!("select id, text from comment where id in {list}");
     let mut texts: HashMap<i64, String> = HashMap::new();
-    for row in site.app.db.query(&sql, keys).await? {
+    for row in site.app.db.of(tenant).query(&sql, keys).await? {
         texts.insert(column(&row, 0)?, column(&row, 1)?);
     }
     for entry in entries {

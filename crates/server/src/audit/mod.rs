@@ -3,7 +3,8 @@
 //! Every event is a leaf of its tenant's RFC 6962 tree (see `ledger`, `merkle`); what the provider
 //! does on its own side is in a tree of its own, under [`TenantNo::PROVIDER`]. A checkpoint is a
 //! tenant's tree size and root at a moment, signed; whoever keeps one can later show that the
-//! leaves up to it are still the same. [`verify`] recomputes every leaf from the stored rows.
+//! leaves up to it are still the same. A checkpoint over all has the newest ones of all tenants as its
+//! leaves, so that no whole tree can be exchanged either. [`verify`] recomputes every leaf from the stored rows.
 //! Not here: who may read the audit log.
 
 use base64::Engine as _;
@@ -12,6 +13,7 @@ use ring::signature::{ED25519, Ed25519KeyPair, KeyPair, UnparsedPublicKey};
 use serde::{Deserialize, Serialize};
 
 use crate::app::{App, OWNERS};
+use crate::clock::Timestamp;
 use crate::db::column;
 use crate::error::{Error, Result};
 use crate::id::TenantNo;
@@ -67,7 +69,7 @@ impl Checkpoint {
 async fn signing_key(app: &App) -> Result<(String, Ed25519KeyPair)> {
     let fresh = Ed25519KeyPair::generate_pkcs8(app.random.ring())
         .map_err(|_| Error::Internal("cannot make a signing key".to_owned()))?;
-    let tx = app.db.begin().await?;
+    let tx = app.db.shared().begin().await?;
     tx.execute(
         "insert into signing_key (id, kind, pkcs8, created_at) \
          values ('checkpoint-1', 'checkpoint', $1, $2) on conflict (id) do nothing",
@@ -90,6 +92,7 @@ pub async fn checkpoint(app: &App) -> Result<u64> {
     let now = app.clock.now();
     let due = app
         .db
+        .whole("every tree is checkpointed")
         .query(
             &format!(
                 "select ledger.tenant_no, owner.id from ledger \
@@ -110,7 +113,7 @@ pub async fn checkpoint(app: &App) -> Result<u64> {
     for row in due {
         let tenant: i64 = column(&row, 0)?;
         let tenant_id: String = column(&row, 1)?;
-        let tx = app.db.begin().await?;
+        let tx = app.db.of(TenantNo(tenant)).begin().await?;
         let Some(head) = tx
             .query_one("select size, peaks from ledger where tenant_no = $1", vec![tenant.into()])
             .await?
@@ -139,13 +142,109 @@ pub async fn checkpoint(app: &App) -> Result<u64> {
         tx.commit().await?;
         written += 1;
     }
+    if written > 0 {
+        checkpoint_over_all(app, now, &key_id, &key).await?;
+    }
     Ok(written)
+}
+
+/// The tenant id of a checkpoint over the trees of all.
+const ALL: &str = "*";
+
+/// Number of trees and root of the tree whose leaves are the newest checkpoints at a moment, in the
+/// order of their tenants' ids.
+async fn over_all_at(app: &App, at: i64) -> Result<merkle::Tree> {
+    let sql = format!(
+        "select owner.id, checkpoint.size, checkpoint.root from {OWNERS} \
+         join checkpoint on checkpoint.tenant_no = owner.no and checkpoint.size = \
+         (select max(size) from checkpoint last where last.tenant_no = owner.no and last.at <= $1) \
+         order by owner.id"
+    );
+    let mut tree = merkle::Tree::default();
+    for row in app.db.whole("the tree over all").query(&sql, vec![at.into()]).await? {
+        let (id, size): (String, i64) = (column(&row, 0)?, column(&row, 1)?);
+        tree.append(head_hash(&id, size as u64, &column::<Vec<u8>>(&row, 2)?));
+    }
+    Ok(tree)
+}
+
+/// A tenant's tree as a leaf of the tree over all.
+fn head_hash(id: &str, size: u64, root: &[u8]) -> merkle::Hash {
+    let mut head = id.as_bytes().to_vec();
+    head.extend(size.to_be_bytes());
+    head.extend(root);
+    merkle::leaf_hash(&head)
+}
+
+async fn checkpoint_over_all(
+    app: &App,
+    now: Timestamp,
+    key_id: &str,
+    key: &Ed25519KeyPair,
+) -> Result<()> {
+    let tree = over_all_at(app, now.micros()).await?;
+    let root = tree.root();
+    let text = Checkpoint::text(ALL, tree.size(), &hex::encode(root), now.micros());
+    let tx = app.db.shared().begin().await?;
+    tx.execute(
+        "insert into checkpoint_over_all (at, trees, root, key_id, signature) \
+         values ($1, $2, $3, $4, $5) on conflict do nothing",
+        vec![
+            now.micros().into(),
+            (tree.size() as i64).into(),
+            root.to_vec().into(),
+            key_id.to_owned().into(),
+            key.sign(text.as_bytes()).as_ref().to_vec().into(),
+        ],
+    )
+    .await?;
+    tx.commit().await
+}
+
+/// The newest checkpoint over the trees of all tenants and the provider's own, for anybody to keep:
+/// no tree can be taken away or made anew without its root changing.
+pub async fn newest_over_all(app: &App) -> Result<Option<Checkpoint>> {
+    let sql = "select trees, root, at, key_id, signature from checkpoint_over_all \
+               order by at desc limit 1";
+    let row = app.db.shared().query_one(sql, vec![]).await?;
+    row.map(|row| {
+        Ok(Checkpoint {
+            tenant_id: ALL.to_owned(),
+            size: column::<i64>(&row, 0)? as u64,
+            root: hex::encode(column::<Vec<u8>>(&row, 1)?),
+            at: column(&row, 2)?,
+            key_id: column(&row, 3)?,
+            signature: BASE64.encode(column::<Vec<u8>>(&row, 4)?),
+        })
+    })
+    .transpose()
+}
+
+/// What is wrong with a checkpoint over all, when something is.
+async fn fault_over_all(app: &App, one: &Checkpoint, whose: &str) -> Result<Option<String>> {
+    if !is_ours(app, one).await? {
+        return Ok(Some(format!("{ALL}:{} {whose} is not signed by this installation", one.size)));
+    }
+    let tree = over_all_at(app, one.at).await?;
+    if (tree.size(), hex::encode(tree.root())) == (one.size, one.root.clone()) {
+        return Ok(None);
+    }
+    Ok(Some(format!("{ALL}:{} {whose} was signed over other trees than there are", one.size)))
+}
+
+/// Whether this installation signed it.
+async fn is_ours(app: &App, one: &Checkpoint) -> Result<bool> {
+    let key = BASE64.decode(public_key(app).await?).map_err(Error::internal)?;
+    let text = Checkpoint::text(&one.tenant_id, one.size, &one.root, one.at);
+    let signature = BASE64.decode(&one.signature).unwrap_or_default();
+    Ok(UnparsedPublicKey::new(&ED25519, &key).verify(text.as_bytes(), &signature).is_ok())
 }
 
 /// The newest checkpoint of a tenant, for its owner to keep.
 pub async fn newest(app: &App, tenant: TenantNo) -> Result<Option<Checkpoint>> {
     let row = app
         .db
+        .of(tenant)
         .query_one(
             &format!(
                 "select owner.id, checkpoint.size, checkpoint.root, checkpoint.at, \
@@ -186,6 +285,7 @@ pub async fn verify(app: &App, kept: Option<&str>) -> Result<Finding> {
     };
     let tenants = app
         .db
+        .whole("every tree is verified")
         .query(
             &format!(
                 "select owner.no, owner.id, ledger.tenant_no from {OWNERS} \
@@ -213,11 +313,16 @@ pub async fn verify(app: &App, kept: Option<&str>) -> Result<Finding> {
         let (tree, bad) = verify_tenant(app, tenant, &id, &of_tenant).await?;
         leaves += tree.size();
         first_bad = first_bad.or(bad);
-        let mut head = id.clone().into_bytes();
-        head.extend(tree.size().to_be_bytes());
-        head.extend(tree.root());
-        over_all.append(merkle::leaf_hash(&head));
+        over_all.append(head_hash(&id, tree.size(), &tree.root()));
         seen.push(id);
+    }
+    seen.push(ALL.to_owned());
+    let stored = newest_over_all(app).await?;
+    let stored = stored.iter().map(|one| (one, "the stored checkpoint"));
+    let kept_ones = kept.iter().filter(|one| one.tenant_id == ALL);
+    for (one, whose) in stored.chain(kept_ones.map(|one| (one, "the kept checkpoint"))) {
+        let fault = fault_over_all(app, one, whose).await?;
+        first_bad = first_bad.or(fault);
     }
     if let Some(gone) = kept.iter().find(|one| !seen.contains(&one.tenant_id)) {
         first_bad.get_or_insert(format!("{}:0 the tenant is gone", gone.tenant_id));
@@ -227,7 +332,7 @@ pub async fn verify(app: &App, kept: Option<&str>) -> Result<Finding> {
 
 async fn has_events(app: &App, tenant: TenantNo) -> Result<bool> {
     let sql = "select 1 from event where tenant_no = $1 limit 1";
-    Ok(app.db.query_one(sql, vec![tenant.0.into()]).await?.is_some())
+    Ok(app.db.of(tenant).query_one(sql, vec![tenant.0.into()]).await?.is_some())
 }
 
 /// What a tenant's tree must look like at some size.
@@ -248,12 +353,14 @@ async fn verify_tenant(
     // The ledger is read first: events that come while we look are beyond it and not looked at.
     let head = app
         .db
+        .of(tenant)
         .query_one("select size, peaks from ledger where tenant_no = $1", vec![tenant.0.into()])
         .await?
         .ok_or_else(|| Error::Internal(format!("tenant {id} has no ledger")))?;
     let size: i64 = column(&head, 0)?;
     for row in app
         .db
+        .of(tenant)
         .query(
             "select size, root, at, signature from checkpoint where tenant_no = $1 \
              and size <= $2 order by size",
@@ -268,12 +375,8 @@ async fn verify_tenant(
             whose: "the stored checkpoint",
         });
     }
-    let key = public_key(app).await?;
-    let key = BASE64.decode(key).map_err(Error::internal)?;
     for one in kept {
-        let text = Checkpoint::text(&one.tenant_id, one.size, &one.root, one.at);
-        let signature = BASE64.decode(&one.signature).unwrap_or_default();
-        if UnparsedPublicKey::new(&ED25519, &key).verify(text.as_bytes(), &signature).is_err() {
+        if !is_ours(app, one).await? {
             first_bad.get_or_insert(format!(
                 "{id}:{} the kept checkpoint is not signed by this installation",
                 one.size
@@ -299,6 +402,7 @@ async fn verify_tenant(
     while next < size {
         let rows = app
             .db
+            .of(tenant)
             .query(
                 "select position, at, kind, actor_kind, actor, incident_id, alert_id, body, leaf \
                  from event where tenant_no = $1 and position >= $2 and position < $3 \

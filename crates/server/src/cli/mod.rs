@@ -424,7 +424,8 @@ async fn one_shot(app: &App, command: Command) -> Result<Option<Said>> {
 }
 
 async fn list_tenants(app: &App) -> Result<Said> {
-    let rows = app.db.query("select id, name, experts from tenant order by no", vec![]).await?;
+    let rows =
+        app.db.shared().query("select id, name, experts from tenant order by no", vec![]).await?;
     let mut tenants = Vec::new();
     let mut text = String::new();
     for row in rows {

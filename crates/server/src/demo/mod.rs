@@ -135,6 +135,7 @@ async fn work(app: &App, tenant: &Tenant, reach: &Reach) -> Result<()> {
     );
     let rows = app
         .db
+        .of(tenant.no)
         .query(
             "select id, owner from incident where tenant_no = $1 and status = $2 order by id",
             vec![tenant.no.0.into(), i64::from(IncidentStatus::Active.code()).into()],

@@ -45,7 +45,7 @@ pub(super) async fn full(
          where alert.id = $1",
         view::COLUMNS
     );
-    let row = app.db.query_one(&sql, vec![id.0.into()]).await?;
+    let row = app.db.reach(reach.tenants()).query_one(&sql, vec![id.0.into()]).await?;
     let found = row.as_ref().map(Full::from_row).transpose()?;
     found
         .filter(|full| reach.includes(full.alert.tenant))
@@ -153,6 +153,7 @@ pub(super) async fn create(
     let row = site
         .app
         .db
+        .of(tenant)
         .query_one(
             "select id from alert where tenant_no = $1 and dedupe = $2",
             vec![tenant.0.into(), dedupe.into()],
@@ -226,7 +227,7 @@ async fn all_comments(
 ) -> Result<Vec<Value>, Failure> {
     let full = full(&site.app, &ask.caller.reach, id, within).await?;
     let told = full.body.get("comments").and_then(Value::as_array).cloned().unwrap_or_default();
-    let said = view::comments(&site.app, "alert_id", &[id.0], i64::MAX).await?;
+    let said = view::comments(&ask.caller.view(&site.app), "alert_id", &[id.0], i64::MAX).await?;
     Ok(told.into_iter().chain(said.values().flatten().map(Comment::json)).collect())
 }
 

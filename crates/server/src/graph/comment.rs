@@ -36,7 +36,7 @@ pub(super) async fn count(app: &App, options: &Options, said: &[Value]) -> Resul
         for condition in &conditions {
             query.and_where(condition.clone());
         }
-        for row in app.db.query_built(&query).await? {
+        for row in app.db.shared().query_built(&query).await? {
             found += column::<i64>(&row, 0)?;
         }
     }

@@ -137,7 +137,9 @@ pub(super) async fn count_comments(
 ) -> Answer {
     ask.caller.require(READ)?;
     let incident = incident::find(&site.app, &ask.caller, id_of(&id)?).await?;
-    let said = view::comments(&site.app, "incident_id", &[incident.id.0], i64::MAX).await?;
+    let said =
+        view::comments(&site.app.db.of(incident.tenant), "incident_id", &[incident.id.0], i64::MAX)
+            .await?;
     let said: Vec<Value> = said.values().flatten().map(Comment::json).collect();
     Ok(plain(comment::count(&site.app, &ask.options, &said).await?))
 }
@@ -158,7 +160,9 @@ pub(super) async fn add_comment(
 
 async fn said(site: &Site, ask: &Ask, id: IncidentId) -> Answer {
     let incident = incident::find(&site.app, &ask.caller, id).await?;
-    let said = view::comments(&site.app, "incident_id", &[incident.id.0], i64::MAX).await?;
+    let said =
+        view::comments(&site.app.db.of(incident.tenant), "incident_id", &[incident.id.0], i64::MAX)
+            .await?;
     let said: Vec<Value> = said.values().flatten().map(Comment::json).collect();
     let context = ask.context(&format!("security/incidents('{id}')/comments"));
     Ok(json_response(StatusCode::OK, &json!({"@odata.context": context, "value": said})))

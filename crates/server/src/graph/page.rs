@@ -127,6 +127,7 @@ struct Sort {
 /// A list request, ready to be answered page by page.
 pub struct Plan {
     resource: Resource,
+    reach: Reach,
     conditions: Vec<Sql>,
     sorts: Vec<Sort>,
     order: String,
@@ -161,6 +162,7 @@ impl Plan {
         let many = reach.tenants().len() > 1 && (resource == Resource::Incident || in_order);
         let mut plan = Self {
             resource,
+            reach: reach.clone(),
             conditions: vec![within_reach(table, reach, many || within.is_some())],
             sorts: Vec::new(),
             order: String::new(),
@@ -317,7 +319,11 @@ impl Plan {
         limit: u64,
         phase: Phase,
     ) -> Result<Vec<Row>> {
-        let rows = app.db.query_built(&self.statement(cursor, limit, phase)).await?;
+        let rows = app
+            .db
+            .reach(self.reach.tenants())
+            .query_built(&self.statement(cursor, limit, phase))
+            .await?;
         Ok(rows.into_iter().map(|row| Row { row, phase }).collect())
     }
 
@@ -376,7 +382,7 @@ impl Plan {
     pub async fn count(&self, app: &App) -> Result<i64> {
         let mut select = self.meeting(self.source(), None);
         select.expr(Sql::cust("count(*)"));
-        let rows = app.db.query_built(&select).await?;
+        let rows = app.db.reach(self.reach.tenants()).query_built(&select).await?;
         rows.first().map_or(Ok(0), |row| column(row, 0))
     }
 
@@ -465,7 +471,7 @@ async fn newest(app: &App, reach: &Reach) -> Result<i64> {
         let keys = chunk.iter().map(|tenant| tenant.0.into()).collect();
         let (list, keys) = crate::db::in_list(1, keys);
         let sql = format!("select max(last_update) from ledger where tenant_no in {list}");
-        if let Some(row) = app.db.query_one(&sql, keys).await? {
+        if let Some(row) = app.db.reach(chunk).query_one(&sql, keys).await? {
             newest = Ord::max(newest, column::<Option<i64>>(&row, 0)?.unwrap_or(0));
         }
     }

@@ -16,7 +16,7 @@ use serde_json::{Map, Value};
 use tokio::sync::mpsc;
 
 use crate::alert::view::{self as alert_view, Comment, Full, Spelling};
-use crate::db::{column, in_list};
+use crate::db::{Scope, column, in_list};
 use crate::error::{Error, Result};
 use crate::graph::legacy;
 use crate::graph::odata::query::Options;
@@ -348,7 +348,7 @@ impl Writer {
     ) -> Result<()> {
         let ids: Vec<i64> = incidents.iter().map(|incident| incident.id.0).collect();
         let most = if self.budget.is_some() { COMMENTS } else { i64::MAX };
-        let comments = alert_view::comments(&site.app, "incident_id", &ids, most).await?;
+        let comments = alert_view::comments(&self.scope(site), "incident_id", &ids, most).await?;
         let few = self.few_alerts(site, incidents).await?;
         for incident in incidents {
             let (tenant_id, spells) = tenants.get(incident.tenant).await?;
@@ -365,7 +365,7 @@ impl Writer {
             }
             let advice = match &self.shape {
                 Shape::Incident(_) if self.beta && wanted(&self.select, "recommendedActions") => {
-                    advice::actions(&site.app, incident.id).await?
+                    advice::actions(&site.app, incident).await?
                 }
                 _ => None,
             };
@@ -435,7 +435,7 @@ impl Writer {
             "select id, incident_id from alert where incident_id in {list} order by id limit {}",
             FEW + 1
         );
-        let rows = site.app.db.query(&sql, keys).await?;
+        let rows = site.app.db.reach(self.reach.tenants()).query(&sql, keys).await?;
         if rows.len() as u64 > FEW {
             return Ok(None);
         }
@@ -466,7 +466,7 @@ impl Writer {
                      where alert.id in {list} order by alert.id",
                     alert_view::COLUMNS
                 );
-                let rows = site.app.db.query(&sql, keys).await?;
+                let rows = site.app.db.of(incident.tenant).query(&sql, keys).await?;
                 let rows: Vec<&QueryResult> = rows.iter().collect();
                 self.alerts(site, tenants, sink, &rows, select, &mut after_first, None).await?;
             }
@@ -511,7 +511,7 @@ impl Writer {
         not_after: Option<crate::clock::Timestamp>,
     ) -> Result<()> {
         let ids: Result<Vec<i64>> = rows.iter().map(|row| column(row, 0)).collect();
-        let comments = alert_view::comments(&site.app, "alert_id", &ids?, COMMENTS).await?;
+        let comments = alert_view::comments(&self.scope(site), "alert_id", &ids?, COMMENTS).await?;
         for row in rows {
             // Held until the row is written; nobody waits for a client meanwhile.
             let turn = match Full::length(row)? {
@@ -575,12 +575,17 @@ impl Writer {
         Ok(prefer.applied(json_bytes(StatusCode::OK, streamed(pieces))))
     }
 
+    /// The store as far as the caller sees it.
+    fn scope<'a>(&self, site: &'a Site) -> Scope<'a> {
+        site.app.db.reach(self.reach.tenants())
+    }
+
     /// One alert as JSON.
     pub async fn alert(&self, site: &Site, full: Full) -> Result<Map<String, Value>> {
         let mut tenants = Tenants { site, known: HashMap::new() };
         let (tenant_id, spells) = tenants.get(full.alert.tenant).await?;
         let ids = [full.alert.id.0];
-        let comments = alert_view::comments(&site.app, "alert_id", &ids, i64::MAX).await?;
+        let comments = alert_view::comments(&self.scope(site), "alert_id", &ids, i64::MAX).await?;
         let comments: &[Comment] = comments.get(&ids[0]).map_or(&[], Vec::as_slice);
         let spelling = Spelling {
             named: self.named || spells,

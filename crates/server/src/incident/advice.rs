@@ -7,7 +7,7 @@ use crate::alert;
 use crate::app::App;
 use crate::db::column;
 use crate::error::Result;
-use crate::id::IncidentId;
+use crate::incident::Incident;
 
 /// Alerts whose advice is looked at: those of one incident mostly say the same.
 const ALERTS: u64 = 20;
@@ -16,13 +16,13 @@ const LONGEST: usize = 30_000;
 
 /// The different `recommendedActions` of an incident's first alerts, in their order, with an empty
 /// line between; none when no source recommends anything.
-pub async fn actions(app: &App, id: IncidentId) -> Result<Option<String>> {
+pub async fn actions(app: &App, incident: &Incident) -> Result<Option<String>> {
     let sql = format!(
         "select alert_body.body from alert join alert_body on alert_body.alert_id = alert.id \
          where alert.incident_id = $1 order by alert.id limit {ALERTS}"
     );
     let mut texts = Vec::new();
-    for row in app.db.query(&sql, vec![id.0.into()]).await? {
+    for row in app.db.of(incident.tenant).query(&sql, vec![incident.id.0.into()]).await? {
         let body = alert::body(&column::<Vec<u8>>(&row, 0)?)?;
         texts.extend(
             body.get("recommendedActions").and_then(|text| text.as_str()).map(str::to_owned),

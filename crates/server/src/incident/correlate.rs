@@ -63,6 +63,7 @@ pub struct Waiting {
 pub async fn waiting(app: &App) -> Result<Vec<Waiting>> {
     let rows = app
         .db
+        .whole("who waits for correlation")
         .query(
             "select no, first, refresh from (select no, \
              (select min(alert.id) from alert where alert.tenant_no = tenant.no \
@@ -166,7 +167,8 @@ async fn draw_plans<'a>(
     let now = app.clock.now();
     let mut room = size.alerts(app.pace.turn());
     let mut ids = IdPool::take(app, room).await?;
-    let reader = app.db.snapshot().await?;
+    let whose: Vec<TenantNo> = held.iter().map(|(waiting, _)| waiting.tenant).collect();
+    let reader = app.db.reach(&whose).snapshot().await?;
     let mut tenants = i64::try_from(held.len()).unwrap_or(i64::MAX);
     let (mut all, mut entities) = (Vec::new(), read::ENTITIES);
     for (waiting, lease) in held {
@@ -256,9 +258,9 @@ async fn write<'a>(
     if plans.is_empty() {
         return Ok(Vec::new());
     }
-    let tx = app.db.begin().await?;
+    let tenants: Vec<TenantNo> = plans.iter().map(|(plan, _)| plan.tenant).collect();
+    let tx = app.db.reach(&tenants).begin().await?;
     let begun = Instant::now();
-    let tenants = plans.iter().map(|(plan, _)| plan.tenant);
     let mut ledgers = Ledger::lock_all(&tx, tenants).await?;
     let leases: Vec<Lease> = plans.iter().map(|(_, lease)| (*lease).clone()).collect();
     let held = Lease::fence_all(app, &tx, &leases).await?;
@@ -387,7 +389,7 @@ async fn by_itself(app: &App, tenant: TenantNo, lease: &Lease) -> Result<u64> {
     let mut ids = IdPool::take(app, BATCH).await?;
     // Read and understood before the transaction: an intake of this tenant then waits for the
     // writing only. The lease keeps other replicas from the same alerts.
-    let reader = app.db.snapshot().await?;
+    let reader = app.db.of(tenant).snapshot().await?;
     let mut entities = read::ENTITIES;
     let read = read::waiting_alerts(&reader, tenant, BATCH, &mut entities).await?;
     drop(reader);

@@ -76,6 +76,7 @@ pub async fn find(app: &App, caller: &Caller, id: IncidentId) -> Result<Incident
 pub async fn find_in_queue(app: &App, caller: &Caller, id: IncidentId) -> Result<Incident> {
     let row = app
         .db
+        .reach(caller.queue.tenants())
         .query_one(
             &format!("select {COLUMNS} from {FROM} where incident.id = $1"),
             vec![id.0.into()],
@@ -161,8 +162,10 @@ async fn step(
 
 /// Begins a change in the tenant of an incident within the caller's reach.
 async fn begin(app: &App, caller: &Caller, id: IncidentId) -> Result<Tx> {
-    let row =
-        app.db.query_one("select tenant_no from incident where id = $1", vec![id.0.into()]).await?;
+    let row = caller
+        .view(app)
+        .query_one("select tenant_no from incident where id = $1", vec![id.0.into()])
+        .await?;
     let tenant = row.map(|row| column(&row, 0)).transpose()?.map(TenantNo);
     let tenant = tenant.ok_or_else(|| unknown(id))?;
     caller.require_inside(app, tenant, unknown(id)).await?;

@@ -246,7 +246,7 @@ async fn tenant_of(
 ) -> Result<Option<TenantNo>> {
     let (list, keys) = in_list(1, ids.iter().map(|id| (*id).into()).collect());
     let sql = format!("select id, tenant_no from {table} where id in {list}");
-    let rows = app.db.query(&sql, keys).await?;
+    let rows = app.db.reach(caller.reach.tenants()).query(&sql, keys).await?;
     if rows.len() != ids.len() {
         return Ok(None);
     }

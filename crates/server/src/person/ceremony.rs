@@ -33,7 +33,7 @@ pub(super) async fn begin(
     let key = app.vault_key(TenantNo::PROVIDER).await?;
     let sealed = key.seal(&app.random, place(&flow_hash), &state)?;
     let until = app.clock.now().plus_seconds(LASTS_S);
-    let tx = app.db.begin().await?;
+    let tx = app.db.shared().begin().await?;
     tx.execute(
         "insert into ceremony (flow_hash, kind, person_id, state, expires_at) \
          values ($1, $2, $3, $4, $5)",
@@ -67,6 +67,7 @@ pub(super) async fn look<T: DeserializeOwned>(
     let flow_hash = crate::tenant::hash(flow);
     let row = app
         .db
+        .shared()
         .query_one(
             "select person_id, state from ceremony \
              where flow_hash = $1 and kind = $2 and expires_at > $3",
@@ -83,7 +84,7 @@ pub(super) async fn look<T: DeserializeOwned>(
 
 /// Ends a ceremony; whether it was there to be ended. Of several who try one succeeds.
 pub(super) async fn end(app: &App, flow: &str) -> Result<bool> {
-    let tx = app.db.begin().await?;
+    let tx = app.db.shared().begin().await?;
     let ended = tx
         .execute(
             "delete from ceremony where flow_hash = $1",

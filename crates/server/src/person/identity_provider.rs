@@ -188,11 +188,12 @@ pub async fn list(app: &App, caller: &Caller) -> Result<Vec<IdentityProvider>> {
     let sql = format!(
         "select {COLUMNS} from identity_provider where tenant_no = $1 order by created_at, id"
     );
-    let rows = app.db.query(&sql, vec![organisation.0.into()]).await?;
+    let rows = app.db.of(organisation).query(&sql, vec![organisation.0.into()]).await?;
     let mut found: Vec<IdentityProvider> =
         rows.iter().map(IdentityProvider::from_row).collect::<Result<_>>()?;
     let rows = app
         .db
+        .of(organisation)
         .query(
             "select mail_domain.provider_id, mail_domain.domain from mail_domain \
              join identity_provider on identity_provider.id = mail_domain.provider_id \
@@ -215,11 +216,16 @@ pub async fn list(app: &App, caller: &Caller) -> Result<Vec<IdentityProvider>> {
 /// `NotFound` when there is none of this id.
 pub(super) async fn find(app: &App, id: &str) -> Result<(IdentityProvider, String)> {
     let sql = format!("select {COLUMNS}, client_secret from identity_provider where id = $1");
-    let row = app.db.query_one(&sql, vec![id.into()]).await?.ok_or_else(unknown)?;
+    let row = app
+        .db
+        .whole("whose provider signs in is not known yet")
+        .query_one(&sql, vec![id.into()])
+        .await?
+        .ok_or_else(unknown)?;
     let mut provider = IdentityProvider::from_row(&row)?;
     let sealed: Vec<u8> = column(&row, 9)?;
     let sql = "select domain from mail_domain where provider_id = $1 order by domain";
-    for row in app.db.query(sql, vec![id.into()]).await? {
+    for row in app.db.shared().query(sql, vec![id.into()]).await? {
         provider.domains.push(column(&row, 0)?);
     }
     let key = app.vault_key(provider.organisation).await?;
@@ -235,6 +241,7 @@ pub async fn of_address(app: &App, email: &str) -> Result<Option<(String, String
     let Some(domain) = domain_of(&email) else { return Ok(None) };
     let row = app
         .db
+        .whole("whose provider signs in is not known yet")
         .query_one(
             "select identity_provider.id, identity_provider.name from mail_domain \
              join identity_provider on identity_provider.id = mail_domain.provider_id \

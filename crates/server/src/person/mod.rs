@@ -185,7 +185,7 @@ pub async fn list(app: &App, caller: &Caller) -> Result<Vec<Member>> {
     let sql = format!(
         "select {COLUMNS} from {FROM} where membership.tenant_no = $1 order by person.email"
     );
-    let rows = app.db.query(&sql, vec![organisation.0.into()]).await?;
+    let rows = app.db.shared().query(&sql, vec![organisation.0.into()]).await?;
     rows.iter().map(|row| Member::from_row(row, organisation)).collect()
 }
 
@@ -202,7 +202,7 @@ pub async fn find(app: &App, caller: &Caller, person: &str) -> Result<Member> {
     let sql = format!(
         "select {COLUMNS} from {FROM} where membership.tenant_no = $1 and membership.person_id = $2"
     );
-    let row = app.db.query_one(&sql, vec![organisation.0.into(), person.into()]).await?;
+    let row = app.db.shared().query_one(&sql, vec![organisation.0.into(), person.into()]).await?;
     Member::from_row(&row.ok_or_else(unknown)?, organisation)
 }
 
@@ -245,6 +245,7 @@ pub async fn invite_first(app: &App, caller: &Caller, to: TenantNo, email: &str)
     caller.seat()?;
     let others = app
         .db
+        .shared()
         .query_one("select 1 from membership where tenant_no = $1", vec![to.0.into()])
         .await?;
     if others.is_some() {
@@ -433,6 +434,7 @@ pub struct Membership {
 pub async fn memberships(app: &App, person: &str) -> Result<Vec<Membership>> {
     let rows = app
         .db
+        .shared()
         .query(
             "select membership.tenant_no, tenant.id, tenant.name, membership.role from membership \
              left join tenant on tenant.no = membership.tenant_no \
@@ -483,6 +485,7 @@ pub async fn demo_people(app: &App) -> Result<Vec<DemoPerson>> {
     }
     let rows = app
         .db
+        .shared()
         .query(
             "select id, name, email from person where name is not null and totp_at is null \
              and not exists (select 1 from passkey where passkey.person_id = person.id) \
@@ -532,6 +535,7 @@ pub async fn add_demo_person(
 pub async fn itself(app: &App, person: &str) -> Result<(Option<String>, Factors)> {
     let row = app
         .db
+        .shared()
         .query_one(
             "select name, case when password is null then 0 else 1 end, \
              case when totp_at is null then 0 else 1 end, \

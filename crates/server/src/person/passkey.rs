@@ -207,7 +207,7 @@ impl Known {
 /// The passkeys of a person, the oldest first.
 pub(super) async fn of_person(app: &App, person: &str) -> Result<Vec<Known>> {
     let sql = format!("select {COLUMNS} from passkey where person_id = $1 order by created_at, id");
-    let rows = app.db.query(&sql, vec![person.into()]).await?;
+    let rows = app.db.shared().query(&sql, vec![person.into()]).await?;
     rows.iter().map(Known::from_row).collect()
 }
 
@@ -240,7 +240,7 @@ pub(super) async fn write(
 }
 
 async fn used(app: &App, known: &Known) -> Result<()> {
-    let tx = app.db.begin().await?;
+    let tx = app.db.shared().begin().await?;
     tx.execute(
         "update passkey set credential = $2, used_at = $3 where id = $1",
         vec![

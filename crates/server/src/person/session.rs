@@ -80,6 +80,7 @@ pub struct Opened {
 pub async fn open(app: &App, person: &str, factor: Factor, origin: &Origin) -> Result<Opened> {
     let rows = app
         .db
+        .shared()
         .query(
             "select tenant_no from membership where person_id = $1 and disabled_at is null \
              order by coalesce(last_used_at, 0) desc, tenant_no",
@@ -170,6 +171,7 @@ pub async fn switch(app: &App, caller: &Caller, to: TenantNo, origin: &Origin) -
     let seat = caller.seat()?;
     let row = app
         .db
+        .shared()
         .query_one(
             "select expires_at, step_up_at, factor from session where id = $1",
             vec![seat.session.clone().into()],
@@ -193,7 +195,7 @@ pub async fn switch(app: &App, caller: &Caller, to: TenantNo, origin: &Origin) -
         ));
     }
     let opened = open_in(app, &caller.client_id, to, factor, origin).await?;
-    let tx = app.db.begin().await?;
+    let tx = app.db.shared().begin().await?;
     tx.execute(
         "update session set expires_at = $2, step_up_at = $3 where token_hash = $1",
         vec![crate::tenant::hash(&opened.token).into(), expires.into(), proven.into()],
@@ -210,6 +212,7 @@ pub async fn identify(app: &App, token: &str, address: Option<IpAddr>) -> Result
     let token_hash = crate::tenant::hash(token);
     let row = app
         .db
+        .shared()
         .query_one(
             "select session.id, session.person_id, session.tenant_no, session.seen_at, \
              session.step_up_at, person.email, membership.role, session.factor from session \
@@ -264,15 +267,15 @@ async fn provider_reach(
         return Ok((Reach::Granted(nowhere.clone()), Reach::Granted(nowhere)));
     }
     let granting = grant::granting(app, address).await?;
-    let running = access::running(app, person).await?;
-    let inside: Arc<[TenantNo]> =
-        granting.iter().map(|(tenant, _)| *tenant).filter(|no| running.contains_key(no)).collect();
     let queue: Arc<[TenantNo]> = granting.iter().map(|(tenant, _)| *tenant).collect();
+    let running = access::running(app, &queue, person).await?;
+    let inside: Arc<[TenantNo]> =
+        queue.iter().copied().filter(|no| running.contains_key(no)).collect();
     Ok((Reach::Granted(inside), Reach::Granted(queue)))
 }
 
 async fn note(app: &App, token_hash: &str, now: Timestamp) -> Result<()> {
-    let tx = app.db.begin().await?;
+    let tx = app.db.shared().begin().await?;
     tx.execute(
         "update session set seen_at = $2 where token_hash = $1 and seen_at < $2",
         vec![token_hash.into(), now.micros().into()],
@@ -284,7 +287,7 @@ async fn note(app: &App, token_hash: &str, now: Timestamp) -> Result<()> {
 /// Notes that the person of a session showed a factor again.
 pub async fn prove(app: &App, caller: &Caller) -> Result<()> {
     let session = caller.seat()?.session.clone();
-    let tx = app.db.begin().await?;
+    let tx = app.db.shared().begin().await?;
     tx.execute(
         "update session set step_up_at = $2 where id = $1",
         vec![session.into(), app.clock.now().micros().into()],
@@ -331,7 +334,7 @@ pub async fn end_all(
 /// Throws away what has ended: sessions, ceremonies, failures. Called now and then.
 pub async fn tidy(app: &App) -> Result<()> {
     let now = app.clock.now();
-    let tx = app.db.begin().await?;
+    let tx = app.db.shared().begin().await?;
     tx.execute(
         "delete from session where expires_at <= $1 or seen_at <= $2",
         vec![now.micros().into(), now.plus_seconds(-IDLE_S).micros().into()],
@@ -377,6 +380,7 @@ pub async fn list(app: &App, caller: &Caller) -> Result<Vec<Listed>> {
     let current = caller.seat()?.session.clone();
     let rows = app
         .db
+        .shared()
         .query(
             "select id, created_at, seen_at, expires_at, address, user_agent, factor from session \
              where person_id = $1 and expires_at > $2 and seen_at > $3 order by created_at desc, id",
@@ -409,7 +413,7 @@ pub async fn list(app: &App, caller: &Caller) -> Result<Vec<Listed>> {
 pub(super) async fn is_by_provider(app: &App, caller: &Caller) -> Result<bool> {
     let session = caller.seat()?.session.clone();
     let sql = "select factor from session where id = $1";
-    let row = app.db.query_one(sql, vec![session.into()]).await?;
+    let row = app.db.shared().query_one(sql, vec![session.into()]).await?;
     let factor: Option<String> = row.map(|row| column(&row, 0)).transpose()?;
     Ok(factor.as_deref() == Some(Factor::Oidc.word()))
 }
@@ -421,8 +425,11 @@ pub(super) async fn email_in(tx: &Transaction, person: &str) -> Result<String> {
 }
 
 pub(super) async fn email_of(app: &App, person: &str) -> Result<String> {
-    let row =
-        app.db.query_one("select email from person where id = $1", vec![person.into()]).await?;
+    let row = app
+        .db
+        .shared()
+        .query_one("select email from person where id = $1", vec![person.into()])
+        .await?;
     let row = row.ok_or_else(|| Error::NotFound("the person does not exist".to_owned()))?;
     column(&row, 0)
 }

@@ -69,6 +69,7 @@ async fn write_codes(tx: &Transaction, person: &str, codes: &[String]) -> Result
 pub async fn look(app: &App, token: &str) -> Result<Invited> {
     let row = app
         .db
+        .shared()
         .query_one(
             "select person.id, person.email, person.name, setup_link.tenant_no, \
              coalesce(tenant.name, setting.value, ''), membership.role, setup_link.expires_at \

@@ -54,7 +54,7 @@ fn pair(email: &str, origin: &Origin) -> String {
 async fn refuse_locked(app: &App, pair: &str) -> Result<()> {
     let now = app.clock.now();
     let sql = "select count, since from sign_in_failure where pair_hash = $1";
-    let Some(row) = app.db.query_one(sql, vec![pair.into()]).await? else { return Ok(()) };
+    let Some(row) = app.db.shared().query_one(sql, vec![pair.into()]).await? else { return Ok(()) };
     let until = Timestamp::from_micros(column(&row, 1)?).plus_seconds(LOCKED_S);
     if column::<i64>(&row, 0)? >= WRONG_ANSWERS && now < until {
         let left = (until.micros() - now.micros() + 999_999) / 1_000_000;
@@ -70,7 +70,7 @@ async fn refuse_locked(app: &App, pair: &str) -> Result<()> {
 /// Counts a wrong answer; before it is looked at, so that many at once count as many.
 async fn count(app: &App, pair: &str) -> Result<()> {
     let now = app.clock.now();
-    let tx = app.db.begin().await?;
+    let tx = app.db.shared().begin().await?;
     tx.execute(
         "insert into sign_in_failure (pair_hash, count, since) values ($1, 1, $2) \
          on conflict (pair_hash) do update set \
@@ -83,7 +83,7 @@ async fn count(app: &App, pair: &str) -> Result<()> {
 }
 
 async fn forgive(app: &App, pair: &str) -> Result<()> {
-    let tx = app.db.begin().await?;
+    let tx = app.db.shared().begin().await?;
     tx.execute("delete from sign_in_failure where pair_hash = $1", vec![pair.into()]).await?;
     tx.commit().await
 }
@@ -95,6 +95,7 @@ pub async fn with_password(app: &App, email: &str, given: &str, origin: &Origin)
     count(app, &pair).await?;
     let row = app
         .db
+        .shared()
         .query_one(
             "select id, password from person where email = $1 and totp_at is not null",
             vec![email.trim().to_lowercase().into()],
@@ -154,6 +155,7 @@ pub async fn with_code(app: &App, flow: &str, code: &str, origin: &Origin) -> Re
 async fn code_is_right(app: &App, person: &str, code: &str) -> Result<bool> {
     let row = app
         .db
+        .shared()
         .query_one("select totp, totp_step from person where id = $1", vec![person.into()])
         .await?;
     let Some(row) = row else { return Ok(false) };
@@ -161,7 +163,7 @@ async fn code_is_right(app: &App, person: &str, code: &str) -> Result<bool> {
     let last: Option<i64> = column(&row, 1)?;
     let secret = app.vault_key(TenantNo::PROVIDER).await?.open(secret_of(person), &sealed)?;
     let step = totp::step_of(&secret, code, app.clock.now(), last)?;
-    let tx = app.db.begin().await?;
+    let tx = app.db.shared().begin().await?;
     let used = match step {
         Some(step) => {
             tx.execute(

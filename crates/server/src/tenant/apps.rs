@@ -47,6 +47,7 @@ pub async fn list(app: &App, caller: &Caller) -> Result<Vec<Listed>> {
     let organisation = caller.seat()?.organisation;
     let rows = app
         .db
+        .shared()
         .query(
             "select client_id, name, permissions, created_at, used_at from app \
              where coalesce(tenant_no, 0) = $1 order by name, client_id",

@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex};
 use crate::actor::{Actor, ActorKind};
 use crate::app::App;
 use crate::clock::Timestamp;
-use crate::db::column;
+use crate::db::{Scope, column};
 use crate::error::{Error, Result};
 use crate::id::TenantNo;
 use crate::permission::{Permission, Role};
@@ -167,6 +167,14 @@ impl Caller {
         wanted.iter().any(|wanted| self.permissions.iter().any(|held| held.covers(*wanted)))
     }
 
+    /// The store as far as the caller sees anything of it: the tenants it is inside of, and those
+    /// whose queue it sees.
+    #[must_use]
+    pub fn view<'a>(&self, app: &'a App) -> Scope<'a> {
+        // Who is inside of a tenant sees its queue.
+        app.db.reach(self.queue.tenants())
+    }
+
     /// Refuses a caller without any of `wanted`.
     pub fn require(&self, wanted: &[Permission]) -> Result<()> {
         if self.may(wanted) {
@@ -292,6 +300,7 @@ impl Callers {
 async fn load(app: &App, claims: &Claims, address: Option<IpAddr>) -> Result<Option<Caller>> {
     let row = app
         .db
+        .shared()
         .query_one(
             "select name, tenant_no, permissions from app where client_id = $1",
             vec![claims.client_id.clone().into()],

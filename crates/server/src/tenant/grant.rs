@@ -17,7 +17,6 @@ use crate::db::{Transaction, column};
 use crate::error::{Error, Result};
 use crate::event::{Change, Fact};
 use crate::id::TenantNo;
-use crate::permission::Permission;
 use crate::tenant::ExpertAccess;
 use crate::tenant::caller::Caller;
 use crate::tx::Tx;
@@ -162,7 +161,7 @@ impl std::fmt::Display for Network {
 /// A tenant's grant as it is now.
 pub async fn find(app: &App, tenant: TenantNo) -> Result<Grant> {
     let sql = format!("select {COLUMNS} from tenant where no = $1");
-    let row = app.db.query_one(&sql, vec![tenant.0.into()]).await?;
+    let row = app.db.shared().query_one(&sql, vec![tenant.0.into()]).await?;
     row.as_ref().map_or_else(|| Err(missing(tenant)), |row| Grant::from_row(row, 0))
 }
 
@@ -182,7 +181,7 @@ pub async fn granting(app: &App, address: Option<IpAddr>) -> Result<Vec<(TenantN
     let now = app.clock.now();
     let sql = format!("select {COLUMNS}, no from tenant where experts <> 'none' order by no");
     let mut granting = Vec::new();
-    for row in app.db.query(&sql, vec![]).await? {
+    for row in app.db.shared().query(&sql, vec![]).await? {
         let grant = Grant::from_row(&row, 0)?;
         let level = grant.effective(now);
         if level != ExpertAccess::None && grant.admits(address) {
@@ -205,13 +204,11 @@ pub struct Wanted {
     pub networks: Vec<Network>,
 }
 
-/// Changes the grant. To give more asks for a fresh factor; to give less never does.
-pub async fn change(app: &App, caller: &Caller, wanted: Wanted) -> Result<Grant> {
-    caller.require(&[Permission::GrantReadWrite])?;
-    let tenant = caller.own_tenant()?;
-    let mut tx = Tx::begin(app, tenant, caller.actor()).await?;
-    let now = tx.now();
-    let before = find_in(&tx, tenant).await?;
+/// Changes the grant of the transaction's tenant. To give more asks for a fresh factor; to give less
+/// never does. Gives what the grant was and what it is (see `access::change_grant`).
+pub async fn change_in(tx: &mut Tx, caller: &Caller, wanted: Wanted) -> Result<(Grant, Grant)> {
+    let (tenant, now) = (tx.tenant(), tx.now());
+    let before = find_in(tx, tenant).await?;
     if let Some(until) = wanted.until {
         if until <= now {
             return Err(Error::Invalid("the end of a grant lies in the future".to_owned()));
@@ -235,7 +232,7 @@ pub async fn change(app: &App, caller: &Caller, wanted: Wanted) -> Result<Grant>
     };
     let changes = differences(&before, &after);
     if changes.is_empty() {
-        return Ok(before);
+        return Ok((before.clone(), before));
     }
     let networks: Vec<String> = after.networks.iter().map(ToString::to_string).collect();
     tx.execute(
@@ -253,8 +250,7 @@ pub async fn change(app: &App, caller: &Caller, wanted: Wanted) -> Result<Grant>
     )
     .await?;
     tx.record(Fact::GrantChanged { changes });
-    tx.commit().await?;
-    Ok(after)
+    Ok((before, after))
 }
 
 /// Whether the provider could do more, for longer, from elsewhere or with less asking.

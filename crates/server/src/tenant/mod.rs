@@ -15,7 +15,7 @@ pub mod token;
 use sha2::{Digest, Sha256};
 
 use crate::actor::Actor;
-use crate::app::{App, next_ids};
+use crate::app::App;
 use crate::clock::Timestamp;
 use crate::db::{Transaction, column};
 use crate::error::{Error, Result};
@@ -102,7 +102,7 @@ pub async fn init(app: &App, provider: &str, email: &str) -> Result<(String, Str
     let invited = Invited::read(app, Party::Provider, email, Role::ProviderAdministrator.name())?;
     let id = app.random.uuid()?;
     let now = app.clock.now();
-    let tx = app.db.begin().await?;
+    let tx = app.db.of(TenantNo::PROVIDER).begin().await?;
     let set = tx
         .execute(
             "insert into setting (name, value) values ('provider.id', $1) \
@@ -129,6 +129,7 @@ pub async fn init(app: &App, provider: &str, email: &str) -> Result<(String, Str
 pub async fn provider(app: &App) -> Result<Option<(String, String)>> {
     let rows = app
         .db
+        .shared()
         .query("select value from setting where name like 'provider.%' order by name", vec![])
         .await?;
     match rows.as_slice() {
@@ -147,8 +148,8 @@ pub async fn add_by(app: &App, actor: &Actor, name: &str, experts: ExpertAccess)
     let name = named("tenant", name)?;
     let id = app.random.uuid()?;
     let now = app.clock.now();
-    let tx = app.db.begin().await?;
-    let no = TenantNo(next_ids(&tx, "tenant", 1).await?.start);
+    let no = TenantNo(app.reserve_ids("tenant", 1).await?.start);
+    let tx = app.db.of(no).begin().await?;
     tx.execute(
         "insert into tenant (no, id, name, experts, settings, created_at) \
          values ($1, $2, $3, $4, '{}', $5)",
@@ -211,6 +212,7 @@ async fn record_by(
 pub async fn find(app: &App, id: &str) -> Result<Tenant> {
     let row = app
         .db
+        .shared()
         .query_one("select no, id, name from tenant where id = $1", vec![id.into()])
         .await?
         .ok_or_else(|| Error::NotFound(format!("no tenant {id}")))?;
@@ -220,7 +222,7 @@ pub async fn find(app: &App, id: &str) -> Result<Tenant> {
 /// A tenant's name as it is now.
 pub async fn name(app: &App, tenant: TenantNo) -> Result<String> {
     let sql = "select name from tenant where no = $1";
-    let row = app.db.query_one(sql, vec![tenant.0.into()]).await?;
+    let row = app.db.shared().query_one(sql, vec![tenant.0.into()]).await?;
     let row = row.ok_or_else(|| Error::NotFound("the tenant does not exist".to_owned()))?;
     column(&row, 0)
 }
@@ -247,7 +249,7 @@ pub async fn add_app(
     let client_secret = app.random.secret()?;
     let words: Vec<String> = permissions.iter().map(ToString::to_string).collect();
     let now = app.clock.now();
-    let tx = app.db.begin().await?;
+    let tx = app.db.of(tenant.unwrap_or(TenantNo::PROVIDER)).begin().await?;
     tx.execute(
         "insert into app (client_id, tenant_no, name, secret_hash, permissions, created_at) \
          values ($1, $2, $3, $4, $5, $6)",
@@ -277,7 +279,7 @@ pub async fn add_person(app: &App, side: Side<'_>, email: &str, role: &str) -> R
     let invited = Invited::read(app, party, email, role)?;
     let (tenant, _) = side_of(app, side).await?;
     let now = app.clock.now();
-    let tx = app.db.begin().await?;
+    let tx = app.db.of(tenant.unwrap_or(TenantNo::PROVIDER)).begin().await?;
     let link = invited.write(&tx, tenant.unwrap_or(TenantNo::PROVIDER), "riposte", now).await?;
     record(&tx, tenant, now, vec![link.fact.clone()]).await?;
     tx.commit().await?;

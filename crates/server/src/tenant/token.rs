@@ -16,6 +16,7 @@ use crate::clock::Timestamp;
 use crate::db::column;
 use crate::error::{Error, Result};
 use crate::event::Fact;
+use crate::id::TenantNo;
 
 /// How long a token is valid, in seconds.
 pub const LIFETIME_S: i64 = 3599;
@@ -53,7 +54,7 @@ impl Keys {
         let fresh =
             EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, app.random.ring())
                 .map_err(|_| Error::Internal("cannot make a signing key".to_owned()))?;
-        let tx = app.db.begin().await?;
+        let tx = app.db.shared().begin().await?;
         let known =
             tx.query("select id from signing_key where kind = 'token' limit 1", vec![]).await?;
         if known.is_empty() {
@@ -69,6 +70,7 @@ impl Keys {
         tx.commit().await?;
         let rows = app
             .db
+            .shared()
             .query(
                 "select id, pkcs8 from signing_key where kind = 'token' order by created_at desc",
                 vec![],
@@ -184,6 +186,7 @@ pub async fn authenticate(
     let provider = super::provider(app).await?;
     let row = app
         .db
+        .shared()
         .query_one(
             "select app.secret_hash, app.permissions, tenant.id, app.name from app \
              left join tenant on tenant.no = app.tenant_no where app.client_id = $1",
@@ -220,7 +223,7 @@ pub async fn authenticate(
         // No token without its leaf: who acts for the provider is on record (INV-6).
         let name: String = column(&row, 3)?;
         let fact = Fact::AppSignedIn { client_id: client_id.to_ascii_lowercase() };
-        let tx = app.db.begin().await?;
+        let tx = app.db.of(TenantNo::PROVIDER).begin().await?;
         super::record_by(&tx, &Actor::expert(&name), None, app.clock.now(), vec![fact]).await?;
         tx.commit().await?;
     }

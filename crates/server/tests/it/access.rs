@@ -147,6 +147,11 @@ async fn access_ends_by_itself_with_the_grant_and_by_hand() {
     assert!(queue["value"].as_array().unwrap().is_empty());
     signe.get(&stage.path("")).await.expect(404);
     signe.post("/api/v1/access", &stage.wanted("reader")).await.expect(404);
+    // Given anew, it revives nothing.
+    ida.put("/api/v1/grant", &grant("reader", "lead")).await.expect(200);
+    assert_eq!(inside().await, 403);
+    let list = ida.get("/api/v1/access").await.expect(200).json();
+    assert_eq!(list["value"][0]["state"], "revoked");
 }
 
 #[tokio::test]

@@ -156,7 +156,7 @@ async fn the_audit_tree_notices_a_changed_and_a_removed_event() {
     let kept = riposte::audit::newest(&world.app, world.tenant.no).await.expect("reads");
     let kept = serde_json::to_string(&kept.expect("there is one")).expect("JSON");
 
-    let tx = world.app.db.begin().await.expect("a transaction");
+    let tx = world.app.db.whole("a test").begin().await.expect("a transaction");
     tx.execute(
         "update event set actor = 'nobody' where position = 1 and tenant_no = $1",
         vec![world.tenant.no.0.into()],
@@ -171,7 +171,7 @@ async fn the_audit_tree_notices_a_changed_and_a_removed_event() {
         Some(format!("{}:1", world.tenant.id))
     );
 
-    let tx = world.app.db.begin().await.expect("a transaction");
+    let tx = world.app.db.whole("a test").begin().await.expect("a transaction");
     tx.execute(
         "delete from event where position = 2 and tenant_no = $1",
         vec![world.tenant.no.0.into()],

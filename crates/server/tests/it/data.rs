@@ -46,6 +46,7 @@ async fn the_labelled_set_is_grouped_as_its_analysts_did() {
     let rows = world
         .app
         .db
+        .whole("a test")
         .query(
             "select alert.incident_id, alert_body.body from alert \
              join alert_body on alert_body.alert_id = alert.id",

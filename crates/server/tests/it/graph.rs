@@ -382,7 +382,7 @@ async fn a_patch_changes_what_it_names_and_shows_the_whole() {
 #[tokio::test]
 async fn late_words_are_named_to_who_asks() {
     let (face, client) = with_incidents(1).await;
-    let tx = face.world.app.db.begin().await.expect("a transaction");
+    let tx = face.world.app.db.whole("a test").begin().await.expect("a transaction");
     tx.execute(
         "update incident set status = 5, stage = 5, owner = 'Customer', \
          state = '{\"at\":1,\"by\":[\"expert\",\"Signe Holm\"]}'",
@@ -404,7 +404,7 @@ async fn late_words_are_named_to_who_asks() {
     assert_eq!(named.headers["preference-applied"], "include-unknown-enum-members");
     assert_eq!(named.json()["value"][0]["status"], "awaitingAction");
     assert_eq!(named.json()["value"][0]["alerts"][0]["serviceSource"], "microsoftSentinel");
-    let tx = face.world.app.db.begin().await.expect("a transaction");
+    let tx = face.world.app.db.whole("a test").begin().await.expect("a transaction");
     tx.execute("update tenant set settings = '{\"alwaysSpellStatus\":true}'", vec![])
         .await
         .expect("an update");
@@ -496,7 +496,7 @@ async fn the_older_interface_speaks_its_own_words_within_its_limits() {
 async fn an_unexpanded_page_stays_below_a_mebibyte() {
     let (face, client) = with_incidents(50).await;
     let long = "\u{1}".repeat(29_000);
-    let tx = face.world.app.db.begin().await.expect("a transaction");
+    let tx = face.world.app.db.whole("a test").begin().await.expect("a transaction");
     tx.execute("update incident set summary = $1, description = $1", vec![long.into()])
         .await
         .expect("an update");

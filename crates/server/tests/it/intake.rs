@@ -128,6 +128,6 @@ async fn a_killed_replicas_work_is_taken_over_within_thirty_seconds() {
     world.app.clock.advance_seconds(30);
     world.settle().await;
     assert_eq!(world.rows("select count(*) from alert where incident_id is null").await, [0]);
-    let tx = dead.db.begin().await.expect("a transaction");
+    let tx = dead.db.whole("a test").begin().await.expect("a transaction");
     assert!(lease.fence(&dead, &tx).await.is_err(), "who comes back late writes nothing");
 }

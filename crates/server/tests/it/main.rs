@@ -12,6 +12,7 @@
 
 mod access;
 mod api;
+mod audit;
 mod browser;
 mod contract;
 mod correlation;
@@ -30,4 +31,5 @@ mod plans;
 mod provider;
 mod tidy;
 mod traces;
+mod walls;
 mod world;

@@ -314,6 +314,49 @@ fn own() -> Vec<Row> {
         ),
         row("GET", "/sign-in/oidc/callback", Stranger, None),
         row("GET", "/sign-in/oidc/{id}", Stranger, None),
+        row(
+            "GET",
+            "/api/v1.0/{tenant}/activity/feed/subscriptions/list",
+            Any(&[P::AuditRead]),
+            Some(("/api/v1.0/<tenant>/activity/feed/subscriptions/list", "")),
+        ),
+        row(
+            "POST",
+            "/api/v1.0/{tenant}/activity/feed/subscriptions/start",
+            Any(&[P::AuditRead]),
+            Some((
+                "/api/v1.0/<tenant>/activity/feed/subscriptions/start?contentType=Audit.General",
+                "{}",
+            )),
+        ),
+        row(
+            "POST",
+            "/api/v1.0/{tenant}/activity/feed/subscriptions/stop",
+            Any(&[P::AuditRead]),
+            Some((
+                "/api/v1.0/<tenant>/activity/feed/subscriptions/stop?contentType=Audit.General",
+                "{}",
+            )),
+        ),
+        row(
+            "GET",
+            "/api/v1.0/{tenant}/activity/feed/subscriptions/content",
+            Any(&[P::AuditRead]),
+            Some((
+                "/api/v1.0/<tenant>/activity/feed/subscriptions/content?contentType=Audit.General",
+                "",
+            )),
+        ),
+        row(
+            "GET",
+            "/api/v1.0/{tenant}/activity/feed/audit/{id}",
+            Any(&[P::AuditRead]),
+            Some((
+                // From 0 to 5 of Audit.General.
+                "/api/v1.0/<tenant>/activity/feed/audit/MC41LkF1ZGl0LkdlbmVyYWw",
+                "",
+            )),
+        ),
         row("POST", "/{tenant}/oauth2/token", Stranger, None),
         row("POST", "/{tenant}/oauth2/v2.0/token", Stranger, None),
     ]
@@ -485,7 +528,8 @@ impl Things {
     /// Takes the ids out of an answer, so that two answers can be compared.
     fn out_of(&self, text: &str) -> String {
         let mut text = text.to_owned();
-        for id in [&self.tenant, &self.incident, &self.alert, &self.person, &self.app] {
+        // An alert's id may end with the digits of the incident's.
+        for id in [&self.tenant, &self.alert, &self.incident, &self.person, &self.app] {
             text = text.replace(id.as_str(), "ID");
         }
         text
@@ -814,8 +858,5 @@ async fn a_foreign_tenant_does_not_exist() {
     }
     assert!(faults.is_empty(), "{} faults:\n{}", faults.len(), faults.join("\n"));
     let after = stage.face.world.rows(sizes).await;
-    let events =
-        "select kind, actor_name from event where tenant_no = 2 order by position desc limit 3";
-    let last = stage.face.world.rows(events).await;
-    assert_eq!(before[1], after[1], "something happened in the other tenant: {last:?}");
+    assert_eq!(before[1], after[1], "something happened in the other tenant");
 }

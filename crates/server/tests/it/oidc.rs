@@ -970,7 +970,12 @@ async fn a_mail_domain_has_one_provider_which_somebody_inside_it_names() {
     assert_eq!(listed.json()["value"][0]["domains"], json!(["alder.example"]));
     let log = admin.get("/api/v1/audit?top=1000").await.expect(200);
     assert!(log.text.contains("Alder login") && !log.text.contains(SECRET), "{}", log.text);
-    let sealed = world.app.db.query("select client_secret from identity_provider", vec![]).await;
+    let sealed = world
+        .app
+        .db
+        .whole("a test")
+        .query("select client_secret from identity_provider", vec![])
+        .await;
     let sealed: Vec<u8> = riposte::db::column(&sealed.unwrap()[0], 0).unwrap();
     assert!(!sealed.windows(8).any(|part| SECRET.as_bytes().starts_with(part)));
 

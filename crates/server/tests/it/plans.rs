@@ -25,9 +25,10 @@ async fn neighbours() -> World {
     for piece in 0..PIECES {
         for (tenant, count) in [(world.tenant.no, LARGE / PIECES), (world.other.no, SMALL / PIECES)]
         {
-            // Forty alerts on each device, so that there are incidents of some size.
+            // Forty alerts on one device of each piece, so that there are incidents of some size; few
+            // on the others, so that there are many more incidents than a page has.
             let one = |n| {
-                let group = format!("{piece}-{}", n / 40);
+                let group = format!("{piece}-{}", if n < 40 { 0 } else { n / 5 });
                 alert(&format!("{piece}-{n}"), &format!("host{group}"), &format!("user{group}"), 0)
             };
             let alerts: Vec<Value> = (0..count).map(one).collect();
@@ -52,7 +53,7 @@ async fn explain(world: &World, plan: &Plan, cursor: &Cursor, phase: Phase) -> V
             (format!("explain ({how}) {}", statement.to_string(PostgresQueryBuilder)), 0)
         }
     };
-    let rows = world.app.db.query(&sql, vec![]).await.expect("a plan");
+    let rows = world.app.db.whole("a test").query(&sql, vec![]).await.expect("a plan");
     rows.iter().map(|row| column(row, index).expect("text")).collect()
 }
 
@@ -143,7 +144,7 @@ async fn looking_for_waiting_alerts_reads_only_those() {
         let sql = format!(
             "explain query plan select id from alert where tenant_no = 1 and incident_id is null {rest}"
         );
-        let rows = world.app.db.query(&sql, vec![]).await.expect("a plan");
+        let rows = world.app.db.whole("a test").query(&sql, vec![]).await.expect("a plan");
         let line: String = column(&rows[0], 3).expect("text");
         assert!(line.contains("INDEX alert_pending (tenant_no=?"), "{line}");
     }

@@ -138,7 +138,7 @@ async fn the_provider_s_leaves_are_verified_and_signed_like_a_tenant_s() {
     assert!(audit::verify(&world.app, Some(&kept.text)).await.expect("verifies").ok);
 
     let intruder = async |sql: &str| {
-        let tx = world.app.db.begin().await.expect("a transaction");
+        let tx = world.app.db.whole("a test").begin().await.expect("a transaction");
         tx.execute(sql, vec![]).await.expect("an intruder writes");
         tx.commit().await.expect("commits");
     };

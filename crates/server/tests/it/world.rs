@@ -6,7 +6,7 @@ use riposte::alert::intake::{Intake, Outcome};
 use riposte::app::App;
 use riposte::clock::{Clock, Timestamp};
 use riposte::config::Config;
-use riposte::db::{Db, Engine, column};
+use riposte::db::{Db, column};
 use riposte::id::{Random, TenantNo};
 use riposte::permission::Permission;
 use riposte::tenant::caller::{Caller, Reach};
@@ -76,13 +76,9 @@ impl World {
         riposte::worker::settle(&self.app).await.expect("work succeeds");
     }
 
-    /// Lets PostgreSQL count its rows, as it does by itself within a minute. SQLite never does.
+    /// Lets PostgreSQL count its rows, as it does by itself within a minute.
     pub async fn count_rows(&self) {
-        if self.app.db.engine() == Engine::Postgres {
-            let tx = self.app.db.begin().await.expect("a transaction");
-            tx.execute("analyze", vec![]).await.expect("statistics");
-            tx.commit().await.expect("a commit");
-        }
+        self.app.db.count_rows().await.expect("statistics");
     }
 
     pub fn expert(&self) -> Caller {
@@ -99,7 +95,7 @@ impl World {
 
     /// Rows of a query as text, for assertions about what is on disk.
     pub async fn rows(&self, sql: &str) -> Vec<i64> {
-        let rows = self.app.db.query(sql, vec![]).await.expect("a query");
+        let rows = self.app.db.whole("a test").query(sql, vec![]).await.expect("a query");
         rows.iter().map(|row| column::<i64>(row, 0).expect("a number")).collect()
     }
 
@@ -107,7 +103,7 @@ impl World {
     pub async fn groups(&self) -> Vec<Vec<String>> {
         let sql = "select incident_id, provider_alert_id from alert order by incident_id, \
                    provider_alert_id";
-        let rows = self.app.db.query(sql, vec![]).await.expect("a query");
+        let rows = self.app.db.whole("a test").query(sql, vec![]).await.expect("a query");
         let mut groups = std::collections::BTreeMap::<i64, Vec<String>>::new();
         for row in rows {
             let incident: i64 = column(&row, 0).expect("every alert has an incident");
@@ -144,11 +140,6 @@ async fn open(dir: &std::path::Path) -> Db {
         return Db::open_sqlite(dir).await.expect("a SQLite store");
     };
     let schema = format!("t{}", uuid::Uuid::new_v4().simple());
-    let plain = Db::open_postgres(&url, None).await.expect("PostgreSQL");
-    let tx = plain.begin().await.expect("a transaction");
-    tx.execute(&format!("create schema {schema}"), vec![]).await.expect("a schema");
-    tx.commit().await.expect("a schema");
-    plain.close().await.expect("closes");
     Db::open_postgres(&url, Some(&schema)).await.expect("PostgreSQL")
 }
 

@@ -31,6 +31,8 @@ pub(super) struct Filter {
     pub(super) record_type: Option<String>,
     pub(super) actor: Option<String>,
     pub(super) tenant_id: Option<String>,
+    /// The newest record of a log first.
+    pub(super) newest_first: bool,
 }
 
 /// A record's place: its log, and where in it.
@@ -99,25 +101,32 @@ impl Walk {
 
     /// The last row looked at, where something may come behind it.
     pub(super) fn place(&self) -> Option<Place> {
-        let next = || self.left.last().map(|tenant| Place { tenant: *tenant, position: -1 });
+        let before = if self.filter.newest_first { i64::MAX } else { -1 };
+        let next = || self.left.last().map(|tenant| Place { tenant: *tenant, position: before });
         self.place.or_else(next)
     }
 
     /// The next records, each with its place, of up to some hundred rows; none at the end.
     pub(super) async fn step(&mut self, app: &App) -> Result<Option<Vec<(Place, Value)>>> {
-        let place = match (self.place, self.left.last()) {
-            (Some(place), _) => place,
+        let fresh = match (self.place, self.left.last()) {
+            (Some(_), _) => None,
             (None, None) => return Ok(None),
-            (None, Some(tenant)) => {
-                let tenant = *tenant;
-                self.left.pop();
-                Place { tenant, position: first_since(app, tenant, self.from).await? - 1 }
-            }
+            (None, Some(_)) => self.left.pop(),
         };
-        let Place { tenant, mut position } = place;
-        let actor = self.filter.actor.as_deref();
-        let (sql, values) = query(tenant, position, self.from, self.to, actor);
-        let rows = app.db.query(&sql, values).await?;
+        let Some(tenant) = self.place.map(|place| place.tenant).or(fresh) else { return Ok(None) };
+        let behind = self.place.map(|place| place.position);
+        // Nothing before or behind these can be in the span.
+        let low = first_since(app, tenant, self.from, -SLACK_MICROS).await?.unwrap_or(0);
+        let high = first_since(app, tenant, self.to, SLACK_MICROS).await?.unwrap_or(i64::MAX);
+        let (low, high) = match behind {
+            Some(behind) if self.filter.newest_first => (low, high.min(behind)),
+            // A log that was not begun has -1 as its place.
+            Some(behind) => (low.max(behind + 1), high),
+            None => (low, high),
+        };
+        let mut position = behind.unwrap_or(-1);
+        let (sql, values) = self.query(tenant, low, high);
+        let rows = app.db.of(tenant).query(&sql, values).await?;
         let tenant_id = app.tenant_id(tenant).await?;
         let mut records = Vec::with_capacity(rows.len());
         for row in &rows {
@@ -154,63 +163,67 @@ impl Walk {
     }
 }
 
+impl Walk {
+    fn query(&self, tenant: TenantNo, low: i64, high: i64) -> (String, Vec<Sql>) {
+        let mut values: Vec<Sql> = vec![tenant.0.into(), low.into(), high.into()];
+        let mut more = String::new();
+        for (test, at) in [("event.at >=", self.from), ("event.at <", self.to)] {
+            if let Some(at) = at {
+                values.push(at.micros().into());
+                let _ = write!(more, " and {test} ${}", values.len());
+            }
+        }
+        if let Some(actor) = &self.filter.actor {
+            values.push(actor.clone().into());
+            let _ = write!(more, " and event.actor = ${}", values.len());
+        }
+        let order = if self.filter.newest_first { " desc" } else { "" };
+        let sql = format!(
+            "select {COLUMNS}, event.leaf from event where event.tenant_no = $1 \
+             and event.position >= $2 and event.position < $3{more} \
+             order by event.position{order} limit {ROWS}"
+        );
+        (sql, values)
+    }
+}
+
 /// Workload and record type of a kind of event (AUD-1).
-fn record_type(kind: &str) -> (&'static str, &'static str) {
+pub(in crate::api) fn record_type(kind: &str) -> (&'static str, &'static str) {
     if matches!(kind, "app.signedIn" | "person.signedIn" | "session.ended") {
         return ("AzureActiveDirectory", "AzureActiveDirectoryStsLogon");
     }
     match kind.split('.').next() {
         Some(
-            "provider" | "tenant" | "app" | "person" | "passkey" | "grant" | "access" | "signIn",
+            "provider" | "tenant" | "app" | "person" | "passkey" | "grant" | "access" | "signIn"
+            | "feed",
         ) => ("MicrosoftDefenderExperts", "DefenderExpertsforXDRAdmin"),
         _ => ("Microsoft365Defender", "MS365DIncident"),
     }
 }
 
-fn query(
+/// The position at which a tenant's log may begin to be as late as `at` and some more: a log has one
+/// order, and time follows it, so halving finds the place without an index.
+async fn first_since(
+    app: &App,
     tenant: TenantNo,
-    position: i64,
-    from: Option<Timestamp>,
-    to: Option<Timestamp>,
-    actor: Option<&str>,
-) -> (String, Vec<Sql>) {
-    let mut values: Vec<Sql> = vec![tenant.0.into(), position.into()];
-    let mut more = String::new();
-    for (test, at) in [("event.at >=", from), ("event.at <", to)] {
-        if let Some(at) = at {
-            values.push(at.micros().into());
-            let _ = write!(more, " and {test} ${}", values.len());
-        }
-    }
-    if let Some(actor) = actor {
-        values.push(actor.into());
-        let _ = write!(more, " and event.actor = ${}", values.len());
-    }
-    let sql = format!(
-        "select {COLUMNS}, event.leaf from event where event.tenant_no = $1 \
-         and event.position > $2{more} order by event.position limit {ROWS}"
-    );
-    (sql, values)
-}
-
-/// The position at which a tenant's log may begin to be as late as `from`: a log has one order,
-/// and time follows it, so halving finds the place without an index.
-async fn first_since(app: &App, tenant: TenantNo, from: Option<Timestamp>) -> Result<i64> {
-    let Some(from) = from else { return Ok(0) };
-    let wanted = from.micros().saturating_sub(SLACK_MICROS);
+    at: Option<Timestamp>,
+    more: i64,
+) -> Result<Option<i64>> {
+    let Some(at) = at else { return Ok(None) };
+    let wanted = at.micros().saturating_add(more);
     let size = "select size from ledger where tenant_no = $1";
-    let row = app.db.query_one(size, vec![tenant.0.into()]).await?;
+    let row = app.db.of(tenant).query_one(size, vec![tenant.0.into()]).await?;
     let (mut low, mut high) = (0, row.map_or(Ok(0), |row| column::<i64>(&row, 0))?);
     while low < high {
         let middle = low + (high - low) / 2;
         let sql = "select at from event where tenant_no = $1 and position = $2";
-        let row = app.db.query_one(sql, vec![tenant.0.into(), middle.into()]).await?;
+        let row = app.db.of(tenant).query_one(sql, vec![tenant.0.into(), middle.into()]).await?;
         match row {
             Some(row) if column::<i64>(&row, 0)? < wanted => low = middle + 1,
             _ => high = middle,
         }
     }
-    Ok(low)
+    Ok(Some(low))
 }
 
 pub(in crate::api) fn moment(name: &str, text: &str) -> std::result::Result<Timestamp, Failure> {

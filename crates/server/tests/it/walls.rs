@@ -1,0 +1,182 @@
+//! The walls between tenants in the store (PER-5, quality 6): no statement without saying whose rows
+//! it means, and on PostgreSQL row-level security behind it.
+
+use std::collections::BTreeSet;
+
+use riposte::alert::format::Format;
+use riposte::db::{Engine, WALLED, column};
+use riposte::id::TenantNo;
+use riposte::permission::Role;
+use serde_json::json;
+
+use crate::face::Face;
+use crate::world::alert;
+
+/// Tables with a tenant's number that everybody must be able to read, and why.
+const OPEN: &[(&str, &str)] = &[
+    ("app", "who shows a token is known before its tenant"),
+    ("membership", "who signs in is known before the tenant"),
+    ("session", "who shows a cookie is known before its tenant"),
+    ("setup_link", "who opens a link is known before its tenant"),
+];
+/// Tables that hang on a walled one by its id.
+const HANGING: &[(&str, &str)] = &[
+    ("alert_body", "alert_id in (select id from alert where tenant_no = $1)"),
+    ("alert_version", "alert_id in (select id from alert where tenant_no = $1)"),
+    ("incident_tag", "incident_id in (select id from incident where tenant_no = $1)"),
+];
+
+fn of_tenant(table: &str) -> &'static str {
+    HANGING.iter().find(|(name, _)| *name == table).map_or("tenant_no = $1", |(_, test)| test)
+}
+
+#[tokio::test]
+async fn every_table_of_tenants_is_walled_or_says_why_not() {
+    let world = crate::world::World::new().await;
+    let sql = match world.app.db.engine() {
+        Engine::Sqlite => {
+            "select tables.name from sqlite_master tables \
+             join pragma_table_info(tables.name) columns \
+             where tables.type = 'table' and columns.name = 'tenant_no'"
+        }
+        Engine::Postgres => {
+            "select table_name::text from information_schema.columns \
+             where table_schema = current_schema() and column_name = 'tenant_no'"
+        }
+    };
+    let rows = world.app.db.whole("a test").query(sql, vec![]).await.expect("columns");
+    let mut found: BTreeSet<String> =
+        rows.iter().map(|row| column(row, 0).expect("text")).collect();
+    found.extend(HANGING.iter().map(|(name, _)| (*name).to_owned()));
+    let mut known: BTreeSet<String> = WALLED.iter().map(|name| (*name).to_owned()).collect();
+    known.extend(OPEN.iter().map(|(name, _)| (*name).to_owned()));
+    assert_eq!(found, known);
+    if world.app.db.engine() == Engine::Postgres {
+        let sql = "select relname::text from pg_class where relnamespace = \
+                   current_schema()::regnamespace and relrowsecurity and relforcerowsecurity";
+        let rows = world.app.db.whole("a test").query(sql, vec![]).await.expect("tables");
+        let forced: BTreeSet<String> =
+            rows.iter().map(|row| column(row, 0).expect("text")).collect();
+        assert_eq!(forced, WALLED.iter().map(|name| (*name).to_owned()).collect());
+    }
+}
+
+/// Two customers with something in every walled table.
+async fn neighbours() -> Face {
+    let face = Face::new().await;
+    let world = &face.world;
+    for tenant in [&world.tenant, &world.other] {
+        for title in ["first", "second"] {
+            let mut one = alert(&tenant.id, &tenant.id, "u", 0);
+            one["title"] = json!(title);
+            one["customTags"] = json!(["kept"]);
+            world.push_to(tenant.no, Format::Graph, json!([one]).to_string()).await;
+        }
+        world.settle().await;
+        let mail = format!("admin@n{}.example", tenant.no.0);
+        let admin = face.person(&tenant.id, &mail, Role::SecurityAdministrator).await;
+        let queue = admin.get("/api/v1/incidents").await.expect(200).json();
+        let path = format!("/api/v1/incidents/{}", queue["value"][0]["id"].as_str().expect("id"));
+        admin.patch(&path, &json!({ "customTags": ["vip"] })).await.expect(200);
+        admin.post(&format!("{path}/comments"), &json!({ "comment": "ours" })).await.expect(200);
+        let filter = json!({ "name": "mine", "query": "q=x" });
+        admin.post("/api/v1/filters", &filter).await.expect(201);
+        let issuer = crate::oidc::issuer().await;
+        let provider = json!({
+            "name": "ours", "issuer": issuer, "clientId": "c", "clientSecret": "s",
+            "domains": [format!("n{}.example", tenant.no.0)], "factor": "ours",
+        });
+        admin.post("/api/v1/identity-providers", &provider).await.expect(201);
+        let grant = json!({ "level": "reader", "approval": "automatic", "endDateTime": null });
+        let feed = format!("/api/v1.0/{}/activity/feed/subscriptions/start", tenant.id);
+        let feed = format!("{feed}?contentType=Audit.General");
+        admin.post(&feed, &json!({})).await.expect(200);
+        admin.put("/api/v1/grant", &grant).await.expect(200);
+    }
+    let expert = face.provider_person("expert@fjordwatch.example", Role::Expert).await;
+    for tenant in [&world.tenant, &world.other] {
+        let wanted = json!({ "tenantId": tenant.id, "level": "reader", "reason": "to look around",
+                             "hours": 1 });
+        expert.post("/api/v1/access", &wanted).await.expect(201);
+        // What comes and goes with the work, or only with many more alerts.
+        let tx = world.app.db.of(tenant.no).begin().await.expect("a transaction");
+        let kept = "insert into follow_up (tenant_no, kind, subject) values ($1, 'kept', 1)";
+        tx.execute(kept, vec![tenant.no.0.into()]).await.expect("a row");
+        let span = "insert into entity_span (tenant_no, entity_id, span, anchors) \
+                    values ($1, 1, 1, $2)";
+        tx.execute(span, vec![tenant.no.0.into(), vec![1_u8].into()]).await.expect("a row");
+        tx.commit().await.expect("a commit");
+    }
+    world.app.clock.advance_seconds(120);
+    riposte::audit::checkpoint(&world.app).await.expect("checkpoints");
+    face
+}
+
+#[tokio::test]
+async fn a_statement_that_forgets_the_tenant_sees_its_own_rows_only() {
+    let face = neighbours().await;
+    let (world, db) = (&face.world, &face.world.app.db);
+    let (ours, theirs) = (world.tenant.no, world.other.no);
+    if db.engine() == Engine::Sqlite {
+        return; // There is no second wall.
+    }
+    let count = async |scope: riposte::db::Scope<'_>, table: &str, whose: Option<TenantNo>| {
+        let test = whose.map_or("true", |_| of_tenant(table));
+        let values = whose.map(|tenant| tenant.0.into()).into_iter().collect();
+        let sql = format!("select count(*) from {table} where {test}");
+        let rows = scope.query(&sql, values).await.expect(table);
+        column::<i64>(&rows[0], 0).expect("a number")
+    };
+    for table in WALLED {
+        let all = count(db.whole("a test"), table, Some(theirs)).await;
+        let own = count(db.whole("a test"), table, Some(ours)).await;
+        assert!(all > 0 && own > 0, "{table} has rows of both: {own}, {all}");
+        assert_eq!(count(db.of(ours), table, None).await, own, "{table}, with no test at all");
+        assert_eq!(count(db.of(ours), table, Some(theirs)).await, 0, "{table}, of the other");
+        assert_eq!(count(db.reach(&[]), table, None).await, 0, "{table}, with no reach");
+        assert_eq!(count(db.reach(&[ours, theirs]), table, None).await, own + all, "{table}, both");
+        assert_eq!(count(db.of(TenantNo(999)), table, None).await, 0, "{table}, nobody's");
+        // On a connection that others used before, as on a fresh one.
+        let tx = db.of(ours).begin().await.expect("a transaction");
+        let deleted = tx.execute(&format!("delete from {table}"), vec![]).await.expect(table);
+        assert_eq!(deleted as i64, own, "{table}: what a change without a test reaches");
+        drop(tx);
+    }
+    let tx = db.of(ours).begin().await.expect("a transaction");
+    let comment = "insert into comment (id, tenant_no, text, created_by, created_at) \
+                   values ($1, $2, 'x', 'x', 1)";
+    assert!(tx.execute(comment, vec![900.into(), ours.0.into()]).await.is_ok());
+    let refused = tx.execute(comment, vec![901.into(), theirs.0.into()]).await.unwrap_err();
+    assert!(format!("{refused:?}").contains("row-level security"), "{refused:?}");
+    drop(tx);
+    let tx = db.of(ours).begin().await.expect("a transaction");
+    let moved = tx.execute("update incident set tenant_no = $1", vec![theirs.0.into()]).await;
+    assert!(format!("{:?}", moved.unwrap_err()).contains("row-level security"));
+}
+
+#[tokio::test]
+async fn the_role_that_works_passes_over_no_wall() {
+    let world = crate::world::World::new().await;
+    if world.app.db.engine() == Engine::Sqlite {
+        return;
+    }
+    let free = "select count(*) from pg_roles where rolname = current_user \
+                and (rolsuper or rolbypassrls)";
+    assert_eq!(world.rows(free).await, [0]);
+    for sql in [
+        "alter table incident no force row level security",
+        "alter table incident disable row level security",
+        "drop policy wall on incident",
+        "truncate event",
+    ] {
+        let tx = world.app.db.whole("a test").begin().await.expect("a transaction");
+        assert!(tx.execute(sql, vec![]).await.is_err(), "{sql}");
+    }
+}
+
+#[tokio::test]
+#[should_panic(expected = "a statement reads or writes incident without a tenant")]
+async fn a_statement_on_tenants_through_the_shared_scope_fails_every_test() {
+    let world = crate::world::World::new().await;
+    let _ = world.app.db.shared().query("select 1 from incident", vec![]).await;
+}
