@@ -38,17 +38,18 @@ after(async () => {
   await server?.stop();
 });
 
-/** One address in its three looks. `act` brings the page into the state that is to be seen. */
+/**
+ * One address in its three looks. `act` brings the page into the state that is to be seen; what it
+ * gives has opened a dialog and has the focus again when that is closed.
+ */
 async function look(page, route, name, path, act) {
   visited.add(route);
   await page.setViewportSize(WIDE);
   await page.emulateMedia({ colorScheme: 'light' });
   await page.goto(path);
   await settled(page);
-  if (act) {
-    await act(page);
-    await settled(page);
-  }
+  const opener = act && (await act(page));
+  if (act) await settled(page);
   for (const [as, size, colorScheme] of [
     ['light', WIDE, 'light'],
     ['dark', WIDE, 'dark'],
@@ -78,6 +79,12 @@ async function look(page, route, name, path, act) {
     const over = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
     if (over > 0) faults.push(`${name} (${as}): the page scrolls ${over} px sideways`);
   }
+  if (!opener) return;
+  await page.setViewportSize(WIDE);
+  await page.keyboard.press('Escape');
+  await page.getByRole('dialog').waitFor({ state: 'detached' });
+  const focused = opener.and(page.locator(':focus'));
+  await focused.waitFor({ timeout: 2_000 }).catch(() => faults.push(`${name}: after Escape the focus is not where it came from`));
 }
 
 test('every page, as who uses it', { timeout: 300_000, concurrency: true }, async (t) => {
@@ -119,9 +126,11 @@ test('every page, as who uses it', { timeout: 300_000, concurrency: true }, asyn
 
   const made = await send(ida, 'POST', '/api/v1/people', { email: 'vera.lund@alderfreight.example', role: 'Security Reader' });
   people.stranger = await browser.person(server.url, { bypassCSP: true });
-  const dialog = (button) => async (page) => {
-    await page.getByRole('button', { name: button }).first().click();
+  const dialog = (name) => async (page) => {
+    const button = page.getByRole('button', { name }).first();
+    await button.click();
     await page.getByRole('dialog').waitFor();
+    return button;
   };
   const plan = {
     // Not signed in.
@@ -184,8 +193,9 @@ test('every page, as who uses it', { timeout: 300_000, concurrency: true }, asyn
       ['settings/apps', 'apps', '/settings/apps'],
       ['settings/sign-in', 'sign-in-settings', '/settings/sign-in'],
       ['settings/sign-in', 'sign-in-settings-add', '/settings/sign-in', async (page) => {
-        await dialog('Add an identity provider')(page);
+        const opener = await dialog('Add an identity provider')(page);
         await page.getByRole('button', { name: 'Add a group' }).click();
+        return opener;
       }],
       ['settings/audit', 'audit-customer', '/settings/audit'],
     ],

@@ -417,6 +417,7 @@ export type Undocumented = {
       recordType?: string;
       actor?: string;
       tenantId?: string;
+      order?: 'asc' | 'desc';
       top?: number;
       cursor?: string;
     }

@@ -87,6 +87,94 @@ export interface paths {
         };
         trace?: never;
     };
+    "/api/v1.0/{tenant}/activity/feed/audit/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The records of a piece. */
+        get: operations["fetch"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1.0/{tenant}/activity/feed/subscriptions/content": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Pieces of a content type that became available in a span of time, the oldest first; where there
+         *     are more, the header `NextPageUri` says where they go on.
+         */
+        get: operations["content"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1.0/{tenant}/activity/feed/subscriptions/list": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What the caller reads of a tenant's log. */
+        get: operations["list"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1.0/{tenant}/activity/feed/subscriptions/start": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Subscribes to a content type. A webhook in the body is refused: readers ask. */
+        post: operations["start"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1.0/{tenant}/activity/feed/subscriptions/stop": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Ends a subscription. */
+        post: operations["stop"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/access": {
         parameters: {
             query?: never;
@@ -3124,6 +3212,14 @@ export interface components {
             /** @description `invited`, `active` or `disabled`. */
             state: string;
         };
+        /** @description A piece of the log that is there to be fetched. */
+        Piece: {
+            contentCreated: string;
+            contentExpiration: string;
+            contentId: string;
+            contentType: string;
+            contentUri: string;
+        };
         /** @description An identity provider; the secret is never shown. */
         ProviderView: {
             clientId: string;
@@ -3177,6 +3273,14 @@ export interface components {
             signedInDateTime: string;
             /** @description Until when what is dangerous needs no factor again. */
             stepUpUntilDateTime?: string | null;
+        };
+        /** @description A subscription. */
+        Subscription: {
+            contentType: string;
+            /** @description `enabled`. */
+            status: string;
+            /** @description Always null: nothing is pushed. */
+            webhook?: Record<string, never> | null;
         };
         /** @description Another organisation of the same person. */
         Switch: {
@@ -3236,6 +3340,178 @@ export interface components {
 }
 export type $defs = Record<string, never>;
 export interface operations {
+    fetch: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description the tenant's id */
+                tenant: string;
+                /** @description the piece's id */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description records of the common schema */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>[];
+                };
+            };
+            /** @description AF20022: no subscription; AF20052: no such id */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    content: {
+        parameters: {
+            query?: {
+                /** @description `Audit.General` or `Audit.AzureActiveDirectory`. */
+                contentType?: string;
+                /** @description Pieces that became available from then on, UTC; with `endTime`, or neither. */
+                startTime?: string;
+                /** @description Pieces that became available before then, UTC; at most 24 hours after `startTime`. */
+                endTime?: string;
+                /** @description From the `NextPageUri` of the page before. */
+                nextPage?: string;
+                /** @description Whose reader it is; not looked at. */
+                PublisherIdentifier?: string;
+            };
+            header?: never;
+            path: {
+                /** @description the tenant's id */
+                tenant: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Piece"][];
+                };
+            };
+            /** @description AF20022: no subscription; AF20030: no such span; AF20031 */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    list: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description the tenant's id */
+                tenant: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Subscription"][];
+                };
+            };
+        };
+    };
+    start: {
+        parameters: {
+            query?: {
+                /** @description `Audit.General` or `Audit.AzureActiveDirectory`. */
+                contentType?: string;
+                /** @description Pieces that became available from then on, UTC; with `endTime`, or neither. */
+                startTime?: string;
+                /** @description Pieces that became available before then, UTC; at most 24 hours after `startTime`. */
+                endTime?: string;
+                /** @description From the `NextPageUri` of the page before. */
+                nextPage?: string;
+                /** @description Whose reader it is; not looked at. */
+                PublisherIdentifier?: string;
+            };
+            header?: never;
+            path: {
+                /** @description the tenant's id */
+                tenant: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Subscription"];
+                };
+            };
+            /** @description AF20020, AF20021 */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    stop: {
+        parameters: {
+            query?: {
+                /** @description `Audit.General` or `Audit.AzureActiveDirectory`. */
+                contentType?: string;
+                /** @description Pieces that became available from then on, UTC; with `endTime`, or neither. */
+                startTime?: string;
+                /** @description Pieces that became available before then, UTC; at most 24 hours after `startTime`. */
+                endTime?: string;
+                /** @description From the `NextPageUri` of the page before. */
+                nextPage?: string;
+                /** @description Whose reader it is; not looked at. */
+                PublisherIdentifier?: string;
+            };
+            header?: never;
+            path: {
+                /** @description the tenant's id */
+                tenant: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description AF20022: there is none */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
     list: {
         parameters: {
             query?: {
@@ -3676,6 +3952,8 @@ export interface operations {
                 actor?: string;
                 /** @description Only this tenant, or the provider itself. */
                 tenantId?: string;
+                /** @description The order of a log's records. */
+                order?: "asc" | "desc";
                 /** @description Records of a page, 100 when absent, at most 1,000. */
                 top?: number;
                 /** @description `nextCursor` of the page before. */
@@ -3701,7 +3979,10 @@ export interface operations {
     checkpoint: {
         parameters: {
             query?: {
-                /** @description The tenant or the provider; an expert-side application must name one. */
+                /**
+                 * @description The tenant or the provider; an expert-side application must name one. `*` is the one over the
+                 *     trees of all, which says nothing of any.
+                 */
                 tenantId?: string;
             };
             header?: never;

@@ -87,7 +87,7 @@ export default function Audit() {
     queryKey: ['audit', asked],
     initialPageParam: undefined as string | undefined,
     queryFn: ({ pageParam, signal }) =>
-      read(api.GET('/api/v1/audit', { params: { query: { ...asked, top: 50, cursor: pageParam } }, signal })),
+      read(api.GET('/api/v1/audit', { params: { query: { ...asked, order: 'desc', top: 50, cursor: pageParam } }, signal })),
     getNextPageParam: (last: PageOf<AuditRecord>) => (last.nextCursor ? String(last.nextCursor) : undefined),
   });
   const rows = (list.data?.pages ?? []).flatMap((page) => page.value);

@@ -28,6 +28,7 @@ import { NavLink } from 'react-router';
 
 import type { Side } from '../api/hand';
 import { CASES, concerns, useSession } from '../api/session';
+import { useReturn } from '../ui/useReturn';
 
 type Entry = {
   to: string;
@@ -113,6 +114,7 @@ type Props = { drawer?: boolean; open?: boolean; onClose?: () => void };
 /** The places to go; a drawer where there is no room for it. */
 export function Navigation({ drawer, open, onClose }: Props) {
   const [slim, setSlim] = useState(() => window.innerWidth < 1200);
+  useReturn(Boolean(open));
   if (!drawer) return <List slim={slim} onSlim={() => setSlim(!slim)} />;
   return (
     <OverlayDrawer position="start" open={Boolean(open)} onOpenChange={(_, data) => !data.open && onClose?.()}>

@@ -19,6 +19,7 @@ import { api, read, whenAsked } from '../api/client';
 import { explain, get, supported } from '../api/passkey';
 import { useRefreshSession, useSessionQuery } from '../api/session';
 import { Failure } from '../ui/states';
+import { useReturn } from '../ui/useReturn';
 import { providerPath } from './where';
 
 const useStyles = makeStyles({ content: { display: 'flex', flexDirection: 'column', gap: '14px' } });
@@ -53,6 +54,7 @@ export function StepUp() {
 
 function Proof({ onEnd }: { onEnd: (proven: boolean) => void }) {
   const styles = useStyles();
+  useReturn(true);
   const refresh = useRefreshSession();
   const navigate = useNavigate();
   const { data: session } = useSessionQuery();
