@@ -48,6 +48,9 @@ async function look(page, route, name, path, act) {
   await page.emulateMedia({ colorScheme: 'light' });
   await page.goto(path);
   await settled(page);
+  // What is refused is a notice; an alert says that something went wrong.
+  const alarm = page.getByRole('alert');
+  if ((await alarm.count()) > 0 && !name.endsWith('-late')) faults.push(`${name}: ${await alarm.first().innerText()}`);
   const opener = act && (await act(page));
   if (act) await settled(page);
   for (const [as, size, colorScheme] of [
@@ -133,17 +136,6 @@ test('every page, as who uses it', { timeout: 300_000, concurrency: true }, asyn
     return button;
   };
   const plan = {
-    // Not signed in.
-    stranger: [
-      ['sign-in', 'sign-in', '/sign-in'],
-      ['sign-in', 'sign-in-failed', '/sign-in?failed=oidc'],
-      ['sign-in', 'sign-in-code', '/sign-in?next=totp&return=/#none'],
-      ['sign-in', 'sign-in-enrol-late', '/sign-in?next=enrol&return=/#none'],
-      ['sign-in', 'sign-in-passkey', '/sign-in?next=passkey&return=/'],
-      ['setup', 'setup', `/setup${new URL(made.setupUrl).hash}`],
-      ['setup', 'setup-expired', '/setup#expired'],
-      ['setup/:token', 'setup-expired-in-path', '/setup/expired'],
-    ],
     // An expert who is inside one customer.
     signe: [
       ['/', 'home-expert', '/'],
@@ -158,6 +150,36 @@ test('every page, as who uses it', { timeout: 300_000, concurrency: true }, asyn
       ['settings/people', 'people-expert', '/settings/people'],
       ['settings/audit', 'audit-refused', '/settings/audit'],
       ['account', 'account', '/account'],
+    ],
+    // The customer's administrator.
+    ida: [
+      ['/', 'home-customer', '/'],
+      ['incidents', 'queue-customer', '/incidents'],
+      ['incidents/:id', 'incident-customer', incident],
+      ['access', 'access-customer', '/access'],
+      ['settings', 'settings', '/settings'],
+      ['settings/permissions', 'permissions', '/settings/permissions'],
+      ['settings/people', 'people-customer', '/settings/people'],
+      ['settings/people', 'people-invite', '/settings/people', dialog('Invite')],
+      ['settings/apps', 'apps', '/settings/apps'],
+      ['settings/sign-in', 'sign-in-settings', '/settings/sign-in'],
+      ['settings/sign-in', 'sign-in-settings-add', '/settings/sign-in', async (page) => {
+        const opener = await dialog('Add an identity provider')(page);
+        await page.getByRole('button', { name: 'Add a group' }).click();
+        return opener;
+      }],
+      ['settings/audit', 'audit-customer', '/settings/audit'],
+    ],
+    // Not signed in.
+    stranger: [
+      ['sign-in', 'sign-in', '/sign-in'],
+      ['sign-in', 'sign-in-failed', '/sign-in?failed=oidc'],
+      ['sign-in', 'sign-in-code', '/sign-in?next=totp&return=/#none'],
+      ['sign-in', 'sign-in-enrol-late', '/sign-in?next=enrol&return=/#none'],
+      ['sign-in', 'sign-in-passkey', '/sign-in?next=passkey&return=/'],
+      ['setup', 'setup', `/setup${new URL(made.setupUrl).hash}`],
+      ['setup', 'setup-expired', '/setup#expired'],
+      ['setup/:token', 'setup-expired-in-path', '/setup/expired'],
     ],
     // A lead, who is not inside.
     mikkel: [
@@ -180,28 +202,11 @@ test('every page, as who uses it', { timeout: 300_000, concurrency: true }, asyn
       ['settings/people', 'people-provider', '/settings/people'],
       ['settings/audit', 'audit-provider', '/settings/audit'],
     ],
-    // The customer's administrator.
-    ida: [
-      ['/', 'home-customer', '/'],
-      ['incidents', 'queue-customer', '/incidents'],
-      ['incidents/:id', 'incident-customer', incident],
-      ['access', 'access-customer', '/access'],
-      ['settings', 'settings', '/settings'],
-      ['settings/permissions', 'permissions', '/settings/permissions'],
-      ['settings/people', 'people-customer', '/settings/people'],
-      ['settings/people', 'people-invite', '/settings/people', dialog('Invite')],
-      ['settings/apps', 'apps', '/settings/apps'],
-      ['settings/sign-in', 'sign-in-settings', '/settings/sign-in'],
-      ['settings/sign-in', 'sign-in-settings-add', '/settings/sign-in', async (page) => {
-        const opener = await dialog('Add an identity provider')(page);
-        await page.getByRole('button', { name: 'Add a group' }).click();
-        return opener;
-      }],
-      ['settings/audit', 'audit-customer', '/settings/audit'],
-    ],
     // One of the customer's people.
     tomas: [
       ['incidents', 'queue-empty', '/incidents?q=nothingiscalledlikethis'],
+      ['incidents', 'queue-filtered', '/incidents?period=1w&classification=unknown&determination=unknown&category=Execution&product=x&source=x&detection=x&rule=x&tag=x&assigned=-'],
+      ['incidents', 'queue-filter', '/incidents', dialog(/^Status/)],
       ['incidents', 'queue-selected', '/incidents', (page) => page.getByRole('checkbox', { name: 'Select all rows shown' }).check()],
       ['incidents/:id', 'incident-manage', `/incidents/${queued.id}`, dialog('Manage incident')],
       ['alerts/:id', 'alert', `/alerts/${alerts[0].id}`],

@@ -36,6 +36,7 @@ import {
   NOBODY,
   PERIODS,
   readView,
+  WORDED,
   type FilterName,
   type Free,
   type View,
@@ -54,14 +55,17 @@ const LABELS: Record<FilterName, string> = {
   period: 'Last update',
   assigned: 'Assigned to',
   classification: 'Classification',
+  determination: 'Determination',
   category: 'Category',
   product: 'Product',
   source: 'Service source',
+  detection: 'Detection source',
+  rule: 'Policy or rule',
   tag: 'Tag',
   tenant: 'Customer',
 };
 const ALWAYS: FilterName[] = ['status', 'severity', 'period', 'assigned'];
-const ADDABLE: FilterName[] = ['tenant', 'category', 'product', 'source', 'tag', 'classification'];
+const ADDABLE: FilterName[] = ['tenant', 'category', 'product', 'source', 'detection', 'rule', 'tag', 'classification', 'determination'];
 
 const useStyles = makeStyles({
   bar: { display: 'flex', flexWrap: 'wrap', gap: '6px', alignItems: 'center', minWidth: 0 },
@@ -133,7 +137,7 @@ export function Filters({ view, rows, onChange }: Props) {
   );
 }
 
-const isWorded = (name: FilterName): boolean => name === 'status' || name === 'severity' || name === 'classification';
+const isWorded = (name: FilterName): name is Worded => (WORDED as readonly string[]).includes(name);
 
 function Pill({
   name,
@@ -168,7 +172,7 @@ function Pill({
           <h2 className={styles.title}>{LABELS[name]}</h2>
           {name === 'period' ? (
             <Period view={view} onChange={onChange} />
-          ) : name === 'status' || name === 'severity' || name === 'classification' ? (
+          ) : isWorded(name) ? (
             <Words name={name} choices={choices} view={view} onChange={onChange} />
           ) : (
             <Values name={name} choices={choices} view={view} onChange={onChange} labels={labels} />
@@ -208,6 +212,10 @@ function useChoices(name: FilterName, view: View, rows: IncidentRow[]): { choice
     status: () => words.status.map((word) => (word.value === 'active' ? { ...word, label: 'New' } : word)),
     severity: () => words.severity,
     classification: () => words.classification,
+    // One determination goes with several classifications.
+    determination: () => [
+      ...new Map(words.classification.flatMap((one) => one.determinations).map((one) => [one.value, one])).values(),
+    ],
     period: () => [],
     assigned: () => [
       { value: NOBODY, label: 'Unassigned' },
@@ -216,6 +224,9 @@ function useChoices(name: FilterName, view: View, rows: IncidentRow[]): { choice
     category: () => distinct((row) => row.categories),
     product: () => distinct((row) => row.products),
     source: () => SOURCES,
+    detection: () => SOURCES,
+    // What rules are called is in the alerts alone.
+    rule: () => [],
     tag: () => distinct((row) => [...row.systemTags, ...row.customTags]),
     tenant: () => (tenants.data?.value ?? []).map((one) => ({ value: one.id, label: one.name })),
   };
