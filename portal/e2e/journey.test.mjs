@@ -5,7 +5,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 
-import { Browser, IdentityProvider, PASSWORD, Server, nextCode, setUpWithPasskey, setUpWithPassword } from './world.mjs';
+import { Browser, IdentityProvider, PASSWORD, Server, confirmApp, nextCode, setUpWithPasskey, setUpWithPassword } from './world.mjs';
 
 const alert = {
   id: 'edr-1',
@@ -306,6 +306,35 @@ async function journey(t, server, browser) {
     const gro = await browser.person(server.url);
     await signInWithProvider(gro, 'gro', '/');
     await gro.getByText('That did not work').waitFor();
+  });
+
+  await step('where our own second factor counts, the first time sets an app up and the next time asks for it', async () => {
+    await ida.goto('/settings/sign-in');
+    const { value } = await (await ida.request.get('/api/v1/identity-providers')).json();
+    await ida.getByRole('button', { name: 'Remove Alder login' }).click();
+    await ida.getByRole('dialog').getByRole('button', { name: 'Remove Alder login' }).click();
+    await ida.getByText('No identity provider yet').waitFor();
+    const { id, createdDateTime, ...settings } = value[0];
+    assert.ok(id && createdDateTime);
+    const again = await ida.request.post('/api/v1/identity-providers', {
+      data: { ...settings, clientSecret: provider.client.secret, factor: 'ours' },
+      headers: { 'X-Riposte': '1' },
+    });
+    assert.equal(again.status(), 201);
+
+    const knut = await browser.person(server.url);
+    await signInWithProvider(knut, 'knut', '/account');
+    await knut.getByRole('heading', { name: 'Add an authenticator app' }).waitFor();
+    const app = await confirmApp(knut);
+    await knut.getByLabel('I have put them somewhere safe').check();
+    await knut.getByRole('button', { name: 'Go to Riposte' }).click();
+    await knut.getByRole('heading', { name: 'Sessions and passkeys' }).waitFor();
+
+    await knut.context().clearCookies();
+    await signInWithProvider(knut, 'knut', '/account');
+    await knut.getByLabel('Code or recovery code').fill(await nextCode(app));
+    await knut.getByRole('button', { name: 'Sign in' }).click();
+    await knut.getByRole('heading', { name: 'Sessions and passkeys' }).waitFor();
   });
 
   assert.deepEqual(browser.complaints, [], 'nothing complained in a console');

@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 
-import { Browser, Server, enterDemo, settled } from './world.mjs';
+import { Browser, IdentityProvider, Server, enterDemo, settled } from './world.mjs';
 
 const PICTURES = process.env.RIPOSTE_SCREENSHOTS ?? join(tmpdir(), 'riposte-screenshots');
 const AXE = readFileSync(new URL('../node_modules/axe-core/axe.min.js', import.meta.url), 'utf8');
@@ -23,6 +23,7 @@ function routes() {
 
 let server;
 let browser;
+let provider;
 const visited = new Set();
 const faults = [];
 
@@ -35,6 +36,7 @@ before(async () => {
 
 after(async () => {
   await browser?.close();
+  provider?.stop();
   await server?.stop();
 });
 
@@ -124,6 +126,12 @@ test('every page, as who uses it', { timeout: 300_000, concurrency: true }, asyn
   });
   await send(ida, 'POST', '/api/v1/filters', { name: 'High and unassigned', query: 'severity=high&assigned=-&period=all' });
   await send(ida, 'POST', '/api/v1/apps', { name: 'Ticket system of the service desk', permissions: ['SecurityIncident.Read.All', 'SecurityAlert.Read.All'] });
+  provider = await IdentityProvider.start(server, {});
+  await send(ida, 'POST', '/api/v1/identity-providers', {
+    name: 'Alder login', issuer: provider.issuer, clientId: provider.client.id, clientSecret: provider.client.secret,
+    domains: ['alderfreight.example'], factor: 'provider',
+    roles: { soc: 'Security Operator', 'Information security, Aarhus and Bergen': 'Security Administrator' },
+  });
   const { value: alerts } = await json(ida, `/api/v1/incidents/${busy.id}/alerts`);
   const incident = `/incidents/${busy.id}`;
 
@@ -163,6 +171,7 @@ test('every page, as who uses it', { timeout: 300_000, concurrency: true }, asyn
       ['settings/people', 'people-invite', '/settings/people', dialog('Invite')],
       ['settings/apps', 'apps', '/settings/apps'],
       ['settings/sign-in', 'sign-in-settings', '/settings/sign-in'],
+      ['settings/sign-in', 'sign-in-settings-remove', '/settings/sign-in', dialog('Remove Alder login')],
       ['settings/sign-in', 'sign-in-settings-add', '/settings/sign-in', async (page) => {
         const opener = await dialog('Add an identity provider')(page);
         await page.getByRole('button', { name: 'Add a group' }).click();
@@ -173,6 +182,11 @@ test('every page, as who uses it', { timeout: 300_000, concurrency: true }, asyn
     // Not signed in.
     stranger: [
       ['sign-in', 'sign-in', '/sign-in'],
+      ['sign-in', 'sign-in-provider', '/sign-in', async (page) => {
+        await page.getByLabel('Work e-mail').fill('vera.lund@alderfreight.example');
+        await page.getByRole('button', { name: 'Continue' }).click();
+        await page.getByText('Continue with Alder login').waitFor();
+      }],
       ['sign-in', 'sign-in-failed', '/sign-in?failed=oidc'],
       ['sign-in', 'sign-in-code', '/sign-in?next=totp&return=/#none'],
       ['sign-in', 'sign-in-enrol-late', '/sign-in?next=enrol&return=/#none'],
@@ -223,6 +237,7 @@ test('every page, as who uses it', { timeout: 300_000, concurrency: true }, asyn
       ['incidents/:id', 'incident-unknown', incident],
       ['alerts/:id', 'alert-unknown', `/alerts/${alerts[0].id}`],
       ['settings/apps', 'apps-none', '/settings/apps'],
+      ['settings/sign-in', 'sign-in-settings-none', '/settings/sign-in'],
     ],
   };
   const waiting = Object.entries(plan);

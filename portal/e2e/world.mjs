@@ -192,6 +192,11 @@ export async function setUpWithPassword(page, url, name) {
   await page.getByLabel('Your name').fill(name);
   await page.getByLabel('Password', { exact: true }).fill(PASSWORD);
   await page.getByRole('button', { name: 'Continue with a password' }).click();
+  return confirmApp(page);
+}
+
+/** Puts the secret that the page shows into an app and shows its first code. */
+export async function confirmApp(page) {
   const secret = await page.getByRole('img', { name: /QR code/ }).waitFor().then(() => page.locator('code').first().textContent());
   const app = { secret, step: 0 };
   await page.getByLabel('Code', { exact: true }).fill(await nextCode(app));

@@ -63,7 +63,8 @@ async function readAll(body: ReadableStream<Uint8Array<ArrayBuffer>>, take: (eve
 /** Keeps a stream open until `signal`; `onReach` is called when what may be shown may have changed. */
 async function listen(signal: AbortSignal, onReach: () => void): Promise<void> {
   let last: string | null = null;
-  let wait = SHORTEST_WAIT_MS;
+  // Asked again at once when a stream ends: it may have ended because the session has.
+  let wait = 0;
   let again = false;
   while (!signal.aborted) {
     await seen(signal);
@@ -108,9 +109,9 @@ async function listen(signal: AbortSignal, onReach: () => void): Promise<void> {
       document.removeEventListener('visibilitychange', look);
       clearTimeout(hidden);
     }
-    if (Date.now() - began > STEADY_MS) wait = SHORTEST_WAIT_MS;
+    if (Date.now() - began > STEADY_MS) wait = 0;
     await sleep(wait, signal);
-    wait = Math.min(wait * 2, LONGEST_WAIT_MS);
+    wait = Math.min(Math.max(wait * 2, SHORTEST_WAIT_MS), LONGEST_WAIT_MS);
   }
 }
 

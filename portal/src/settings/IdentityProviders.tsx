@@ -44,6 +44,7 @@ const useStyles = makeStyles({
 });
 
 const KEY = ['identity-providers'];
+const CALLBACK = `${window.location.origin}/sign-in/oidc/callback`;
 
 const FACTOR: Record<IdentityProvider['factor'], { label: string; hint: string }> = {
   provider: {
@@ -117,6 +118,7 @@ function Shown({ provider }: { provider: IdentityProvider }) {
           ['Mail domain', provider.domains.join(', ')],
           ['Issuer', provider.issuer],
           ['Client id', provider.clientId],
+          ['Callback address', <CopyText key="callback" text={CALLBACK} label="Copy the callback address" />],
           ['Second factor', FACTOR[provider.factor].label],
           ['Groups claim', provider.groupsClaim],
           [
@@ -263,7 +265,7 @@ function Add({ onClose }: { onClose: () => void }) {
         }}
       >
         <Field label="Callback address" hint="Register this at the provider as the redirect address">
-          <CopyText text={`${window.location.origin}/sign-in/oidc/callback`} label="Copy the callback address" />
+          <CopyText text={CALLBACK} label="Copy the callback address" />
         </Field>
         <Field label="Name" required hint="What people see on the sign-in page" {...at('name')}>
           {input('name', { required: true, maxLength: 200 })}
