@@ -24,11 +24,13 @@ const listeners = new Set<Listener>();
 
 const sleep = (ms: number, signal: AbortSignal) =>
   new Promise<void>((done) => {
-    const timer = setTimeout(done, ms);
-    signal.addEventListener('abort', () => {
+    const wake = () => {
       clearTimeout(timer);
+      signal.removeEventListener('abort', wake);
       done();
-    });
+    };
+    const timer = setTimeout(wake, ms);
+    signal.addEventListener('abort', wake);
   });
 
 /** Until the window is looked at. */
@@ -37,6 +39,7 @@ const seen = (signal: AbortSignal) =>
     const look = () => {
       if (document.hidden && !signal.aborted) return;
       document.removeEventListener('visibilitychange', look);
+      signal.removeEventListener('abort', look);
       done();
     };
     document.addEventListener('visibilitychange', look);
@@ -68,6 +71,7 @@ async function listen(signal: AbortSignal, onReach: () => void): Promise<void> {
   let again = false;
   while (!signal.aborted) {
     await seen(signal);
+    if (signal.aborted) return;
     const connection = new AbortController();
     const stop = () => connection.abort();
     signal.addEventListener('abort', stop);
