@@ -21,6 +21,7 @@ pub(crate) struct Install {
     binary: PathBuf,
     data_dir: PathBuf,
     store: Option<String>,
+    settings: Vec<(&'static str, String)>,
 }
 
 /// An application that may sign in.
@@ -63,7 +64,20 @@ pub(crate) struct Verified {
 impl Install {
     /// An installation in `data_dir`; `store` is a `postgres://` address or `None` for SQLite.
     pub(crate) fn new(binary: &Path, data_dir: &Path, store: Option<String>) -> Self {
-        Self { binary: binary.to_owned(), data_dir: data_dir.to_owned(), store }
+        let (binary, data_dir) = (binary.to_owned(), data_dir.to_owned());
+        Self { binary, data_dir, store, settings: Vec::new() }
+    }
+
+    /// The same with a setting in the environment.
+    pub(crate) fn with(mut self, name: &'static str, value: &str) -> Self {
+        self.settings.push((name, value.to_owned()));
+        self
+    }
+
+    /// The same on a PostgreSQL database.
+    pub(crate) fn on(mut self, store: String) -> Self {
+        self.store = Some(store);
+        self
     }
 
     fn command(&self, words: &[&str]) -> Command {
@@ -76,6 +90,7 @@ impl Install {
         for name in ["RIPOSTE_FAILPOINT", "RIPOSTE_STORE", "RIPOSTE_DATA_DIR", "RIPOSTE_LISTEN"] {
             command.env_remove(name);
         }
+        command.envs(self.settings.iter().map(|(name, value)| (name, value)));
         command
     }
 

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 
+use crate::network::Network;
+
 /// Everything a `serve` process can be told.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -23,6 +25,8 @@ pub struct Config {
     /// The address people and clients reach this installation by, for links; without it links
     /// follow the request's host.
     pub public_url: Option<String>,
+    /// Proxies in front of this installation: what they say of where a request came from is believed.
+    pub trusted_proxies: Vec<Network>,
     /// Whether to write log lines as JSON objects.
     pub log_json: bool,
     /// What to log, in the syntax of `tracing` (`info,riposte=debug`).
@@ -74,10 +78,14 @@ pub struct Intake {
 pub struct Limits {
     /// Requests a minute of one application to the Graph face and our own API, intake excepted.
     pub per_minute: u32,
+    /// The same of everybody of one customer together, so that no customer uses the service up.
+    pub tenant_per_minute: u32,
     /// Requests a minute of one application to the older `/api/incidents`.
     pub legacy_per_minute: u32,
     /// Requests an hour of one application to the older `/api/incidents`.
     pub legacy_per_hour: u32,
+    /// Tokens a minute that one address may ask for.
+    pub tokens_per_minute: u32,
     /// Attempts a minute, from one address, to sign in or to use a set-up link.
     pub sign_in_per_minute: u32,
 }
@@ -114,6 +122,7 @@ impl Default for Config {
             listen: SocketAddr::from(([127, 0, 0, 1], 8470)),
             tls: Tls::default(),
             public_url: None,
+            trusted_proxies: Vec::new(),
             log_json: false,
             log_filter: "info".to_owned(),
             otlp_endpoint: None,
@@ -143,8 +152,10 @@ impl Default for Limits {
         // The older interface's published limits (SYN-8); the Graph face is meant to be crawled.
         Self {
             per_minute: 60_000,
+            tenant_per_minute: 120_000,
             legacy_per_minute: 50,
             legacy_per_hour: 1_500,
+            tokens_per_minute: 600,
             sign_in_per_minute: 60,
         }
     }

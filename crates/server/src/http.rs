@@ -35,7 +35,7 @@ use crate::http::limit::{Class, Limiter};
 use crate::id::TenantNo;
 use crate::person::oidc;
 use crate::person::session::{self, Origin};
-use crate::tenant::caller::{Caller, Callers};
+use crate::tenant::caller::{Caller, Callers, Reach};
 
 /// Long alerts opened at once.
 const LONG_ALERTS: usize = 1;
@@ -315,7 +315,27 @@ impl Proof {
 #[derive(Clone, Copy, Debug)]
 pub struct Peer(pub IpAddr);
 
-/// The address a request came from: of the connection, never of a header that anybody can write.
+/// Behind proxies that the operator trusts, the address that they say a request came from: in
+/// `X-Forwarded-For` each adds whom it was asked by, so the last that is not a proxy itself is the
+/// client. What stands before it anybody can write.
+pub fn look_behind_proxies(site: &Site, request: &mut axum::extract::Request) {
+    let trusted = &site.app.config.trusted_proxies;
+    let is_proxy = |address: IpAddr| trusted.iter().any(|network| network.contains(address));
+    let Some(Peer(mut client)) = request.extensions().get::<Peer>().copied() else { return };
+    let headers = request.headers().get_all("x-forwarded-for");
+    let said = headers.iter().filter_map(|value| value.to_str().ok());
+    let said: Vec<&str> = said.flat_map(|value| value.split(',')).map(str::trim).collect();
+    for address in said.into_iter().rev() {
+        if !is_proxy(client) {
+            break;
+        }
+        let Ok(address) = address.parse::<IpAddr>() else { break };
+        client = address.to_canonical();
+    }
+    request.extensions_mut().insert(Peer(client));
+}
+
+/// The address a request came from: of the connection, or what a trusted proxy says of it.
 #[must_use]
 pub fn address_of(parts: &Parts) -> Option<IpAddr> {
     parts.extensions.get::<Peer>().map(|peer| peer.0.to_canonical())
@@ -360,6 +380,19 @@ impl FromRequestParts<Site> for Unmetered {
     }
 }
 
+/// Counts a request of somebody who has shown nothing towards the limit of its address.
+///
+/// # Errors
+/// `Busy` when the address has used its minute up.
+pub fn count_address(
+    site: &Site,
+    address: Option<IpAddr>,
+    class: Class,
+) -> crate::error::Result<()> {
+    let from = address.map_or_else(String::new, |address| address.to_string());
+    site.limiter.count(&format!("address {from}"), class, &site.app)
+}
+
 /// Somebody who has shown nothing yet and may try to: counted by address, and from our own pages.
 pub struct Stranger;
 
@@ -379,8 +412,7 @@ pub struct Sent;
 impl FromRequestParts<Site> for Sent {
     type Rejection = Failure;
     async fn from_request_parts(parts: &mut Parts, site: &Site) -> Result<Self, Failure> {
-        let from = address_of(parts).map_or_else(String::new, |address| address.to_string());
-        site.limiter.count(&format!("address {from}"), Class::SignIn, &site.app)?;
+        count_address(site, address_of(parts), Class::SignIn)?;
         Ok(Self)
     }
 }
@@ -390,6 +422,9 @@ impl FromRequestParts<Site> for Caller {
     async fn from_request_parts(parts: &mut Parts, site: &Site) -> Result<Self, Failure> {
         let Unmetered(caller) = Unmetered::from_request_parts(parts, site).await?;
         site.limiter.count(&caller.client_id, Class::General, &site.app)?;
+        if let Reach::Tenant(tenant) = caller.reach {
+            site.limiter.count(&format!("tenant {}", tenant.0), Class::Tenant, &site.app)?;
+        }
         Ok(caller)
     }
 }

@@ -7,6 +7,8 @@
 // Floor: names of things, the store, and one change at a time.
 pub mod actor;
 pub mod clock;
+pub mod network;
+
 pub mod config;
 pub mod error;
 pub mod failpoint;

@@ -150,7 +150,8 @@ fn panicked(panic: Box<dyn std::any::Any + Send + 'static>) -> Response {
 }
 
 /// Gives a request its ids, its answer the headers that every answer has, and the log a line.
-async fn attend(State(site): State<Site>, request: Request, next: Next) -> Response {
+async fn attend(State(site): State<Site>, mut request: Request, next: Next) -> Response {
+    crate::http::look_behind_proxies(&site, &mut request);
     let started = std::time::Instant::now();
     let tls = request.extensions().get::<Tls>().is_some();
     let exchange = Arc::new(Exchange {

@@ -179,8 +179,10 @@ async fn tick(app: App, stop: CancellationToken) {
         if let Err(error) = count_backlog(&app).await {
             tracing::error!("the backlog was not counted: {error}");
         }
-        if let Err(error) = forget_replies(&app).await {
-            tracing::error!("tidying up failed, will be tried again: {error}");
+        for tidied in [forget_replies(&app).await, crate::person::session::tidy(&app).await] {
+            if let Err(error) = tidied {
+                tracing::error!("tidying up failed, will be tried again: {error}");
+            }
         }
     }
 }

@@ -8,6 +8,7 @@
 mod checker_tests;
 mod corpus;
 mod raw;
+mod timing;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -126,6 +127,37 @@ pub(crate) async fn run(mut args: Args) -> Result<bool, String> {
             "peakMb": report.peak_kib / 1_024,
             "worst": report.worst(),
         }));
+        let timing = Install::new(&riposte, &scratch.path.join("timing"), None)
+            .with("RIPOSTE_TRUSTED_PROXIES", "127.0.0.1");
+        drop(cluster);
+        // A store that the corpus did not fill.
+        let cluster = match store {
+            Store::Sqlite => None,
+            Store::Postgres => Some(Cluster::start(&scratch.path.join("pg2"), false).await?),
+        };
+        let timing = match &cluster {
+            None => timing,
+            Some(cluster) => timing.on(cluster.url()),
+        };
+        let pairs = Box::pin(timing::measure(&timing, &scratch.path.join("timing.log"))).await?;
+        for pair in pairs {
+            let ok = pair.gap() < timing::APART_MS && pair.betrayed.is_none();
+            clean &= ok;
+            if let Some(said) = &pair.betrayed {
+                out::note(&format!("FAILED {} is told by its answer: {said}", pair.what));
+            }
+            out::result(&json!({
+                "id": "timing",
+                "what": pair.what,
+                "store": store.name(),
+                "value": pair.gap(),
+                "unit": "ms between medians",
+                "floor": timing::APART_MS,
+                "there": pair.medians.0,
+                "notThere": pair.medians.1,
+                "ok": ok,
+            }));
+        }
     }
     Ok(clean)
 }

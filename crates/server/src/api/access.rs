@@ -13,10 +13,11 @@ use crate::api::{May, Params, idempotency, read};
 use crate::clock::Timestamp;
 use crate::error::Result;
 use crate::http::{Answer, Failure, Site, json_response};
+use crate::network::Network;
 use crate::permission::Permission;
 use crate::tenant::ExpertAccess;
 use crate::tenant::caller::Caller;
-use crate::tenant::grant::{self, Approval, Grant, Network};
+use crate::tenant::grant::{self, Approval, Grant};
 
 /// The largest page.
 const LARGEST: u64 = 200;

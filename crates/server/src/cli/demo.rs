@@ -50,7 +50,10 @@ fn demo_text(url: &str, access: Option<&Value>, config: &Config) -> String {
     let word = |of: &Value, name: &str| {
         of.get(name).and_then(Value::as_str).unwrap_or_default().to_owned()
     };
-    let mut text = format!("Riposte demo at {url}\n\nWho can sign in (client credentials):\n");
+    let mut text = format!(
+        "Riposte demo at {url}\n\nOpen it in a browser: everybody of the demo signs in with one click \
+         there. Applications\nsign in with their credentials:\n"
+    );
     let mut people = Vec::new();
     if let Some(experts) = access.get("experts") {
         people.push(("the provider's experts".to_owned(), experts));

@@ -24,6 +24,12 @@ const VARIABLES: &[(&str, Set)] = &[
     ("TLS_KEY", |config, text| some(&mut config.tls.key, text)),
     ("TLS_SELF_SIGNED", |config, text| flag(&mut config.tls.self_signed, text)),
     ("PUBLIC_URL", |config, text| some(&mut config.public_url, text)),
+    ("TRUSTED_PROXIES", |config, text| {
+        let networks: std::result::Result<_, String> =
+            text.split_whitespace().map(str::parse).collect();
+        config.trusted_proxies = networks?;
+        Ok(())
+    }),
     ("LOG_JSON", |config, text| flag(&mut config.log_json, text)),
     ("LOG_FILTER", |config, text| set(&mut config.log_filter, text)),
     ("OTLP_ENDPOINT", |config, text| some(&mut config.otlp_endpoint, text)),
@@ -31,8 +37,10 @@ const VARIABLES: &[(&str, Set)] = &[
     ("INTAKE_WAITING_BYTES", |config, text| set(&mut config.intake.waiting_bytes, text)),
     ("INTAKE_BODY_BYTES", |config, text| set(&mut config.intake.body_bytes, text)),
     ("LIMITS_PER_MINUTE", |config, text| set(&mut config.limits.per_minute, text)),
+    ("LIMITS_TENANT_PER_MINUTE", |config, text| set(&mut config.limits.tenant_per_minute, text)),
     ("LIMITS_LEGACY_PER_MINUTE", |config, text| set(&mut config.limits.legacy_per_minute, text)),
     ("LIMITS_LEGACY_PER_HOUR", |config, text| set(&mut config.limits.legacy_per_hour, text)),
+    ("LIMITS_TOKENS_PER_MINUTE", |config, text| set(&mut config.limits.tokens_per_minute, text)),
     ("LIMITS_SIGN_IN_PER_MINUTE", |config, text| set(&mut config.limits.sign_in_per_minute, text)),
     ("GRAPH_DEFAULT_PAGE", |config, text| set(&mut config.graph.default_page, text)),
     ("GRAPH_LARGEST_PAGE", |config, text| set(&mut config.graph.largest_page, text)),

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
+use crate::access;
 use crate::actor::Actor;
 use crate::alert::intake::Intake;
 use crate::app::App;
@@ -18,7 +19,8 @@ use crate::id::{IncidentId, TenantNo};
 use crate::incident::{self, model::Patch};
 use crate::permission::{Permission, Role};
 use crate::person;
-use crate::tenant::caller::{Caller, Reach};
+use crate::tenant::caller::{Caller, Reach, Seat, Within};
+use crate::tenant::grant::{self, Approval};
 use crate::tenant::{self, Credentials, ExpertAccess, Side, Tenant};
 use crate::word::{Classification, Determination, IncidentStatus};
 
@@ -41,9 +43,39 @@ const PROVIDER_PEOPLE: &[(&str, &str, Role)] = &[
     ("Runa Vik", "runa.vik@fjordwatch.example", Role::ServiceDeliveryManager),
     ("Odd Nes", "odd.nes@fjordwatch.example", Role::ProviderAdministrator),
 ];
-/// The people of each customer: who decides, and who works.
-const CUSTOMER_ROLES: &[(bool, Role)] =
-    &[(true, Role::SecurityAdministrator), (false, Role::SecurityOperator)];
+/// A customer of the demo.
+struct Customer {
+    name: &'static str,
+    domain: &'static str,
+    grant: ExpertAccess,
+    approval: Approval,
+    /// Name and role; the first decides.
+    people: &'static [(&'static str, Role)],
+}
+
+const CUSTOMERS: &[Customer] = &[
+    Customer {
+        name: "Alder Freight",
+        domain: "alderfreight.example",
+        grant: ExpertAccess::Operator,
+        approval: Approval::Lead,
+        people: &[
+            ("Ida Berg", Role::SecurityAdministrator),
+            ("Tomas Wren", Role::SecurityOperator),
+            ("Noor Haddad", Role::SecurityReader),
+        ],
+    },
+    Customer {
+        name: "Norrland Dental",
+        domain: "norrlanddental.example",
+        grant: ExpertAccess::Reader,
+        approval: Approval::Customer,
+        people: &[
+            ("Aino Salmi", Role::SecurityAdministrator),
+            ("Per Lind", Role::SecurityOperator),
+        ],
+    },
+];
 /// Stories told per customer; each becomes one incident, a few are merged.
 const STORIES: usize = 33;
 
@@ -61,21 +93,21 @@ pub async fn fill(app: &App) -> Result<Option<Access>> {
         &[Permission::Experts, Permission::AuditRead],
     )
     .await?;
+    let mut provider = Vec::new();
     for (name, email, role) in PROVIDER_PEOPLE {
-        person::add_demo_person(app, TenantNo::PROVIDER, name, email, *role).await?;
+        let id = person::add_demo_person(app, TenantNo::PROVIDER, name, email, *role).await?;
+        provider.push((id, *email, *role));
     }
     let intake = Intake::start(app);
     let mut customers = Vec::new();
     let mut tenants = Vec::new();
-    for (name, domain, access) in [
-        ("Alder Freight", "alderfreight.example", ExpertAccess::Operator),
-        ("Norrland Dental", "norrlanddental.example", ExpertAccess::Reader),
-    ] {
-        let tenant = tenant::add(app, name, access).await?;
+    let mut deciders = Vec::new();
+    for customer in CUSTOMERS {
+        let tenant = tenant::add(app, customer.name, customer.grant).await?;
         let credentials = tenant::add_app(
             app,
             Side::Tenant(&tenant.id),
-            &format!("{name} SIEM"),
+            &format!("{} SIEM", customer.name),
             &[
                 Permission::IncidentReadWrite,
                 Permission::AlertReadWrite,
@@ -84,18 +116,25 @@ pub async fn fill(app: &App) -> Result<Option<Access>> {
             ],
         )
         .await?;
-        for (first, role) in CUSTOMER_ROLES {
-            let name = match (domain.starts_with('a'), *first) {
-                (true, true) => "Ida Berg",
-                (true, false) => "Tomas Wren",
-                (false, true) => "Aino Salmi",
-                (false, false) => "Per Lind",
-            };
-            let email = format!("{}@{domain}", name.to_lowercase().replace(' ', "."));
-            person::add_demo_person(app, tenant.no, name, &email, *role).await?;
+        let mut people = Vec::new();
+        for (name, role) in customer.people {
+            let email = format!("{}@{}", name.to_lowercase().replace(' ', "."), customer.domain);
+            let id = person::add_demo_person(app, tenant.no, name, &email, *role).await?;
+            people.push((id, email, *role));
         }
-        push(app, &intake, &tenant, domain).await?;
-        customers.push((name.to_owned(), credentials));
+        let Some((id, email, role)) = people.into_iter().next() else { continue };
+        let reach = Reach::Tenant(tenant.no);
+        let decider = somebody(app, id, &email, role, tenant.no, &reach);
+        let wanted = grant::Wanted {
+            level: customer.grant,
+            approval: customer.approval,
+            until: None,
+            networks: Vec::new(),
+        };
+        access::change_grant(app, &decider, wanted).await?;
+        deciders.push(decider);
+        push(app, &intake, &tenant, customer.domain).await?;
+        customers.push((customer.name.to_owned(), credentials));
         tenants.push(tenant);
     }
     crate::worker::settle(app).await?;
@@ -103,7 +142,60 @@ pub async fn fill(app: &App) -> Result<Option<Access>> {
     for tenant in &tenants {
         work(app, tenant, &reach).await?;
     }
+    let [expert, lead, ..] = provider.as_slice() else {
+        return Err(Error::Internal("the demo has no provider's people".to_owned()));
+    };
+    let of_provider = |(id, email, role): &(String, &str, Role)| {
+        somebody(app, id.clone(), email, *role, TenantNo::PROVIDER, &reach)
+    };
+    enter(app, (&of_provider(expert), &of_provider(lead)), &deciders, &tenants).await?;
     Ok(Some(Access { experts, customers, setup_url }))
+}
+
+/// One of the demo's people, as if signed in just now.
+fn somebody(
+    app: &App,
+    id: String,
+    email: &str,
+    role: Role,
+    organisation: TenantNo,
+    reach: &Reach,
+) -> Caller {
+    let proven = Some(app.clock.now());
+    let seat = Seat { session: String::new(), organisation, role, proven };
+    let within = Within { reach: reach.clone(), queue: reach.clone(), address: None };
+    Caller::person(id, email.to_owned(), seat, within)
+}
+
+/// An expert is inside of one customer's tenant, was inside of the other's, and waits to be again.
+async fn enter(
+    app: &App,
+    (expert, lead): (&Caller, &Caller),
+    deciders: &[Caller],
+    tenants: &[Tenant],
+) -> Result<()> {
+    let ([first, second], [_, other_decides]) = (tenants, deciders) else {
+        return Err(Error::Internal("the demo has two customers".to_owned()));
+    };
+    let wanted = |tenant: &Tenant, level, reason: &str, hours| access::Wanted {
+        tenant: tenant.no,
+        incident: None,
+        level,
+        reason: reason.to_owned(),
+        hours,
+    };
+    let reason = "Alerts of this morning on several devices; reading their timelines.";
+    let inside = wanted(first, ExpertAccess::Operator, reason, access::MOST_HOURS);
+    let inside = access::request(app, expert, inside).await?;
+    access::approve(app, lead, &inside).await?;
+    let reason = "A sign-in from a new country; is it the same intruder?";
+    let before = wanted(second, ExpertAccess::Reader, reason, 2);
+    let before = access::request(app, expert, before).await?;
+    access::approve(app, other_decides, &before).await?;
+    access::revoke(app, other_decides, &before, "It was the owner, travelling.").await?;
+    let reason = "A mail with a link that three people opened.";
+    access::request(app, expert, wanted(second, ExpertAccess::Reader, reason, 4)).await?;
+    Ok(())
 }
 
 async fn push(app: &App, intake: &Intake, tenant: &Tenant, domain: &str) -> Result<()> {

@@ -10,7 +10,11 @@ use axum::{Json, Router};
 use base64::Engine as _;
 use serde_json::{Value, json};
 
-use crate::http::{Answer, Base, EXCHANGE, Failure, Site, body, form, json_response};
+use crate::http::limit::Class;
+use crate::http::{
+    Answer, Base, EXCHANGE, Failure, Site, body, count_address, form, json_response,
+};
+use crate::person::session::Origin;
 use crate::tenant::token::{self, Claims, LIFETIME_S, TokenRefusal};
 
 /// Whom a token is for when the request names nobody in particular.
@@ -87,9 +91,11 @@ async fn issue_v2(
     State(site): State<Site>,
     Path(tenant): Path<String>,
     base: Base,
+    origin: Origin,
     headers: HeaderMap,
     body: Body,
 ) -> Answer {
+    count_address(&site, origin.address, Class::Token)?;
     issue(&site, &tenant, &base, &headers, body, true).await
 }
 
@@ -97,9 +103,11 @@ async fn issue_v1(
     State(site): State<Site>,
     Path(tenant): Path<String>,
     base: Base,
+    origin: Origin,
     headers: HeaderMap,
     body: Body,
 ) -> Answer {
+    count_address(&site, origin.address, Class::Token)?;
     issue(&site, &tenant, &base, &headers, body, false).await
 }
 

@@ -12,8 +12,12 @@ use crate::error::{Error, Result};
 pub enum Class {
     /// The Graph face and our own API.
     General,
+    /// The same, of everybody of one customer.
+    Tenant,
     /// The older `/api/incidents`.
     Legacy,
+    /// Tokens asked for, from one address.
+    Token,
     /// Attempts to sign in, from one address.
     SignIn,
 }
@@ -43,6 +47,8 @@ impl Limiter {
         let limits = &app.config.limits;
         let spans: &[(i64, u32)] = match class {
             Class::General => &[(60, limits.per_minute)],
+            Class::Tenant => &[(60, limits.tenant_per_minute)],
+            Class::Token => &[(60, limits.tokens_per_minute)],
             Class::SignIn => &[(60, limits.sign_in_per_minute)],
             Class::Legacy => &[(60, limits.legacy_per_minute), (3_600, limits.legacy_per_hour)],
         };

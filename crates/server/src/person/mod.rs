@@ -509,14 +509,15 @@ pub async fn demo_people(app: &App) -> Result<Vec<DemoPerson>> {
     Ok(people)
 }
 
-/// Adds one of the demo's people: somebody with a name, a role and nothing to sign in with.
+/// Adds one of the demo's people: somebody with a name, a role and nothing to sign in with. Gives its
+/// id.
 pub async fn add_demo_person(
     app: &App,
     organisation: TenantNo,
     name: &str,
     email: &str,
     role: Role,
-) -> Result<()> {
+) -> Result<String> {
     let invited = Invited::read(app, role.party(), email, role.name())?;
     let mut tx = Tx::begin(app, organisation, crate::actor::Actor::system("riposte")).await?;
     let link = invited.write(&tx, organisation, "riposte", tx.now()).await?;
@@ -528,7 +529,8 @@ pub async fn add_demo_person(
     )
     .await?;
     tx.record(link.fact.clone());
-    tx.commit().await
+    tx.commit().await?;
+    Ok(link.person)
 }
 
 /// Name and factors of a person.
