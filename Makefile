@@ -81,7 +81,7 @@ hostile: build
 e2e: build oidc
 	scripts/need browser node postgres
 	export RIPOSTE=$(abspath $(RIPOSTE)) RIPOSTE_OIDC_MODULES=$(abspath $(CACHE))/oidc; \
-	$(LAB) postgres run -- node --test --test-concurrency=1 portal/e2e/*.test.mjs
+	$(LAB) postgres run -- node --test --test-reporter=spec --test-concurrency=1 portal/e2e/*.test.mjs
 
 ## The performance table: one JSON object a line.
 bench: build

@@ -12,6 +12,7 @@ import { Browser, IdentityProvider, Server, enterDemo, settled } from './world.m
 const PICTURES = process.env.RIPOSTE_SCREENSHOTS ?? join(tmpdir(), 'riposte-screenshots');
 const AXE = readFileSync(new URL('../node_modules/axe-core/axe.min.js', import.meta.url), 'utf8');
 const WIDE = { width: 1360, height: 900 };
+const RULES = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'];
 const NARROW = { width: 380, height: 780 };
 
 /** The addresses of `routes.tsx`. */
@@ -55,10 +56,12 @@ async function look(page, route, name, path, act) {
   if ((await alarm.count()) > 0 && !name.endsWith('-late')) faults.push(`${name}: ${await alarm.first().innerText()}`);
   const opener = act && (await act(page));
   if (act) await settled(page);
-  for (const [as, size, colorScheme] of [
-    ['light', WIDE, 'light'],
-    ['dark', WIDE, 'dark'],
-    ['narrow', NARROW, 'light'],
+  // What differs is looked at: in dark the colours, on a phone all but them.
+  const contrast = ['color-contrast', 'link-in-text-block'];
+  for (const [as, size, colorScheme, rules] of [
+    ['light', WIDE, 'light', { runOnly: RULES }],
+    ['dark', WIDE, 'dark', { runOnly: contrast }],
+    ['narrow', NARROW, 'light', { runOnly: RULES, rules: Object.fromEntries(contrast.map((rule) => [rule, { enabled: false }])) }],
   ]) {
     await page.emulateMedia({ colorScheme });
     await page.setViewportSize(size);
@@ -68,17 +71,17 @@ async function look(page, route, name, path, act) {
     // What lies over the page does not grow with it.
     const fullPage = (await page.locator('[role="dialog"]').count()) === 0;
     await page.screenshot({ path: join(PICTURES, `${name}.${as}.png`), fullPage });
-    const found = await page.evaluate(async (axe) => {
+    const found = await page.evaluate(async ([axe, rules]) => {
       if (!window.axe) (0, eval)(axe);
       // The keyboard helpers of Fluent's focus traps are hidden from readers and pass the focus on.
       const { violations } = await window.axe.run({ exclude: ['[data-tabster-dummy]'] }, {
-        runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'],
+        ...rules,
         resultTypes: ['violations'],
       });
       return violations
         .filter((one) => one.impact === 'serious' || one.impact === 'critical')
         .map((one) => `${one.id}: ${one.nodes.slice(0, 3).map((node) => node.target.join(' ')).join(' | ')}`);
-    }, AXE);
+    }, [AXE, rules]);
     for (const one of found) faults.push(`${name} (${as}): ${one}`);
     if (as !== 'narrow') continue;
     const over = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);

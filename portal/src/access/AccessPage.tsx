@@ -177,7 +177,7 @@ export default function AccessPage() {
           onClose={() => set('open', null, true)}
           step={{ previous: to(at - 1), next: to(at + 1) }}
         >
-          <Acts access={row} />
+          <Acts access={row} all />
           <Facts
             facts={[
               ['State', <State key="s" access={row} />],
@@ -221,8 +221,8 @@ export default function AccessPage() {
   );
 }
 
-/** What may be done with a request; those of the other side are left out by what the server says. */
-function Acts({ access }: { access: Access }) {
+/** What may be done with a request; with `all` also what may not, and why. */
+function Acts({ access, all }: { access: Access; all?: boolean }) {
   const styles = useStyles();
   const { side } = useSession();
   const queries = useQueryClient();
@@ -256,24 +256,25 @@ function Acts({ access }: { access: Access }) {
   // An ended access has nothing to be done with it; greyed buttons in each row would only be noise.
   if (!waits && !runs) return null;
   const mine = side === 'provider';
+  const shows = (verb: keyof Access['may']) => all || access.may[verb].allowed;
   return (
     <span className={styles.acts}>
-      {waits && (
-        <>
-          <GuardedButton size="small" appearance="primary" may={access.may.approve} busy={act.isPending} onClick={() => act.mutate('approve')}>
-            Approve
-          </GuardedButton>
-          <GuardedButton size="small" may={access.may.deny} onClick={() => setDenying(true)}>
-            Deny
-          </GuardedButton>
-        </>
+      {waits && shows('approve') && (
+        <GuardedButton size="small" appearance="primary" may={access.may.approve} busy={act.isPending} onClick={() => act.mutate('approve')}>
+          Approve
+        </GuardedButton>
       )}
-      {runs && (
+      {waits && shows('deny') && (
+        <GuardedButton size="small" may={access.may.deny} onClick={() => setDenying(true)}>
+          Deny
+        </GuardedButton>
+      )}
+      {runs && shows('revoke') && (
         <GuardedButton size="small" may={access.may.revoke} busy={act.isPending} onClick={() => act.mutate('revoke')}>
           Revoke
         </GuardedButton>
       )}
-      {waits && mine && (
+      {waits && mine && shows('withdraw') && (
         <GuardedButton size="small" appearance="subtle" may={access.may.withdraw} busy={act.isPending} onClick={() => act.mutate('withdraw')}>
           Withdraw
         </GuardedButton>

@@ -144,7 +144,7 @@ function FactLine({ fact }: { fact: Fact }) {
           <ul className={styles.changes}>
             {fact.changes.map((change) => (
               <li key={change.field}>
-                {spelled(change.field)}: <Value of={change.before} field={change.field} /> →{' '}
+                {FIELDS[change.field] ?? spelled(change.field)}: <Value of={change.before} field={change.field} /> →{' '}
                 <Value of={change.after} field={change.field} />
               </li>
             ))}
@@ -161,6 +161,14 @@ function said(fact: Fact): string | undefined {
   const written = fact.kind === 'access.requested' ? fact.reason : fact.kind.startsWith('access.') ? fact.because : undefined;
   return typeof written === 'string' ? written : undefined;
 }
+
+/** Members that are called otherwise on the page. */
+const FIELDS: Record<string, string> = {
+  startedDateTime: 'Investigation began',
+  inProgressBy: 'Taken up by',
+  displayName: 'Name',
+  customTags: 'Tags',
+};
 
 /** Members whose values are words of ours and not what somebody wrote. */
 const WORDED = new Set(['state', 'status', 'severity', 'classification', 'determination']);

@@ -1,6 +1,7 @@
 import { makeStyles, tokens } from '@fluentui/react-components';
 
 import type { IncidentRow } from '../api/hand';
+import { useSession } from '../api/session';
 import { Facts } from '../ui/Facts';
 import { Moment } from '../ui/Moment';
 import { Go } from '../ui/Go';
@@ -17,6 +18,7 @@ const useStyles = makeStyles({
 /** What is known of an incident without opening it. */
 export function IncidentFacts({ row }: { row: IncidentRow }) {
   const { classification } = useWords();
+  const { side } = useSession();
   const determinations = classification.find((one) => one.value === row.classification)?.determinations ?? [];
   return (
     <Facts
@@ -34,7 +36,7 @@ export function IncidentFacts({ row }: { row: IncidentRow }) {
         ['Severity', <Severity key="v" value={row.severity} />],
         ['Priority', <Priority key="p" row={row} />],
         ['Assigned to', row.assignedTo ?? 'Unassigned'],
-        ['Customer', row.tenantName],
+        ['Customer', side === 'provider' && row.tenantName],
         ['Not taken by experts because', row.leftOutBecause],
         ['Classification', row.classification === 'unknown' ? 'Not set' : labelOf(classification, row.classification)],
         ['Determination', row.determination !== 'unknown' && labelOf(determinations, row.determination)],

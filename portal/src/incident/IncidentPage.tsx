@@ -21,6 +21,7 @@ import { useNavigate, useParams, useSearchParams } from 'react-router';
 import { useEvents } from '../api/events';
 import { Refusal } from '../api/error';
 import type { Incident } from '../api/hand';
+import { useSession } from '../api/session';
 import { GuardedButton, GuardedMenuItem } from '../ui/Guarded';
 import { Moment } from '../ui/Moment';
 import { Page } from '../ui/Page';
@@ -86,6 +87,7 @@ export default function IncidentPage() {
 
 function Shown({ incident }: { incident: Incident }) {
   const styles = useStyles();
+  const { side } = useSession();
   const navigate = useNavigate();
   const toasts = useToasts();
   const [params, setParams] = useSearchParams();
@@ -133,7 +135,7 @@ function Shown({ incident }: { incident: Incident }) {
           <span className={styles.pair}>
             <span className={styles.name}>Assigned to</span> {incident.assignedTo ?? 'Unassigned'}
           </span>
-          {incident.tenantName && (
+          {side === 'provider' && (
             <span className={styles.pair}>
               <span className={styles.name}>Customer</span> {incident.tenantName}
             </span>
