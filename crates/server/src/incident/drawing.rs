@@ -86,11 +86,11 @@ impl Drawing {
     fn place(&mut self, keys: &[&Entity], at: Timestamp) -> Option<usize> {
         let first = keys.first()?;
         let name = (family(first.kind), first.name.to_lowercase());
-        let known = keys.iter().filter(|key| !is_name(key.kind));
-        let place =
-            known.filter_map(|key| self.by_key.get(&key.id)).next().copied().or_else(|| {
-                self.by_name.get(&name)?.iter().copied().find(|it| self.fits(*it, keys))
-            });
+        let mut known = keys.iter().filter(|key| !is_name(key.kind));
+        let place = known
+            .find_map(|key| self.by_key.get(&key.id))
+            .copied()
+            .or_else(|| self.by_name.get(&name)?.iter().copied().find(|it| self.fits(*it, keys)));
         let place = match place {
             Some(place) => place,
             None if self.nodes.len() >= self.most => {
