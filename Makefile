@@ -17,7 +17,7 @@ KILLS ?= 20
 SEED ?= 1
 BENCH ?=
 
-.PHONY: run portal build test check unit oidc sdk bench crash hostile fmt lint deny clean
+.PHONY: run portal build test check unit oidc e2e sdk bench crash hostile fmt lint deny clean
 
 ## Install what is missing, build, and start the demo on http://127.0.0.1:8470.
 run: build
@@ -42,13 +42,14 @@ build: portal
 
 ## Everything that must pass before a change lands, on both stores.
 test:
-	scripts/need build node postgres python
+	scripts/need build node postgres python browser
 	$(MAKE) --no-print-directory lint
 	$(MAKE) --no-print-directory build
 	$(MAKE) --no-print-directory unit
 	$(MAKE) --no-print-directory crash
 	$(MAKE) --no-print-directory sdk
 	$(MAKE) --no-print-directory hostile
+	$(MAKE) --no-print-directory e2e
 
 ## Unit and integration tests; those of the store run on SQLite and on PostgreSQL.
 unit: build oidc
@@ -74,6 +75,13 @@ crash: build
 ## Inputs that mean harm, against the release binary: what each is answered, and what it may cost.
 hostile: build
 	$(LAB) hostile --riposte $(RIPOSTE) --store both
+
+## The portal in a real browser, against the release binary: the whole way on both stores, every page
+## looked at, and hostile texts in every field.
+e2e: build oidc
+	scripts/need browser node postgres
+	export RIPOSTE=$(abspath $(RIPOSTE)) RIPOSTE_OIDC_MODULES=$(abspath $(CACHE))/oidc; \
+	$(LAB) postgres run -- node --test --test-concurrency=1 portal/e2e/*.test.mjs
 
 ## The performance table: one JSON object a line.
 bench: build

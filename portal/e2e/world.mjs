@@ -2,10 +2,12 @@
 // app and a passkey that answer as a person would.
 import { spawn, execFile } from 'node:child_process';
 import { createHmac } from 'node:crypto';
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { once } from 'node:events';
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { homedir, tmpdir } from 'node:os';
+import { delimiter, join } from 'node:path';
+import { createInterface } from 'node:readline';
 import { promisify } from 'node:util';
 
 import { chromium } from 'playwright-core';
@@ -15,7 +17,10 @@ const run = promisify(execFile);
 /** The program under test. */
 export const RIPOSTE = process.env.RIPOSTE ?? 'target/release/riposte';
 
-const CHROMIUM = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'].find((path) => existsSync(path));
+// As scripts/need looks for it.
+const CHROMIUM = ['chromium', 'chromium-browser', 'google-chrome']
+  .flatMap((name) => (process.env.PATH ?? '').split(delimiter).map((folder) => join(folder, name)))
+  .find((path) => existsSync(path));
 
 const freePort = () =>
   new Promise((resolve, reject) => {
@@ -29,15 +34,15 @@ const freePort = () =>
 
 /** A server on an empty store. */
 export class Server {
-  static async start({ demo = false } = {}) {
+  /** With `store`, a postgres:// address, on that one instead of a file of its own. */
+  static async start({ demo = false, store = null } = {}) {
     const server = new Server();
     server.dir = mkdtempSync(join(tmpdir(), 'riposte-e2e-'));
     server.port = await freePort();
     server.url = `http://localhost:${server.port}`;
     server.common = ['--data-dir', join(server.dir, 'data')];
     if (!demo) server.common.push('--public-url', server.url);
-    const store = process.env.RIPOSTE_TEST_POSTGRES;
-    if (store && !demo) server.common.push('--store', store);
+    if (store) server.common.push('--store', store);
     server.demo = demo;
     return server;
   }
@@ -76,8 +81,36 @@ export class Server {
   }
 }
 
-/** The code an authenticator app shows now (RFC 6238). */
-export function code(secret, at = Date.now()) {
+/** A real OpenID provider; its people are {login: {claims…, amr}}. */
+export class IdentityProvider {
+  static async start(server, people) {
+    const provider = new IdentityProvider();
+    const accounts = join(server.dir, 'accounts.json');
+    writeFileSync(accounts, JSON.stringify(people));
+    const program = new URL('../../tests/oidc/provider.mjs', import.meta.url).pathname;
+    const modules = process.env.RIPOSTE_OIDC_MODULES ?? join(homedir(), '.cache/riposte/oidc');
+    if (!existsSync(join(modules, 'node_modules/oidc-provider'))) {
+      throw new Error('oidc-provider is missing: make oidc');
+    }
+    provider.child = spawn(process.execPath, [program, accounts, `${server.url}/sign-in/oidc/callback`], {
+      env: { ...process.env, RIPOSTE_OIDC_MODULES: modules },
+      stdio: ['pipe', 'pipe', 'ignore'],
+    });
+    const [line] = await once(createInterface(provider.child.stdout), 'line');
+    provider.issuer = JSON.parse(line).issuer;
+    return provider;
+  }
+
+  /** What it knows Riposte by. */
+  client = { id: 'riposte', secret: 'a secret, with: signs & 100%' };
+
+  stop() {
+    this.child.kill();
+  }
+}
+
+/** The code an authenticator app shows then (RFC 6238). */
+function code(secret, at) {
   const bits = [...secret.replace(/\s/g, '')].map((c) => 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567'.indexOf(c).toString(2).padStart(5, '0')).join('');
   const key = Buffer.from(bits.match(/.{8}/g).map((byte) => Number.parseInt(byte, 2)));
   const step = Buffer.alloc(8);
@@ -87,10 +120,19 @@ export function code(secret, at = Date.now()) {
   return String((digest.readUInt32BE(offset) & 0x7fffffff) % 1_000_000).padStart(6, '0');
 }
 
+/** A code that the person has not shown yet; the server takes one a step early. */
+export async function nextCode(person) {
+  const step = Math.max(person.step + 1, Math.floor(Date.now() / 30_000));
+  const wait = (step - 1) * 30_000 + 500 - Date.now();
+  if (wait > 0) await new Promise((resolve) => setTimeout(resolve, wait));
+  person.step = step;
+  return code(person.secret, step * 30_000);
+}
+
 /** A browser that several people share, each with a profile of their own. */
 export class Browser {
   static async open() {
-    if (!CHROMIUM) throw new Error('Chromium is missing; on Debian: apt-get install chromium');
+    if (!CHROMIUM) throw new Error('Chromium is missing: scripts/need browser');
     const browser = new Browser();
     browser.chromium = await chromium.launch({ executablePath: CHROMIUM, args: ['--no-sandbox'] });
     browser.complaints = [];
@@ -144,15 +186,40 @@ export async function setUpWithPasskey(page, url, name) {
   await page.getByRole('navigation').first().waitFor();
 }
 
-/** Sets sign-in up with a password and an app; gives the app's secret. */
+/** Sets sign-in up with a password and an app; gives the app, for `nextCode`. */
 export async function setUpWithPassword(page, url, name) {
   await page.goto(local(url));
   await page.getByLabel('Your name').fill(name);
   await page.getByLabel('Password', { exact: true }).fill(PASSWORD);
   await page.getByRole('button', { name: 'Continue with a password' }).click();
+  return confirmApp(page);
+}
+
+/** Puts the secret that the page shows into an app and shows its first code. */
+export async function confirmApp(page) {
   const secret = await page.getByRole('img', { name: /QR code/ }).waitFor().then(() => page.locator('code').first().textContent());
-  await page.getByLabel('Code', { exact: true }).fill(code(secret));
+  const app = { secret, step: 0 };
+  await page.getByLabel('Code', { exact: true }).fill(await nextCode(app));
   await page.getByRole('button', { name: 'Finish' }).click();
   await page.getByRole('heading', { name: /recovery codes/i }).waitFor();
-  return secret;
+  return app;
+}
+
+/** Enters the demo as one of its people, known by the first name. */
+export async function enterDemo(page, name) {
+  const { people } = await (await page.request.get('/api/v1/sign-in/demo')).json();
+  const { id } = people.find((one) => one.email.startsWith(`${name}.`));
+  const answer = await page.request.post('/api/v1/sign-in/demo', { data: { id }, headers: { 'X-Riposte': '1' } });
+  if (!answer.ok()) throw new Error(`${name} cannot enter: ${await answer.text()}`);
+}
+
+/** Until the page has all it asked for and shows it. */
+export async function settled(page) {
+  await page.waitForFunction(() => {
+    const waits = document.querySelector('.fui-Skeleton, .fui-Spinner');
+    if (!document.querySelector('h1') || waits) return false;
+    // The list of requests ends; the live stream does not and is never in it.
+    const last = Math.max(0, ...performance.getEntriesByType('resource').map((one) => one.responseEnd));
+    return performance.now() - last > 250;
+  });
 }

@@ -22,7 +22,12 @@ const nonce = document.querySelector<HTMLMetaElement>('meta[property="csp-nonce"
 const renderer = createDOMRenderer(document, { styleElementAttributes: { nonce } });
 
 const queries = new QueryClient({
-  queryCache: new QueryCache(),
+  queryCache: new QueryCache({
+    onError: (error, query) => {
+      // What may not be seen any more is not shown any longer, however it was read before.
+      if (error instanceof Refusal && [401, 403, 404].includes(error.status)) query.setState({ data: undefined });
+    },
+  }),
   mutationCache: new MutationCache(),
   defaultOptions: {
     queries: {

@@ -23,6 +23,7 @@ const AccessRequests = lazy(() => import('./access/AccessPage'));
 const Permissions = lazy(() => import('./settings/Permissions'));
 const People = lazy(() => import('./settings/People'));
 const Apps = lazy(() => import('./settings/Apps'));
+const IdentityProviders = lazy(() => import('./settings/IdentityProviders'));
 const Audit = lazy(() => import('./settings/Audit'));
 const Account = lazy(() => import('./settings/Account'));
 
@@ -60,6 +61,7 @@ export function Portal() {
           <Route path="settings/permissions" element={<Permissions />} />
           <Route path="settings/people" element={<People />} />
           <Route path="settings/apps" element={<Apps />} />
+          <Route path="settings/sign-in" element={<IdentityProviders />} />
           <Route path="settings/audit" element={<Audit />} />
           <Route path="account" element={<Account />} />
           <Route path="*" element={<Missing />} />

@@ -20,7 +20,7 @@ import { Go } from '../ui/Go';
 
 const useStyles = makeStyles({
   tabs: { overflowX: 'auto', marginInline: '-8px' },
-  acts: { display: 'inline-flex', gap: '6px', flexWrap: 'wrap' },
+  acts: { display: 'inline-flex', gap: '6px', '@media (max-width: 640px)': { flexWrap: 'wrap' } },
   brief: {
     display: '-webkit-box',
     WebkitBoxOrient: 'vertical',

@@ -6,6 +6,7 @@ import createClient from 'openapi-fetch';
 
 import { Refusal, refusalOf } from './error';
 import type { Undocumented } from './hand';
+import { plain } from './plain';
 import type { paths } from './schema';
 
 type Paths = Omit<paths, keyof Undocumented> & Undocumented;
@@ -31,7 +32,8 @@ function isSignIn(url: string): boolean {
   return path.startsWith('/api/v1/sign-in/') || path.startsWith('/api/v1/setup/');
 }
 
-async function send(request: Request): Promise<Response> {
+/** Sends a request; what is refused is thrown. */
+export async function send(request: Request): Promise<Response> {
   // A request's body can be read once; the copy is for the time after a step-up.
   const again = request.clone();
   let response: Response;
@@ -63,6 +65,12 @@ api.use({
     request.headers.set('X-Riposte', '1');
     request.headers.set('Content-Type', 'application/json');
     return request;
+  },
+  // Here, so that no page can forget it.
+  async onResponse({ response }) {
+    if (response.status === 204 || !response.headers.get('content-type')?.startsWith('application/json')) return undefined;
+    const { status, headers } = response;
+    return new Response(plain(await response.text()), { status, headers });
   },
 });
 

@@ -13,6 +13,9 @@ export class Refusal extends Error {
   }
 }
 
+/** A permission is missing. The message names it as programs know it, which says nothing to people. */
+export const NOT_OF_THE_ROLE = 'Authorization_RequestDenied';
+
 type Body = {
   error?: { code?: string; message?: string; innerError?: { 'request-id'?: string } };
 };
@@ -25,8 +28,9 @@ export async function refusalOf(response: Response): Promise<Refusal> {
     // A proxy's page, or nothing at all: the status has to do.
   }
   const wait = Number(response.headers.get('retry-after'));
+  const message = body.error?.code === NOT_OF_THE_ROLE ? 'Your role does not include this.' : body.error?.message;
   return new Refusal(
-    sentence(body.error?.message ?? '') || `The server answered ${response.status}.`,
+    sentence(message ?? '') || `The server answered ${response.status}.`,
     response.status,
     body.error?.code ?? '',
     body.error?.innerError?.['request-id'] ?? response.headers.get('request-id'),

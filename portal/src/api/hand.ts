@@ -3,6 +3,9 @@
  * in this file; when the document learns a path, its entry here goes.
  */
 
+import type { components } from './schema';
+
+type Schemas = components['schemas'];
 type Get<Reply, Query = Record<never, never>, Path = never> = {
   get: {
     parameters: { query?: Query; header?: never; cookie?: never } & At<Path>;
@@ -32,7 +35,7 @@ type Id = { id: string };
 type Nothing = Record<string, never>;
 
 /** What the caller may do now and, if not, why not. */
-export type May = { allowed: boolean; because?: string | null };
+export type May = Schemas['May'];
 
 export type Side = 'provider' | 'customer';
 
@@ -51,18 +54,11 @@ export type Session = {
   factors: { password: boolean; totp: boolean; passkeys: number; recoveryCodes: number };
 };
 
-export type Invitation = {
-  email: string;
-  name: string | null;
-  organisation: string;
-  role: string;
-  side: Side;
-  expiresDateTime: string;
-  passkeys: May;
-};
+export type Invitation = Schemas['Invited'];
+/** What an authenticator app must be told, and the name of the step. */
+export type Enrolment = Schemas['Chosen'];
 
-/** The browser's own JSON form of passkey options: bytes as base64url. */
-export type PasskeyBegin = { flow: string; publicKey: Record<string, unknown> };
+/** The browser's own JSON form of passkeys: bytes as base64url. */
 export type PasskeyFinish = { flow: string; credential: unknown };
 
 export type DemoPerson = {
@@ -111,6 +107,10 @@ export type AppRow = {
 };
 export type Apps = { value: AppRow[]; permissions: string[]; may: { add: May } };
 export type AppSecret = { clientId: string; clientSecret: string; tenantId: string };
+
+/** Who signs people of the organisation in; `roles` are names of roles by group. */
+export type IdentityProvider = Omit<Schemas['ProviderView'], 'roles'> & { roles: Record<string, string> };
+export type NewIdentityProvider = Schemas['NewProvider'];
 
 export type GrantLevel = 'none' | 'reader' | 'operator';
 export type Approval = 'customer' | 'lead' | 'automatic';
@@ -335,13 +335,7 @@ export type Page<Row> = { value: Row[]; nextCursor: string | number | null };
 type Narrowed = { filter?: string; orderby?: string; search?: string; tenantId?: string };
 
 export type Undocumented = {
-  '/api/v1/setup/look': Post<{ token: string }, Invitation>;
-  '/api/v1/setup/password': Post<
-    { token: string; name: string; password: string },
-    { flow: string; totp: { secret: string; uri: string; svg: string } }
-  >;
   '/api/v1/setup/totp': Post<{ flow: string; code: string }, Session & { recoveryCodes: string[] }>;
-  '/api/v1/setup/passkey/begin': Post<{ token: string; name: string }, PasskeyBegin>;
   '/api/v1/setup/passkey/finish': Post<PasskeyFinish, Session>;
   '/api/v1/sign-in/options': Get<
     { passkeys: May; provider: { id: string; name: string } | null },
@@ -349,28 +343,24 @@ export type Undocumented = {
   >;
   '/api/v1/sign-in/password': Post<{ email: string; password: string }, { flow: string; next: 'totp' }>;
   '/api/v1/sign-in/totp': Post<{ flow: string; code: string }, Session>;
-  '/api/v1/sign-in/passkey/begin': Post<Nothing, PasskeyBegin>;
+  '/api/v1/sign-in/passkey/begin': Post<Nothing, Schemas['Ceremony']>;
+  '/api/v1/sign-in/enrol/totp': Post<{ flow: string; code: string }, Session & { recoveryCodes: string[] }>;
   '/api/v1/sign-in/passkey/finish': Post<PasskeyFinish, Session>;
   '/api/v1/sign-in/demo': Get<{ people: DemoPerson[] }> & Post<{ id: string }, Session>;
   '/api/v1/session': Get<Session> & Remove;
   '/api/v1/session/organisation': Post<{ organisationId: string }, Session>;
   '/api/v1/session/step-up/totp': Post<{ code: string }, Session>;
-  '/api/v1/session/step-up/passkey/begin': Post<Nothing, PasskeyBegin>;
   '/api/v1/session/step-up/passkey/finish': Post<PasskeyFinish, Session>;
   '/api/v1/session/list': Get<{ value: SessionRow[] }>;
-  '/api/v1/session/list/{id}': Remove<undefined, Id>;
   '/api/v1/session/passkey': Get<{ value: Passkey[] }>;
-  '/api/v1/session/passkey/begin': Post<{ name: string }, PasskeyBegin>;
   '/api/v1/session/passkey/finish': Post<PasskeyFinish, { value: Passkey[] }>;
-  '/api/v1/session/passkey/{id}': Remove<undefined, Id>;
   '/api/v1/people': Get<People> &
     Post<{ email: string; role: string; tenantId?: string }, SetupLink & { person: Person }>;
   '/api/v1/people/{id}': Send<'patch', { role?: string; disabled?: boolean }, Person, Id> & Remove<undefined, Id>;
   '/api/v1/people/{id}/invite': Post<Nothing, SetupLink, Id>;
-  '/api/v1/people/{id}/sign-out': Post<Nothing, undefined, Id>;
   '/api/v1/apps': Get<Apps> & Post<{ name: string; permissions: string[] }, AppSecret>;
-  '/api/v1/apps/{id}': Remove<undefined, Id>;
   '/api/v1/apps/{id}/secret': Post<Nothing, AppSecret, Id>;
+  '/api/v1/identity-providers': Get<{ value: IdentityProvider[] }> & Post<NewIdentityProvider, IdentityProvider>;
   '/api/v1/grant': Get<Grant> &
     Send<
       'put',
@@ -417,7 +407,6 @@ export type Undocumented = {
   '/api/v1/alerts/{id}': Get<Alert, Nothing, Id> & Send<'patch', AlertChange, Alert, Id>;
   '/api/v1/alerts/{id}/comments': Post<{ comment: string }, Alert, Id>;
   '/api/v1/filters': Get<{ value: Filter[] }> & Post<{ name: string; query: string }, Filter>;
-  '/api/v1/filters/{id}': Remove<undefined, Id>;
   '/api/v1/home': Get<Home>;
   '/api/v1/audit': Get<
     Page<AuditRecord>,
@@ -428,6 +417,7 @@ export type Undocumented = {
       recordType?: string;
       actor?: string;
       tenantId?: string;
+      order?: 'asc' | 'desc';
       top?: number;
       cursor?: string;
     }

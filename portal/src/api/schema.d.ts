@@ -87,6 +87,94 @@ export interface paths {
         };
         trace?: never;
     };
+    "/api/v1.0/{tenant}/activity/feed/audit/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The records of a piece. */
+        get: operations["fetch"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1.0/{tenant}/activity/feed/subscriptions/content": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Pieces of a content type that became available in a span of time, the oldest first; where there
+         *     are more, the header `NextPageUri` says where they go on.
+         */
+        get: operations["content"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1.0/{tenant}/activity/feed/subscriptions/list": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What the caller reads of a tenant's log. */
+        get: operations["list"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1.0/{tenant}/activity/feed/subscriptions/start": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Subscribes to a content type. A webhook in the body is refused: readers ask. */
+        post: operations["start"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1.0/{tenant}/activity/feed/subscriptions/stop": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Ends a subscription. */
+        post: operations["stop"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/access": {
         parameters: {
             query?: never;
@@ -427,6 +515,41 @@ export interface paths {
         put?: never;
         post?: never;
         delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/identity-providers": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The identity providers of the organisation. */
+        get: operations["list"];
+        put?: never;
+        /** Lets an identity provider sign people in; needs a fresh factor. */
+        post: operations["add"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/identity-providers/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Takes an identity provider away and ends the sessions it opened; needs a fresh factor. */
+        delete: operations["remove"];
         options?: never;
         head?: never;
         patch?: never;
@@ -1019,6 +1142,43 @@ export interface paths {
         put?: never;
         /** Signs one of the demo's people in. */
         post: operations["as_demo_person"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/sign-in/enrol": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Draws the secret of an authenticator app for whom an identity provider vouches and who has no
+         *     second factor yet.
+         */
+        post: operations["begin_app"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/sign-in/enrol/totp": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Shows the app's first code: the person has a session and recovery codes. */
+        post: operations["finish_app"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1886,6 +2046,40 @@ export interface paths {
                 };
             };
         };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/sign-in/oidc/callback": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Takes the browser back from an identity provider. */
+        get: operations["finish"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/sign-in/oidc/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Sends the browser to an identity provider. */
+        get: operations["begin"];
         put?: never;
         post?: never;
         delete?: never;
@@ -2837,6 +3031,11 @@ export interface components {
             /** @description What stands behind `#` in the link. */
             token: string;
         };
+        /** @description A step that was begun. */
+        Flow: {
+            /** @description As the step before gave it. */
+            flow: string;
+        };
         /** @description How far the provider may go. */
         GrantView: {
             /** @description `customer`, `lead` or `automatic`. */
@@ -2939,6 +3138,25 @@ export interface components {
             /** @description What stands behind `#` in the link. */
             token: string;
         };
+        /** @description A new identity provider. */
+        NewProvider: {
+            clientId: string;
+            clientSecret: string;
+            /** @description Mail domains; each must be that of the caller's own mail address. */
+            domains: string[];
+            /** @description Whose second factor counts. */
+            factor: components["schemas"]["SecondFactor"];
+            /** @description The claim with a person's groups; `groups` when absent. */
+            groupsClaim?: string | null;
+            /** @description The issuer, exactly as its tokens spell it. */
+            issuer: string;
+            /** @description What people are told they sign in with. */
+            name: string;
+            /** @description The name of a role for each group. */
+            roles?: {
+                [key: string]: string;
+            };
+        };
         /** @description Nothing to say. */
         Nothing: Record<string, never>;
         Organisation: {
@@ -2994,6 +3212,28 @@ export interface components {
             /** @description `invited`, `active` or `disabled`. */
             state: string;
         };
+        /** @description A piece of the log that is there to be fetched. */
+        Piece: {
+            contentCreated: string;
+            contentExpiration: string;
+            contentId: string;
+            contentType: string;
+            contentUri: string;
+        };
+        /** @description An identity provider; the secret is never shown. */
+        ProviderView: {
+            clientId: string;
+            createdDateTime: string;
+            /** @description The mail domains whose people it signs in. */
+            domains: string[];
+            factor: components["schemas"]["SecondFactor"];
+            groupsClaim: string;
+            id: string;
+            issuer: string;
+            name: string;
+            /** @description The name of a role for each group. */
+            roles: Record<string, never>;
+        };
         /** @description Why a record did not become an alert. */
         RecordError: {
             /**
@@ -3004,6 +3244,11 @@ export interface components {
             /** @description The reason. */
             message: string;
         };
+        /**
+         * @description Whose second factor counts.
+         * @enum {string}
+         */
+        SecondFactor: "provider" | "ours";
         SessionPerson: {
             email: string;
             id: string;
@@ -3028,6 +3273,14 @@ export interface components {
             signedInDateTime: string;
             /** @description Until when what is dangerous needs no factor again. */
             stepUpUntilDateTime?: string | null;
+        };
+        /** @description A subscription. */
+        Subscription: {
+            contentType: string;
+            /** @description `enabled`. */
+            status: string;
+            /** @description Always null: nothing is pushed. */
+            webhook?: Record<string, never> | null;
         };
         /** @description Another organisation of the same person. */
         Switch: {
@@ -3087,6 +3340,178 @@ export interface components {
 }
 export type $defs = Record<string, never>;
 export interface operations {
+    fetch: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description the tenant's id */
+                tenant: string;
+                /** @description the piece's id */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description records of the common schema */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>[];
+                };
+            };
+            /** @description AF20022: no subscription; AF20052: no such id */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    content: {
+        parameters: {
+            query?: {
+                /** @description `Audit.General` or `Audit.AzureActiveDirectory`. */
+                contentType?: string;
+                /** @description Pieces that became available from then on, UTC; with `endTime`, or neither. */
+                startTime?: string;
+                /** @description Pieces that became available before then, UTC; at most 24 hours after `startTime`. */
+                endTime?: string;
+                /** @description From the `NextPageUri` of the page before. */
+                nextPage?: string;
+                /** @description Whose reader it is; not looked at. */
+                PublisherIdentifier?: string;
+            };
+            header?: never;
+            path: {
+                /** @description the tenant's id */
+                tenant: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Piece"][];
+                };
+            };
+            /** @description AF20022: no subscription; AF20030: no such span; AF20031 */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    list: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description the tenant's id */
+                tenant: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Subscription"][];
+                };
+            };
+        };
+    };
+    start: {
+        parameters: {
+            query?: {
+                /** @description `Audit.General` or `Audit.AzureActiveDirectory`. */
+                contentType?: string;
+                /** @description Pieces that became available from then on, UTC; with `endTime`, or neither. */
+                startTime?: string;
+                /** @description Pieces that became available before then, UTC; at most 24 hours after `startTime`. */
+                endTime?: string;
+                /** @description From the `NextPageUri` of the page before. */
+                nextPage?: string;
+                /** @description Whose reader it is; not looked at. */
+                PublisherIdentifier?: string;
+            };
+            header?: never;
+            path: {
+                /** @description the tenant's id */
+                tenant: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Subscription"];
+                };
+            };
+            /** @description AF20020, AF20021 */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    stop: {
+        parameters: {
+            query?: {
+                /** @description `Audit.General` or `Audit.AzureActiveDirectory`. */
+                contentType?: string;
+                /** @description Pieces that became available from then on, UTC; with `endTime`, or neither. */
+                startTime?: string;
+                /** @description Pieces that became available before then, UTC; at most 24 hours after `startTime`. */
+                endTime?: string;
+                /** @description From the `NextPageUri` of the page before. */
+                nextPage?: string;
+                /** @description Whose reader it is; not looked at. */
+                PublisherIdentifier?: string;
+            };
+            header?: never;
+            path: {
+                /** @description the tenant's id */
+                tenant: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description AF20022: there is none */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
     list: {
         parameters: {
             query?: {
@@ -3527,6 +3952,8 @@ export interface operations {
                 actor?: string;
                 /** @description Only this tenant, or the provider itself. */
                 tenantId?: string;
+                /** @description The order of a log's records. */
+                order?: "asc" | "desc";
                 /** @description Records of a page, 100 when absent, at most 1,000. */
                 top?: number;
                 /** @description `nextCursor` of the page before. */
@@ -3552,7 +3979,10 @@ export interface operations {
     checkpoint: {
         parameters: {
             query?: {
-                /** @description The tenant or the provider; an expert-side application must name one. */
+                /**
+                 * @description The tenant or the provider; an expert-side application must name one. `*` is the one over the
+                 *     trees of all, which says nothing of any.
+                 */
                 tenantId?: string;
             };
             header?: never;
@@ -3776,6 +4206,90 @@ export interface operations {
                 content: {
                     "application/json": Record<string, never>;
                 };
+            };
+        };
+    };
+    list: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description value */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+        };
+    };
+    add: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewProvider"];
+            };
+        };
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProviderView"];
+                };
+            };
+            /** @description the issuer cannot be asked, or a domain is not the caller's */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description a mail domain has an identity provider already */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    remove: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description the identity provider's id */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description it is all the caller can sign in with */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
         };
     };
@@ -4805,6 +5319,74 @@ export interface operations {
             };
         };
     };
+    begin_app: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Flow"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Chosen"];
+                };
+            };
+            /** @description too late; sign in again */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    finish_app: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Code"];
+            };
+        };
+        responses: {
+            /** @description the session and recoveryCodes, shown once */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+            /** @description the code is not right */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description there is a second factor already */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
     options: {
         parameters: {
             query?: {
@@ -5005,6 +5587,59 @@ export interface operations {
                 content: {
                     "application/json": Record<string, never>;
                 };
+            };
+        };
+    };
+    finish: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description a page that goes on to where the person wanted */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/html": unknown;
+                };
+            };
+            /** @description to /sign-in: for a code (next=totp), to set an app up (next=enrol), for a passkey (next=passkey), or failed=oidc */
+            302: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    begin: {
+        parameters: {
+            query?: {
+                /** @description A path of this installation, beginning with a single `/`. */
+                return?: string;
+                /** @description Whether the provider shall make the person prove itself anew. */
+                fresh?: boolean;
+            };
+            header?: never;
+            path: {
+                /** @description as the options of sign-in have it */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description to the identity provider, or back to /sign-in */
+            302: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
         };
     };

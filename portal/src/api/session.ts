@@ -23,6 +23,14 @@ export function useSession(): Session {
   return data;
 }
 
+/** Whether a page has anything for this person. Only for what is offered; what is allowed the server says. */
+export function concerns(session: Session, subjects: readonly string[]): boolean {
+  return session.permissions.some((permission) => subjects.includes(permission.split('.')[0] ?? ''));
+}
+
+/** Permissions about these subjects let incidents be seen. */
+export const CASES = ['SecurityIncident', 'Experts'] as const;
+
 /** Puts a new session in place of the old one and forgets what the old one had read. */
 export function useTakeSession(): (session: Session) => void {
   const queries = useQueryClient();

@@ -61,7 +61,7 @@ export default function Customers() {
       label: 'Granted',
       cell: (tenant) => (
         <>
-          {LEVELS[tenant.grant.effectiveLevel]}
+          <span title={LEVELS[tenant.grant.effectiveLevel]}>{ROLES[tenant.grant.effectiveLevel] || 'Nothing'}</span>
           {tenant.grant.endDateTime && (
             <span className={styles.muted}>
               {' '}

@@ -7,7 +7,7 @@ import { useNavigate } from 'react-router';
 import { api, read } from '../api/client';
 import { useEvents } from '../api/events';
 import type { Home as Figures } from '../api/hand';
-import { useSession } from '../api/session';
+import { CASES, concerns, useSession } from '../api/session';
 import { Go } from '../ui/Go';
 import { Page } from '../ui/Page';
 import { Section } from '../ui/Section';
@@ -50,9 +50,11 @@ const AGAIN_MS = 3_000;
 export default function Home() {
   const session = useSession();
   const queries = useQueryClient();
+  const cases = concerns(session, CASES);
   const home = useQuery({
     queryKey: ['home'],
     queryFn: ({ signal }) => read(api.GET('/api/v1/home', { signal })),
+    enabled: cases,
     refetchInterval: 60_000,
   });
   const timer = useRef<ReturnType<typeof setTimeout> | null>(null);
@@ -65,7 +67,9 @@ export default function Home() {
   });
   return (
     <Page title="Home" lead={`${session.organisation.name} · ${session.role}`}>
-      {home.data ? (
+      {!cases ? (
+        <Places />
+      ) : home.data ? (
         <Cards figures={home.data} />
       ) : home.isError ? (
         <Failure error={home.error} retry={() => void home.refetch()} />
@@ -73,6 +77,20 @@ export default function Home() {
         <Waiting rows={8} />
       )}
     </Page>
+  );
+}
+
+/** For who looks after the installation and sees no case. */
+function Places() {
+  return (
+    <Section title="You look after the installation">
+      <span>
+        Incidents are for experts, leads and service delivery managers. Your work is{' '}
+        <Go inline to="/customers">customers</Go>, <Go inline to="/settings/people">people</Go>,{' '}
+        <Go inline to="/settings/apps">apps</Go>, <Go inline to="/settings/sign-in">sign-in</Go> and the{' '}
+        <Go inline to="/settings/audit">audit log</Go>.
+      </span>
+    </Section>
   );
 }
 
@@ -123,14 +141,11 @@ function Cards({ figures }: { figures: Figures }) {
           </h2>
           <p className={styles.callText}>{call.text}</p>
         </div>
-        <Button
-          appearance={call.urgent ? 'primary' : 'secondary'}
-          icon={<ArrowRightRegular />}
-          iconPosition="after"
-          onClick={() => navigate(call.to)}
-        >
-          {call.act}
-        </Button>
+        {call.urgent && (
+          <Button appearance="primary" icon={<ArrowRightRegular />} iconPosition="after" onClick={() => navigate(call.to)}>
+            {call.act}
+          </Button>
+        )}
       </section>
       <dl className={styles.figures}>
         {list.map(([name, value, to]) => (

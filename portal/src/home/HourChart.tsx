@@ -93,25 +93,27 @@ export function HourChart({ hours }: { hours: Home['alertsByHour'] }) {
           })}
         </svg>
       </div>
-      <table className={styles.hidden}>
-        <caption>Alerts and incidents by hour</caption>
-        <thead>
-          <tr>
-            <th>Hour</th>
-            <th>Alerts</th>
-            <th>Incidents</th>
-          </tr>
-        </thead>
-        <tbody>
-          {hours.map((hour) => (
-            <tr key={hour.at}>
-              <td>{localHour(new Date(hour.at))}</td>
-              <td>{hour.alerts}</td>
-              <td>{hour.incidents}</td>
+      <div className={styles.hidden}>
+        <table>
+          <caption>Alerts and incidents by hour</caption>
+          <thead>
+            <tr>
+              <th>Hour</th>
+              <th>Alerts</th>
+              <th>Incidents</th>
             </tr>
-          ))}
-        </tbody>
-      </table>
+          </thead>
+          <tbody>
+            {hours.map((hour) => (
+              <tr key={hour.at}>
+                <td>{localHour(new Date(hour.at))}</td>
+                <td>{hour.alerts}</td>
+                <td>{hour.incidents}</td>
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      </div>
     </>
   );
 }

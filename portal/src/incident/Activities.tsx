@@ -139,7 +139,7 @@ function FactLine({ fact }: { fact: Fact }) {
             <Moment at={fact.at} as="second" />
           </span>
         </div>
-        {fact.comment && <p className={styles.comment}>{fact.comment}</p>}
+        {said(fact) && <p className={styles.comment}>{said(fact)}</p>}
         {fact.changes && fact.changes.length > 0 && (
           <ul className={styles.changes}>
             {fact.changes.map((change) => (
@@ -153,6 +153,13 @@ function FactLine({ fact }: { fact: Fact }) {
       </div>
     </li>
   );
+}
+
+/** What somebody wrote with it. */
+function said(fact: Fact): string | undefined {
+  if (fact.comment) return fact.comment;
+  const written = fact.kind === 'access.requested' ? fact.reason : fact.kind.startsWith('access.') ? fact.because : undefined;
+  return typeof written === 'string' ? written : undefined;
 }
 
 /** Members whose values are words of ours and not what somebody wrote. */
@@ -172,8 +179,8 @@ function value(of: unknown): string {
   return String(of);
 }
 
-const many = (list: unknown, what: string): string => {
-  const count = Array.isArray(list) ? list.length : 1;
+const many = (of: unknown, what: string): string => {
+  const count = Array.isArray(of) ? of.length : typeof of === 'number' ? of : 1;
   return count === 1 ? `one ${what}` : `${count} ${what}s`;
 };
 
@@ -194,6 +201,10 @@ function told(fact: Fact): string {
     'alert.updated': () => `sent newer content of alert ${fact.alertId ?? ''}`,
     'alert.changed': () => `changed alert ${fact.alertId ?? ''}`,
     'alert.commented': () => `commented on alert ${fact.alertId ?? ''}`,
+    'access.requested': () => `asked for access for ${many(fact.hours, 'hour')}`,
+    'access.approved': () => 'let the expert in',
+    'access.denied': () => 'denied the access',
+    'access.ended': () => 'ended the access',
   };
   return (sentences[fact.kind] ?? (() => spelled(fact.kind.replace('.', ' ')).toLowerCase()))();
 }

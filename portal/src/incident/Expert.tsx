@@ -94,7 +94,7 @@ export function OpenNotAllowed({ incident }: { incident: Incident }) {
     <>
       <Notice
         intent="warning"
-        title="Opening this incident needs access"
+        title="You cannot open this incident yet"
         action={
           side === 'provider' && (
             <GuardedButton size="small" may={{ allowed: true, because: null }} onClick={() => setAsking(true)}>

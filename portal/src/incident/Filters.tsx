@@ -26,6 +26,7 @@ import { useState, type ReactNode } from 'react';
 
 import { api, read } from '../api/client';
 import type { IncidentRow, Word } from '../api/hand';
+import { plain } from '../api/plain';
 import { useSession } from '../api/session';
 import { fromInput, toInput } from '../ui/time';
 import {
@@ -35,6 +36,7 @@ import {
   NOBODY,
   PERIODS,
   readView,
+  WORDED,
   type FilterName,
   type Free,
   type View,
@@ -53,14 +55,17 @@ const LABELS: Record<FilterName, string> = {
   period: 'Last update',
   assigned: 'Assigned to',
   classification: 'Classification',
+  determination: 'Determination',
   category: 'Category',
   product: 'Product',
   source: 'Service source',
+  detection: 'Detection source',
+  rule: 'Policy or rule',
   tag: 'Tag',
   tenant: 'Customer',
 };
 const ALWAYS: FilterName[] = ['status', 'severity', 'period', 'assigned'];
-const ADDABLE: FilterName[] = ['tenant', 'category', 'product', 'source', 'tag', 'classification'];
+const ADDABLE: FilterName[] = ['tenant', 'category', 'product', 'source', 'detection', 'rule', 'tag', 'classification', 'determination'];
 
 const useStyles = makeStyles({
   bar: { display: 'flex', flexWrap: 'wrap', gap: '6px', alignItems: 'center', minWidth: 0 },
@@ -120,9 +125,9 @@ export function Filters({ view, rows, onChange }: Props) {
           appearance="subtle"
           onClick={() => {
             setAdded(null);
-            const { q, sort, columns, open, ...plain } = readView(new URLSearchParams());
+            const { q, sort, columns, open, ...filters } = readView(new URLSearchParams());
             void [q, sort, columns, open];
-            onChange(plain);
+            onChange(filters);
           }}
         >
           Reset
@@ -132,7 +137,7 @@ export function Filters({ view, rows, onChange }: Props) {
   );
 }
 
-const isWorded = (name: FilterName): boolean => name === 'status' || name === 'severity' || name === 'classification';
+const isWorded = (name: FilterName): name is Worded => (WORDED as readonly string[]).includes(name);
 
 function Pill({
   name,
@@ -167,7 +172,7 @@ function Pill({
           <h2 className={styles.title}>{LABELS[name]}</h2>
           {name === 'period' ? (
             <Period view={view} onChange={onChange} />
-          ) : name === 'status' || name === 'severity' || name === 'classification' ? (
+          ) : isWorded(name) ? (
             <Words name={name} choices={choices} view={view} onChange={onChange} />
           ) : (
             <Values name={name} choices={choices} view={view} onChange={onChange} labels={labels} />
@@ -207,6 +212,10 @@ function useChoices(name: FilterName, view: View, rows: IncidentRow[]): { choice
     status: () => words.status.map((word) => (word.value === 'active' ? { ...word, label: 'New' } : word)),
     severity: () => words.severity,
     classification: () => words.classification,
+    // One determination goes with several classifications.
+    determination: () => [
+      ...new Map(words.classification.flatMap((one) => one.determinations).map((one) => [one.value, one])).values(),
+    ],
     period: () => [],
     assigned: () => [
       { value: NOBODY, label: 'Unassigned' },
@@ -215,6 +224,9 @@ function useChoices(name: FilterName, view: View, rows: IncidentRow[]): { choice
     category: () => distinct((row) => row.categories),
     product: () => distinct((row) => row.products),
     source: () => SOURCES,
+    detection: () => SOURCES,
+    // What rules are called is in the alerts alone.
+    rule: () => [],
     tag: () => distinct((row) => [...row.systemTags, ...row.customTags]),
     tenant: () => (tenants.data?.value ?? []).map((one) => ({ value: one.id, label: one.name })),
   };
@@ -224,7 +236,9 @@ function useChoices(name: FilterName, view: View, rows: IncidentRow[]): { choice
   if (name !== 'period') {
     for (const value of view[name]) {
       if (!labels.has(value)) {
-        const label = value === NOBODY ? 'Unassigned' : name === 'tenant' ? value.slice(0, 8) : isWorded(name) ? spelled(value) : value;
+        const known = value === NOBODY ? 'Unassigned' : name === 'tenant' ? value.slice(0, 8) : isWorded(name) ? spelled(value) : value;
+        // It comes from a link, which anybody may have written.
+        const label = plain(known);
         labels.set(value, label);
         choices.push({ value, label });
       }

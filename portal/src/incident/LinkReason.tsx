@@ -14,7 +14,7 @@ const weight = (value: number): string => value.toLocaleString(undefined, { maxi
 export function LinkReason({ alert, most }: { alert: Alert; most?: number }) {
   const styles = useStyles();
   const links = alert.links ?? [];
-  if (links.length === 0) return <span className={styles.muted}>By no entity: it opened the incident, or somebody put it here</span>;
+  if (links.length === 0) return <span className={styles.muted}>It opened the incident, or somebody put it here</span>;
   const shown = links.slice(0, most ?? links.length);
   return (
     <ul className={styles.list}>

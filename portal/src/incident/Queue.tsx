@@ -1,6 +1,5 @@
 import {
   Button,
-  Link as FluentLink,
   Menu,
   MenuItem,
   MenuItemLink,
@@ -59,14 +58,6 @@ const useStyles = makeStyles({
     borderRadius: tokens.borderRadiusLarge,
     backgroundColor: tokens.colorBrandBackground2,
     color: tokens.colorNeutralForeground1,
-  },
-  name: {
-    display: '-webkit-box',
-    WebkitBoxOrient: 'vertical',
-    WebkitLineClamp: '2',
-    overflow: 'hidden',
-    overflowWrap: 'anywhere',
-    textAlign: 'start',
   },
   live: { color: tokens.colorNeutralForeground2 },
 });
@@ -243,31 +234,11 @@ export default function Queue() {
       ) : (
         <Table
           label="Incidents"
-          columns={columns.map((column) => ({
-            ...column,
-            cell: (row: IncidentRow) =>
-              column.id === 'name' ? (
-                <FluentLink
-                  as="a"
-                  className={styles.name}
-                  title={row.displayName}
-                  href={`/incidents/${row.id}`}
-                  // A click with no key held stays in the portal.
-                  onClick={(event: React.MouseEvent) => {
-                    if (event.metaKey || event.ctrlKey || event.shiftKey || event.button !== 0) return;
-                    event.preventDefault();
-                    show({ open: row.id }, view.open !== null);
-                  }}
-                >
-                  {row.displayName}
-                </FluentLink>
-              ) : (
-                column.cell(row)
-              ),
-          }))}
+          columns={columns}
           rows={rows}
           id={(row) => row.id}
           name={(row) => row.displayName}
+          href={(row) => `/incidents/${row.id}`}
           sort={{ by: columns.find((column) => column.field === view.sort.by)?.id ?? '', descending: view.sort.descending }}
           onSort={(id) => {
             const field = columns.find((column) => column.id === id)?.field;

@@ -5,7 +5,8 @@ import { spelled } from './words';
 /** "#microsoft.graph.security.deviceEvidence" → "Device". */
 export function evidenceKind(evidence: Evidence): string {
   const type = evidence['@odata.type'].split('.').pop() ?? '';
-  return spelled(type.replace(/Evidence$/, '') || 'Evidence');
+  const kind = spelled(type.replace(/Evidence$/, '') || 'Evidence');
+  return kind === 'IP' ? 'IP address' : kind;
 }
 
 const text = (value: unknown): string | null =>
@@ -46,6 +47,11 @@ const NAMES = [
 
 /** What a person would call it. */
 export function evidenceName(evidence: Evidence): string {
+  const [from, to] = [at(evidence, 'sourceAddress.ipAddress'), at(evidence, 'destinationAddress.ipAddress')];
+  if (from && to) {
+    const port = at(evidence, 'destinationPort');
+    return `${from} → ${to}${port ? ` port ${port}` : ''}`;
+  }
   for (const path of NAMES) {
     const found = at(evidence, path);
     if (found) return found;

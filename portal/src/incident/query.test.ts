@@ -35,6 +35,13 @@ describe('the address of the queue', () => {
     expect(searchOf(view('q=a"b OR %5C'))).toBe('"a" AND "b" AND "OR"');
   });
 
+  it('asks the alerts for what they alone know', () => {
+    expect(filterOf(view('status=all&severity=all&period=all&detection=antivirus&rule=R7&determination=phishing,malware'), now)).toBe(
+      "(determination eq 'phishing' or determination eq 'malware') and " +
+        "alerts/any(a: a/detectionSource eq 'antivirus') and alerts/any(a: a/detectorId eq 'R7')",
+    );
+  });
+
   it('takes no words that are none', () => {
     expect(view("status=active') or (1 eq 1").status).toEqual([]);
     expect(view('sort=a,b desc').sort.by).toBe('lastUpdateDateTime');

@@ -13,9 +13,9 @@ export const PERIODS = [
 ] as const;
 
 /** Filters by closed lists of words: one parameter, values with commas between. */
-export const WORDED = ['status', 'severity', 'classification'] as const;
+export const WORDED = ['status', 'severity', 'classification', 'determination'] as const;
 /** Filters by free text: one parameter for each value. */
-export const FREE = ['assigned', 'category', 'product', 'source', 'tag', 'tenant'] as const;
+export const FREE = ['assigned', 'category', 'product', 'source', 'detection', 'rule', 'tag', 'tenant'] as const;
 
 export type Worded = (typeof WORDED)[number];
 export type Free = (typeof FREE)[number];
@@ -41,6 +41,7 @@ export const DEFAULTS: Record<Worded, string[]> = {
   status: ['active', 'inProgress'],
   severity: ['high', 'medium', 'low'],
   classification: [],
+  determination: [],
 };
 export const DEFAULT_PERIOD = '6m';
 export const DEFAULT_SORT = { by: 'lastUpdateDateTime', descending: true };
@@ -58,10 +59,13 @@ export function readView(params: URLSearchParams): View {
     status: worded('status'),
     severity: worded('severity'),
     classification: worded('classification'),
+    determination: worded('determination'),
     assigned: free('assigned'),
     category: free('category'),
     product: free('product'),
     source: free('source'),
+    detection: free('detection'),
+    rule: free('rule'),
     tag: free('tag'),
     tenant: free('tenant'),
     period: PERIODS.some((one) => one.value === period) ? period : DEFAULT_PERIOD,
@@ -109,10 +113,13 @@ export function filterOf(view: View, now: Date): string | undefined {
     any(view.status.map((word) => `status eq '${word}'`)),
     any(view.severity.map((word) => `severity eq '${word}'`)),
     any(view.classification.map((word) => `classification eq '${word}'`)),
+    any(view.determination.map((word) => `determination eq '${word}'`)),
     any(view.assigned.map((name) => (name === NOBODY ? 'assignedTo eq null' : `assignedTo eq ${quoted(name)}`))),
     any(view.category.map((name) => `alerts/any(a: a/category eq ${quoted(name)})`)),
     any(view.product.map((name) => `alerts/any(a: a/productName eq ${quoted(name)})`)),
     any(view.source.map((name) => `alerts/any(a: a/serviceSource eq ${quoted(name)})`)),
+    any(view.detection.map((name) => `alerts/any(a: a/detectionSource eq ${quoted(name)})`)),
+    any(view.rule.map((name) => `alerts/any(a: a/detectorId eq ${quoted(name)})`)),
     any(
       view.tag.map(
         (name) => `customTags/any(t: t eq ${quoted(name)}) or systemTags/any(t: t eq ${quoted(name)})`,

@@ -40,5 +40,6 @@ export const sourceName = (word: string): string => SOURCES[word] ?? spelled(wor
 export function spelled(word: string): string {
   const apart = word.replace(/([a-z0-9])([A-Z])/g, '$1 $2').replace(/_/g, ' ');
   const lower = apart.replace(/\b[A-Z][a-z]+/g, (part) => part.toLowerCase());
-  return lower.charAt(0).toUpperCase() + lower.slice(1);
+  const short = lower.replace(/\b(ip|url|dns|os|mac|sha1|sha256|md5)\b/gi, (part) => part.toUpperCase());
+  return short.charAt(0).toUpperCase() + short.slice(1);
 }

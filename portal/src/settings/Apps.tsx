@@ -65,6 +65,7 @@ export default function Apps() {
     {
       id: 'acts',
       label: 'Actions',
+      nowrap: true,
       cell: (app) => (
         <span className={styles.acts}>
           <GuardedButton size="small" may={app.may.rotate} onClick={() => setRotating(app)}>

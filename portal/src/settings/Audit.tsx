@@ -16,7 +16,9 @@ import { useState } from 'react';
 import { useSearchParams } from 'react-router';
 
 import { api, read } from '../api/client';
+import { Refusal } from '../api/error';
 import type { AuditRecord, Page as PageOf } from '../api/hand';
+import { useSession } from '../api/session';
 import { Choices } from '../ui/Choices';
 import { CopyButton, CopyText } from '../ui/Copy';
 import { Facts } from '../ui/Facts';
@@ -87,7 +89,7 @@ export default function Audit() {
     queryKey: ['audit', asked],
     initialPageParam: undefined as string | undefined,
     queryFn: ({ pageParam, signal }) =>
-      read(api.GET('/api/v1/audit', { params: { query: { ...asked, top: 50, cursor: pageParam } }, signal })),
+      read(api.GET('/api/v1/audit', { params: { query: { ...asked, order: 'desc', top: 50, cursor: pageParam } }, signal })),
     getNextPageParam: (last: PageOf<AuditRecord>) => (last.nextCursor ? String(last.nextCursor) : undefined),
   });
   const rows = (list.data?.pages ?? []).flatMap((page) => page.value);
@@ -198,10 +200,12 @@ export default function Audit() {
 /** A signed state of the log: kept elsewhere, it shows later that nothing before it was altered. */
 function Checkpoint() {
   const styles = useStyles();
+  const { organisation } = useSession();
   const checkpoint = useQuery({
-    queryKey: ['checkpoint'],
-    queryFn: () => read(api.GET('/api/v1/audit/checkpoint')),
+    queryKey: ['checkpoint', organisation.id],
+    queryFn: () => read(api.GET('/api/v1/audit/checkpoint', { params: { query: { tenantId: organisation.id } } })),
   });
+  const none = checkpoint.error instanceof Refusal && checkpoint.error.status === 404;
   return (
     <Section
       title="Checkpoint"
@@ -217,7 +221,9 @@ function Checkpoint() {
         A signed state of this log. Keep a copy elsewhere; <code>riposte audit verify --checkpoint FILE</code> shows
         later whether anything before it was altered.
       </p>
-      {checkpoint.isError ? (
+      {none ? (
+        <p className={styles.muted}>There is none yet; one is signed every minute.</p>
+      ) : checkpoint.isError ? (
         <Failure error={checkpoint.error} retry={() => void checkpoint.refetch()} />
       ) : checkpoint.data ? (
         <Facts

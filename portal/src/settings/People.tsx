@@ -99,7 +99,7 @@ export default function People() {
           )}
           {person.factors.password && <Badge appearance="outline">Password</Badge>}
           {person.factors.totp && <Badge appearance="outline">Authenticator app</Badge>}
-          {!person.factors.passkeys && !person.factors.password && <span className={styles.muted}>–</span>}
+          {!person.factors.passkeys && !person.factors.password && !person.factors.totp && <span className={styles.muted}>–</span>}
         </span>
       ),
     },

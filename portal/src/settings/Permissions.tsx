@@ -4,6 +4,7 @@ import { useEffect, useMemo, useState } from 'react';
 
 import { APPROVALS, LEVELS, ROLES } from '../api/access-words';
 import { api, read } from '../api/client';
+import { sentence } from '../api/error';
 import type { Approval, Grant, GrantLevel } from '../api/hand';
 import { GuardedButton } from '../ui/Guarded';
 import { Moment } from '../ui/Moment';
@@ -88,8 +89,10 @@ function Editor({ grant }: { grant: Grant }) {
     }
   };
   const ended = grant.level !== 'none' && grant.effectiveLevel === 'none';
+  const mayNot = !grant.may.change.allowed;
   return (
     <>
+      {mayNot && <Notice>{sentence(grant.may.change.because ?? 'You cannot change this.')}</Notice>}
       {ended && (
         <Notice intent="warning" title="The permission has ended">
           It ran until <Moment at={grant.endDateTime} />. Set a later end, or none, to renew it.
@@ -98,6 +101,7 @@ function Editor({ grant }: { grant: Grant }) {
       <Section title="What experts may do">
         <RadioGroup
           aria-label="What experts may do"
+          disabled={mayNot}
           value={draft.level}
           onChange={(_, data) => setDraft({ ...draft, level: data.value as GrantLevel })}
         >
@@ -122,6 +126,7 @@ function Editor({ grant }: { grant: Grant }) {
       <Section title="Who lets an expert in">
         <RadioGroup
           aria-label="Who lets an expert in"
+          disabled={mayNot}
           value={draft.approval}
           onChange={(_, data) => setDraft({ ...draft, approval: data.value as Approval })}
         >
@@ -138,6 +143,7 @@ function Editor({ grant }: { grant: Grant }) {
         <Field className={styles.end} label="End (optional)" hint="Without one the permission lasts until you end it">
           <Input
             type="datetime-local"
+            disabled={mayNot}
             value={draft.endDateTime ? toInput(new Date(draft.endDateTime)) : ''}
             onChange={(_, data) => setDraft({ ...draft, endDateTime: fromInput(data.value) })}
           />
@@ -151,6 +157,7 @@ function Editor({ grant }: { grant: Grant }) {
         >
           <Input
             value={typed}
+            disabled={mayNot}
             onChange={(_, data) => {
               setTyped(data.value);
               setDraft({ ...draft, networks: data.value.split(/[\s,;]+/).filter(Boolean) });

@@ -10,6 +10,8 @@ import {
   tokens,
 } from '@fluentui/react-components';
 
+import { useReturn } from '../ui/useReturn';
+
 const KEYS: [keys: string[], does: string][] = [
   [['/'], 'Search'],
   [['?'], 'Show these keys'],
@@ -38,6 +40,7 @@ const useStyles = makeStyles({
 
 export default function Keys({ onClose }: { onClose: () => void }) {
   const styles = useStyles();
+  useReturn(true);
   return (
     <Dialog open onOpenChange={(_, data) => !data.open && onClose()}>
       <DialogSurface>

@@ -19,6 +19,7 @@ import {
   PanelLeftContractRegular,
   PanelLeftExpandRegular,
   PeopleRegular,
+  PersonKeyRegular,
   ShieldErrorRegular,
   ShieldKeyholeRegular,
 } from '@fluentui/react-icons';
@@ -26,9 +27,17 @@ import { useState, type ReactElement } from 'react';
 import { NavLink } from 'react-router';
 
 import type { Side } from '../api/hand';
-import { useSession } from '../api/session';
+import { CASES, concerns, useSession } from '../api/session';
+import { useReturn } from '../ui/useReturn';
 
-type Entry = { to: string; label: string; icon: ReactElement; side?: Side };
+type Entry = {
+  to: string;
+  label: string;
+  icon: ReactElement;
+  side?: Side;
+  /** Without a permission about one of these there is nothing to be seen. */
+  about?: readonly string[];
+};
 type Group = { label: string | null; entries: Entry[] };
 
 const GROUPS: Group[] = [
@@ -36,9 +45,9 @@ const GROUPS: Group[] = [
     label: null,
     entries: [
       { to: '/', label: 'Home', icon: <HomeRegular /> },
-      { to: '/incidents', label: 'Incidents', icon: <ShieldErrorRegular /> },
+      { to: '/incidents', label: 'Incidents', icon: <ShieldErrorRegular />, about: CASES },
       { to: '/customers', label: 'Customers', icon: <BuildingMultipleRegular />, side: 'provider' },
-      { to: '/access', label: 'Access requests', icon: <KeyRegular />, side: 'provider' },
+      { to: '/access', label: 'Access requests', icon: <KeyRegular />, side: 'provider', about: ['Access'] },
       { to: '/access', label: 'Access history', icon: <KeyRegular />, side: 'customer' },
     ],
   },
@@ -47,8 +56,9 @@ const GROUPS: Group[] = [
     entries: [
       { to: '/settings/permissions', label: 'Permissions', icon: <ShieldKeyholeRegular />, side: 'customer' },
       { to: '/settings/people', label: 'People', icon: <PeopleRegular /> },
-      { to: '/settings/apps', label: 'Apps', icon: <AppsRegular /> },
-      { to: '/settings/audit', label: 'Audit', icon: <DocumentTextRegular /> },
+      { to: '/settings/apps', label: 'Apps', icon: <AppsRegular />, about: ['App'] },
+      { to: '/settings/sign-in', label: 'Sign-in', icon: <PersonKeyRegular />, about: ['SignIn'] },
+      { to: '/settings/audit', label: 'Audit', icon: <DocumentTextRegular />, about: ['AuditLog'] },
     ],
   },
 ];
@@ -104,6 +114,7 @@ type Props = { drawer?: boolean; open?: boolean; onClose?: () => void };
 /** The places to go; a drawer where there is no room for it. */
 export function Navigation({ drawer, open, onClose }: Props) {
   const [slim, setSlim] = useState(() => window.innerWidth < 1200);
+  useReturn(Boolean(open));
   if (!drawer) return <List slim={slim} onSlim={() => setSlim(!slim)} />;
   return (
     <OverlayDrawer position="start" open={Boolean(open)} onOpenChange={(_, data) => !data.open && onClose?.()}>
@@ -123,7 +134,7 @@ export function Navigation({ drawer, open, onClose }: Props) {
 
 function List(props: { slim?: boolean; inDrawer?: boolean; onSlim?: () => void; onGo?: (() => void) | undefined }) {
   const styles = useStyles();
-  const { side } = useSession();
+  const session = useSession();
   const { slim, inDrawer, onSlim, onGo } = props;
   return (
     <nav aria-label="Main" className={mergeClasses(styles.nav, slim && styles.slim, inDrawer && styles.inDrawer)}>
@@ -132,7 +143,8 @@ function List(props: { slim?: boolean; inDrawer?: boolean; onSlim?: () => void; 
           {group.label && (slim ? <div className={styles.rule} /> : <div className={styles.label}>{group.label}</div>)}
           <ul className={styles.list}>
             {group.entries
-              .filter((entry) => !entry.side || entry.side === side)
+              .filter((entry) => !entry.side || entry.side === session.side)
+              .filter((entry) => !entry.about || concerns(session, entry.about))
               .map((entry) => (
                 <li key={entry.label}>
                   <Item entry={entry} slim={Boolean(slim)} onGo={onGo} />

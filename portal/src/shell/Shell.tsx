@@ -1,8 +1,10 @@
 import { Button, makeStyles, mergeClasses, tokens } from '@fluentui/react-components';
+import { useQueryClient } from '@tanstack/react-query';
 import { lazy, Suspense, useEffect, useState } from 'react';
 import { Navigate, Outlet, useLocation, useNavigate } from 'react-router';
 
 import { whenAsked } from '../api/client';
+import { useEvents, useStream } from '../api/events';
 import { Refusal } from '../api/error';
 import { useSessionQuery } from '../api/session';
 import { Failure, PageWaiting } from '../ui/states';
@@ -52,13 +54,25 @@ export function Shell() {
   const [drawer, setDrawer] = useState(false);
   const [help, setHelp] = useState(false);
 
+  const queries = useQueryClient();
+
   useEffect(
     () =>
       whenAsked({
-        signedOut: () => navigate(signInPath(), { replace: true }),
+        signedOut: () => {
+          // Several requests may be refused at once; the first one knows where we were.
+          if (window.location.pathname === '/sign-in') return;
+          navigate(signInPath(), { replace: true });
+          queries.clear();
+        },
       }),
-    [navigate],
+    [navigate, queries],
   );
+  useEvents((fact) => {
+    if (!/^(access|grant)\./.test(fact.kind)) return;
+    for (const key of ['access', 'grant', 'tenants']) void queries.invalidateQueries({ queryKey: [key] });
+  });
+  useStream(Boolean(session.data), () => void queries.invalidateQueries());
   useEffect(() => setDrawer(false), [pathname, search]);
   useEffect(() => {
     const listen = (event: KeyboardEvent) => {

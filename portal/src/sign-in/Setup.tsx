@@ -1,50 +1,28 @@
-import { Button, Checkbox, Field, Input, makeStyles, tokens } from '@fluentui/react-components';
-import { ArrowDownloadRegular, KeyRegular } from '@fluentui/react-icons';
+import { Field, Input, makeStyles, tokens } from '@fluentui/react-components';
+import { KeyRegular } from '@fluentui/react-icons';
 import { useQuery } from '@tanstack/react-query';
-import { useEffect, useState } from 'react';
+import { useState } from 'react';
 import { useLocation, useNavigate, useParams } from 'react-router';
 
 import { api, read } from '../api/client';
 import { Refusal } from '../api/error';
-import type { Invitation, Session } from '../api/hand';
+import type { Enrolment, Invitation, Session } from '../api/hand';
 import { create, explain, supported } from '../api/passkey';
 import { useTakeSession } from '../api/session';
-import { CopyButton, CopyText } from '../ui/Copy';
 import { GuardedButton } from '../ui/Guarded';
 import { Moment } from '../ui/Moment';
-import { Empty, Failure, Notice, Waiting } from '../ui/states';
+import { Empty, Failure, Waiting } from '../ui/states';
+import { RecoveryCodes, ScanApp } from './Authenticator';
 import { Frame } from './Frame';
-import { CodeField, Form, Or, useFormStyles } from './form';
+import { Form, Or, useFormStyles } from './form';
 
 const useStyles = makeStyles({
-  qr: {
-    alignSelf: 'center',
-    width: '200px',
-    height: '200px',
-    padding: '8px',
-    // A camera reads dark on light only.
-    backgroundColor: '#ffffff',
-    border: `1px solid ${tokens.colorNeutralStroke2}`,
-    borderRadius: tokens.borderRadiusLarge,
-  },
-  codes: {
-    display: 'grid',
-    gridTemplateColumns: 'repeat(auto-fill, minmax(150px, 1fr))',
-    gap: '6px',
-    margin: 0,
-    padding: '14px',
-    listStyleType: 'none',
-    fontFamily: tokens.fontFamilyMonospace,
-    backgroundColor: tokens.colorNeutralBackground3,
-    borderRadius: tokens.borderRadiusLarge,
-  },
-  row: { display: 'flex', flexWrap: 'wrap', gap: '8px' },
   text: { margin: 0, color: tokens.colorNeutralForeground2 },
 });
 
 type Step =
   | { name: 'choose' }
-  | { name: 'totp'; flow: string; totp: { secret: string; uri: string; svg: string } }
+  | { name: 'totp'; enrolment: Enrolment }
   | { name: 'codes'; session: Session; codes: string[] };
 
 /** The page of a single-use link: a name, a password with an authenticator app, or a passkey. */
@@ -92,7 +70,6 @@ function Steps({ token, invitation }: { token: string; invitation: Invitation })
   const [step, setStep] = useState<Step>({ name: 'choose' });
   const [name, setName] = useState(invitation.name ?? '');
   const [password, setPassword] = useState('');
-  const [code, setCode] = useState('');
   const [keyError, setKeyError] = useState<unknown>(null);
   const [busy, setBusy] = useState(false);
   const finish = (session: Session) => {
@@ -118,28 +95,13 @@ function Steps({ token, invitation }: { token: string; invitation: Invitation })
   }
   if (step.name === 'totp') {
     return (
-      <Frame title="Add an authenticator app" lead="Scan this with the app, then enter the code it shows.">
-        <img
-          className={styles.qr}
-          src={`data:image/svg+xml;charset=utf-8,${encodeURIComponent(step.totp.svg)}`}
-          alt="QR code for your authenticator app"
-        />
-        <Field label="Cannot scan? Enter this key in the app">
-          <CopyText text={step.totp.secret} label="Copy the key" />
-        </Field>
-        <Form
-          act="Finish"
-          ready={code.trim().length >= 6}
-          onAct={async () => {
-            const { recoveryCodes, ...session } = await read(
-              api.POST('/api/v1/setup/totp', { body: { flow: step.flow, code: code.trim() } }),
-            );
-            setStep({ name: 'codes', session, codes: recoveryCodes });
-          }}
-        >
-          <CodeField value={code} onChange={setCode} />
-        </Form>
-      </Frame>
+      <ScanApp
+        enrolment={step.enrolment}
+        onCode={async (flow, code) => {
+          const { recoveryCodes, ...session } = await read(api.POST('/api/v1/setup/totp', { body: { flow, code } }));
+          setStep({ name: 'codes', session, codes: recoveryCodes });
+        }}
+      />
     );
   }
   return (
@@ -182,7 +144,7 @@ function Steps({ token, invitation }: { token: string; invitation: Invitation })
             api.POST('/api/v1/setup/password', { body: { token, name: name.trim(), password } }),
           );
           setPassword('');
-          setStep({ name: 'totp', flow: begun.flow, totp: begun.totp });
+          setStep({ name: 'totp', enrolment: begun });
         }}
       >
         <input type="text" hidden readOnly autoComplete="username" value={invitation.email} />
@@ -195,46 +157,6 @@ function Steps({ token, invitation }: { token: string; invitation: Invitation })
           />
         </Field>
       </Form>
-    </Frame>
-  );
-}
-
-function RecoveryCodes({ codes, email, onDone }: { codes: string[]; email: string; onDone: () => void }) {
-  const styles = useStyles();
-  const [kept, setKept] = useState(false);
-  const [file, setFile] = useState('');
-  const text = codes.join('\n');
-  useEffect(() => {
-    const url = URL.createObjectURL(
-      new Blob([`Riposte recovery codes of ${email}\nEach works once.\n\n${text}\n`], { type: 'text/plain' }),
-    );
-    setFile(url);
-    return () => URL.revokeObjectURL(url);
-  }, [text, email]);
-  return (
-    <Frame title="Keep your recovery codes" lead="Each lets you in once when you have lost your authenticator app.">
-      <Notice intent="warning">They are shown this once and never again.</Notice>
-      <ul className={styles.codes}>
-        {codes.map((code) => (
-          <li key={code}>{code}</li>
-        ))}
-      </ul>
-      <div className={styles.row}>
-        <CopyButton text={text} label="Copy the codes">
-          Copy
-        </CopyButton>
-        <Button as="a" icon={<ArrowDownloadRegular />} href={file} download="riposte-recovery-codes.txt">
-          Download
-        </Button>
-      </div>
-      <Checkbox
-        label="I have put them somewhere safe"
-        checked={kept}
-        onChange={(_, data) => setKept(Boolean(data.checked))}
-      />
-      <Button appearance="primary" disabledFocusable={!kept} onClick={onDone}>
-        Go to Riposte
-      </Button>
     </Frame>
   );
 }

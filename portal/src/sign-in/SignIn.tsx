@@ -1,18 +1,21 @@
 import { Button, Field, Input, Link as Anchor, makeStyles, tokens } from '@fluentui/react-components';
 import { KeyRegular } from '@fluentui/react-icons';
 import { useQuery } from '@tanstack/react-query';
-import { useState } from 'react';
+import { lazy, Suspense, useState } from 'react';
 import { useLocation, useNavigate } from 'react-router';
 
 import { api, read } from '../api/client';
 import type { DemoPerson, Session } from '../api/hand';
-import { explain, get, supported } from '../api/passkey';
+import { supported } from '../api/passkey';
 import { useTakeSession } from '../api/session';
 import { GuardedButton } from '../ui/Guarded';
-import { Failure } from '../ui/states';
+import { Failure, Notice, PageWaiting } from '../ui/states';
 import { Frame } from './Frame';
 import { CodeField, Form, Or, useFormStyles } from './form';
-import { returnPath } from './where';
+import { usePasskey } from './passkey';
+import { providerPath, returnPath } from './where';
+
+const Next = lazy(() => import('./Next'));
 
 const useStyles = makeStyles({
   people: { display: 'flex', flexDirection: 'column', gap: '8px', listStyleType: 'none', margin: 0, padding: 0 },
@@ -38,20 +41,24 @@ const useStyles = makeStyles({
   side: { margin: '0 0 8px', fontSize: tokens.fontSizeBase300, color: tokens.colorNeutralForeground2, fontWeight: tokens.fontWeightSemibold },
 });
 
-type Step = { name: 'who' } | { name: 'password'; email: string } | { name: 'code'; flow: string; email: string };
+type Provider = { id: string; name: string };
+type Step =
+  | { name: 'who' }
+  | { name: 'provider'; email: string; provider: Provider }
+  | { name: 'password'; email: string }
+  | { name: 'code'; flow: string; email: string };
 
 export default function SignIn() {
   const forms = useFormStyles();
-  const { search } = useLocation();
+  const { search, hash } = useLocation();
+  const params = new URLSearchParams(search);
+  const next = params.get('next');
   const navigate = useNavigate();
   const take = useTakeSession();
   const [step, setStep] = useState<Step>({ name: 'who' });
   const [email, setEmail] = useState('');
   const [password, setPassword] = useState('');
   const [code, setCode] = useState('');
-  const [keyError, setKeyError] = useState<unknown>(null);
-  const [busy, setBusy] = useState(false);
-  const [provider, setProvider] = useState<{ id: string; name: string } | null>(null);
   const options = useQuery({
     queryKey: ['sign-in', 'options'],
     queryFn: () => read(api.GET('/api/v1/sign-in/options', { params: { query: { email: '' } } })),
@@ -61,23 +68,26 @@ export default function SignIn() {
     take(session);
     navigate(returnPath(search), { replace: true });
   };
-  const passkey = async () => {
-    setBusy(true);
-    setKeyError(null);
-    try {
-      const begun = await read(api.POST('/api/v1/sign-in/passkey/begin', { body: {} }));
-      const credential = await get(begun.publicKey);
-      goOn(await read(api.POST('/api/v1/sign-in/passkey/finish', { body: { flow: begun.flow, credential } })));
-    } catch (error) {
-      setKeyError(new Error(explain(error)));
-    } finally {
-      setBusy(false);
-    }
-  };
+  const passkey = usePasskey(goOn);
   const passkeys = supported()
     ? options.data?.passkeys
     : { allowed: false, because: 'This browser knows no passkeys.' };
 
+  if (next) {
+    return (
+      <Suspense fallback={<PageWaiting />}>
+        <Next
+          next={next}
+          flow={hash.replace(/^#/, '')}
+          onDone={goOn}
+          onAgain={() => {
+            const back = returnPath(search);
+            navigate(back === '/' ? '/sign-in' : `/sign-in?return=${encodeURIComponent(back)}`, { replace: true });
+          }}
+        />
+      </Suspense>
+    );
+  }
   if (step.name === 'code') {
     return (
       <Frame title="Confirm that it is you" lead={step.email}>
@@ -96,24 +106,28 @@ export default function SignIn() {
       </Frame>
     );
   }
+  if (step.name === 'provider') {
+    return (
+      <Frame title="Sign in" lead={step.email}>
+        <Button
+          appearance="primary"
+          className={forms.stretch}
+          onClick={() => window.location.assign(providerPath(step.provider.id, returnPath(search)))}
+        >
+          Continue with {step.provider.name}
+        </Button>
+        <Anchor as="button" onClick={() => setStep({ name: 'password', email: step.email })}>
+          Use a password instead
+        </Anchor>
+        <Anchor as="button" onClick={() => setStep({ name: 'who' })}>
+          Use another account
+        </Anchor>
+      </Frame>
+    );
+  }
   if (step.name === 'password') {
     return (
       <Frame title="Enter your password" lead={step.email}>
-        {provider && (
-          <>
-            <Button
-              className={forms.stretch}
-              onClick={() =>
-                window.location.assign(
-                  `/sign-in/oidc/${encodeURIComponent(provider.id)}?return=${encodeURIComponent(returnPath(search))}`,
-                )
-              }
-            >
-              Continue with {provider.name}
-            </Button>
-            <Or />
-          </>
-        )}
         <Form
           act="Continue"
           ready={password !== ''}
@@ -147,6 +161,12 @@ export default function SignIn() {
   }
   return (
     <Frame title="Sign in">
+      {params.get('failed') === 'oidc' && (
+        <Notice intent="warning" title="That did not work">
+          Your organisation&rsquo;s sign-in did not let you in here. Try again; if it keeps happening, ask your
+          administrator.
+        </Notice>
+      )}
       <DemoPeople onDone={goOn} />
       <Form
         act="Continue"
@@ -154,8 +174,12 @@ export default function SignIn() {
           const known = await read(
             api.GET('/api/v1/sign-in/options', { params: { query: { email: email.trim() } } }),
           );
-          setProvider(known.provider);
-          setStep({ name: 'password', email: email.trim() });
+          const { provider } = known;
+          setStep(
+            provider
+              ? { name: 'provider', email: email.trim(), provider }
+              : { name: 'password', email: email.trim() },
+          );
         }}
       >
         <Field label="Work e-mail">
@@ -171,14 +195,14 @@ export default function SignIn() {
       <Or />
       <GuardedButton
         may={options.isError ? { allowed: false, because: 'The server did not say whether passkeys work here.' } : passkeys}
-        busy={busy}
+        busy={passkey.busy}
         className={forms.stretch}
         icon={<KeyRegular />}
-        onClick={passkey}
+        onClick={passkey.ask}
       >
-        {busy ? 'Waiting for the passkey…' : 'Sign in with a passkey'}
+        {passkey.busy ? 'Waiting for the passkey…' : 'Sign in with a passkey'}
       </GuardedButton>
-      <Failure error={keyError} />
+      <Failure error={passkey.error} />
     </Frame>
   );
 }

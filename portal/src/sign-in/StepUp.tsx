@@ -11,6 +11,7 @@ import {
   makeStyles,
 } from '@fluentui/react-components';
 import { KeyRegular } from '@fluentui/react-icons';
+import { useQuery } from '@tanstack/react-query';
 import { useEffect, useRef, useState } from 'react';
 import { useNavigate } from 'react-router';
 
@@ -18,6 +19,8 @@ import { api, read, whenAsked } from '../api/client';
 import { explain, get, supported } from '../api/passkey';
 import { useRefreshSession, useSessionQuery } from '../api/session';
 import { Failure } from '../ui/states';
+import { useReturn } from '../ui/useReturn';
+import { providerPath } from './where';
 
 const useStyles = makeStyles({ content: { display: 'flex', flexDirection: 'column', gap: '14px' } });
 
@@ -51,6 +54,7 @@ export function StepUp() {
 
 function Proof({ onEnd }: { onEnd: (proven: boolean) => void }) {
   const styles = useStyles();
+  useReturn(true);
   const refresh = useRefreshSession();
   const navigate = useNavigate();
   const { data: session } = useSessionQuery();
@@ -68,8 +72,16 @@ function Proof({ onEnd }: { onEnd: (proven: boolean) => void }) {
       setBusy(false);
     }
   };
-  // Signed in by another organisation's sign-in, or in the demonstration.
+  // Signed in by the organisation's own sign-in, or in the demonstration.
   const none = session !== undefined && !session.factors.totp && session.factors.passkeys === 0;
+  const email = session?.authenticatedBy === 'oidc' ? session.person.email : null;
+  const { data: options } = useQuery({
+    queryKey: ['sign-in', 'options', email],
+    queryFn: () => read(api.GET('/api/v1/sign-in/options', { params: { query: { email: email ?? '' } } })),
+    enabled: email !== null,
+  });
+  const provider = email === null ? null : options?.provider;
+  const here = `${window.location.pathname}${window.location.search}`;
   const withCode = () =>
     prove(async () => refresh(await read(api.POST('/api/v1/session/step-up/totp', { body: { code: code.trim() } }))));
   const withKey = () =>
@@ -94,7 +106,7 @@ function Proof({ onEnd }: { onEnd: (proven: boolean) => void }) {
             <DialogContent className={styles.content}>
               <div>
                 {none
-                  ? 'What you are about to do needs a fresh sign-in, and you have no second factor here. Sign in again, then repeat it.'
+                  ? 'What you are about to do needs a fresh sign-in, and you have no second factor here. Sign in again, then repeat it; what you have entered is not kept.'
                   : 'What you are about to do matters, so a second factor is asked for once more.'}
               </div>
               {session?.factors.totp && (
@@ -112,6 +124,11 @@ function Proof({ onEnd }: { onEnd: (proven: boolean) => void }) {
                   Use a passkey
                 </Button>
               )}
+              {provider && !none && (
+                <Button onClick={() => window.location.assign(providerPath(provider.id, here, true))} disabledFocusable={busy}>
+                  Sign in again with {provider.name}
+                </Button>
+              )}
               <Failure error={error} />
             </DialogContent>
             <DialogActions>
@@ -120,12 +137,12 @@ function Proof({ onEnd }: { onEnd: (proven: boolean) => void }) {
                 <Button
                   appearance="primary"
                   onClick={() => {
-                    const here = `${window.location.pathname}${window.location.search}`;
                     onEnd(false);
-                    navigate(`/sign-in?return=${encodeURIComponent(here)}`);
+                    if (provider) window.location.assign(providerPath(provider.id, here, true));
+                    else navigate(`/sign-in?return=${encodeURIComponent(here)}`);
                   }}
                 >
-                  Sign in again
+                  {provider ? `Sign in again with ${provider.name}` : 'Sign in again'}
                 </Button>
               ) : (
                 <Button appearance="primary" type="submit" disabledFocusable={busy || !code.trim()}>

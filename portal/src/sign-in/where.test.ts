@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 
-import { returnPath } from './where';
+import { providerPath, returnPath } from './where';
 
 it('leads back into the portal and nowhere else', () => {
   const back = (path: string) => returnPath(`?return=${encodeURIComponent(path)}`);
@@ -18,4 +18,9 @@ it('leads back into the portal and nowhere else', () => {
     expect(back(path)).toBe('/');
   }
   expect(returnPath('')).toBe('/');
+});
+
+it('goes to an identity provider with the way back', () => {
+  expect(providerPath('a/b', '/incidents?q=1&tab=x')).toBe('/sign-in/oidc/a%2Fb?return=%2Fincidents%3Fq%3D1%26tab%3Dx');
+  expect(providerPath('1', '/', true)).toBe('/sign-in/oidc/1?return=%2F&fresh=true');
 });

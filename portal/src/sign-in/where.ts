@@ -5,3 +5,9 @@ export function returnPath(search: string): string {
   if (!/^\/(?![/\\])[^\\\t\r\n]*$/.test(wanted) || wanted.startsWith('/sign-in')) return '/';
   return wanted;
 }
+
+/** The way to an identity provider and back to `back`; with `fresh` it asks for a proof anew. */
+export function providerPath(id: string, back: string, fresh = false): string {
+  const query = new URLSearchParams({ return: back, ...(fresh && { fresh: 'true' }) });
+  return `/sign-in/oidc/${encodeURIComponent(id)}?${query}`;
+}

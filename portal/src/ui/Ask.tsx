@@ -11,6 +11,7 @@ import {
 import { useState, type ReactNode } from 'react';
 
 import { Failure } from './states';
+import { useReturn } from './useReturn';
 
 const useStyles = makeStyles({
   content: { display: 'flex', flexDirection: 'column', gap: '12px' },
@@ -33,6 +34,7 @@ type Props = {
 /** A dialog with a form and one act. It stays open, and says why, when the act is refused. */
 export function Ask({ open, title, act, onClose, onAct, ready = true, shows, children }: Props) {
   const styles = useStyles();
+  useReturn(open);
   const [busy, setBusy] = useState(false);
   const [error, setError] = useState<unknown>(null);
   const close = () => {

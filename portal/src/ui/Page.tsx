@@ -23,7 +23,7 @@ const useStyles = makeStyles({
     outlineStyle: 'none',
     '@media (max-width: 640px)': { fontSize: tokens.fontSizeBase500, lineHeight: tokens.lineHeightBase500 },
   },
-  lead: { margin: '2px 0 0', color: tokens.colorNeutralForeground2, maxWidth: '75ch' },
+  lead: { margin: '2px 0 0', color: tokens.colorNeutralForeground2, maxWidth: '100ch' },
   what: { flex: '1 1 320px', minWidth: 0 },
   actions: { display: 'flex', flexWrap: 'wrap', gap: '8px' },
 });

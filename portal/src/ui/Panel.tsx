@@ -10,6 +10,8 @@ import {
 import { ChevronDownRegular, ChevronUpRegular, DismissRegular } from '@fluentui/react-icons';
 import { useEffect, useEffectEvent, type ReactNode } from 'react';
 
+import { useReturn } from './useReturn';
+
 const useStyles = makeStyles({
   drawer: { width: 'min(560px, 100vw)' },
   wide: { width: 'min(760px, 100vw)' },
@@ -36,6 +38,7 @@ type Props = {
  */
 export function Panel({ title, open, onClose, step, wide, footer, children }: Props) {
   const styles = useStyles();
+  useReturn(open);
   const key = useEffectEvent((event: KeyboardEvent) => {
     if (!event.altKey || !step) return;
     const go = event.key === 'ArrowUp' ? step.previous : event.key === 'ArrowDown' ? step.next : null;

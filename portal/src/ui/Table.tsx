@@ -1,6 +1,6 @@
-import { Checkbox, makeStyles, mergeClasses, tokens, useRestoreFocusTarget } from '@fluentui/react-components';
+import { Checkbox, Link, makeStyles, mergeClasses, tokens, useRestoreFocusTarget } from '@fluentui/react-components';
 import { ArrowDownRegular, ArrowUpRegular } from '@fluentui/react-icons';
-import { useRef, useState, type KeyboardEvent, type MouseEvent, type ReactNode } from 'react';
+import { memo, useLayoutEffect, useMemo, useRef, useState, type KeyboardEvent, type MouseEvent, type ReactNode } from 'react';
 
 const useStyles = makeStyles({
   frame: {
@@ -17,7 +17,7 @@ const useStyles = makeStyles({
     fontSize: tokens.fontSizeBase200,
     color: tokens.colorNeutralForeground2,
     whiteSpace: 'nowrap',
-    padding: '0 10px',
+    padding: '0 8px',
     height: '36px',
     borderBottom: `1px solid ${tokens.colorNeutralStroke2}`,
     backgroundColor: tokens.colorNeutralBackground2,
@@ -50,7 +50,7 @@ const useStyles = makeStyles({
   opens: { cursor: 'pointer', ':hover': { backgroundColor: tokens.colorNeutralBackground1Hover } },
   marked: { backgroundColor: tokens.colorNeutralBackground1Selected },
   td: {
-    padding: '7px 10px',
+    padding: '7px 8px',
     verticalAlign: 'middle',
     fontSize: tokens.fontSizeBase300,
     '@media (max-width: 640px)': { padding: 0, fontSize: tokens.fontSizeBase200 },
@@ -64,6 +64,14 @@ const useStyles = makeStyles({
   minor: { '@media (max-width: 640px)': { display: 'none' } },
   end: { textAlign: 'end' },
   name: { display: 'none', color: tokens.colorNeutralForeground2, '@media (max-width: 640px)': { display: 'inline' } },
+  link: {
+    display: '-webkit-box',
+    WebkitBoxOrient: 'vertical',
+    WebkitLineClamp: '2',
+    overflow: 'hidden',
+    overflowWrap: 'anywhere',
+    textAlign: 'start',
+  },
   check: {
     width: '36px',
     padding: '0 0 0 6px',
@@ -99,19 +107,20 @@ type Props<Row> = {
   selected?: ReadonlySet<string>;
   onSelect?: (selected: Set<string>) => void;
   onOpen?: (row: Row) => void;
+  /** The page of a row: its name leads there, and opens the row when it is simply clicked. */
+  href?: (row: Row) => string;
   /** The row whose pane is open. */
   current?: string | null;
 };
 
 /**
  * A table whose rows are walked with the arrow keys, opened with Enter and ticked with the space
- * bar. On a phone each row is a small card.
+ * bar. On a phone each row is a small card. A thousand rows stay quick, because a row is drawn anew
+ * only when something of its own has changed; so `columns` should keep their identity.
  */
 export function Table<Row>(props: Props<Row>) {
   const { label, columns, rows, id, name, sort, onSort, selected, onSelect, onOpen, current } = props;
   const styles = useStyles();
-  // When the pane of a row closes, the focus comes back to the row.
-  const restores = useRestoreFocusTarget();
   const body = useRef<HTMLTableSectionElement>(null);
   const anchor = useRef<number | null>(null);
   const [place, setPlace] = useState(0);
@@ -157,12 +166,33 @@ export function Table<Row>(props: Props<Row>) {
   const click = (event: MouseEvent, index: number) => {
     const row = rows[index];
     if (!onOpen || !row) return;
-    // Links, buttons and boxes in the row do what they say; selecting text opens nothing.
-    if ((event.target as Element).closest('a, button, input, label')) return;
-    if (window.getSelection()?.toString()) return;
+    const target = event.target as Element;
+    if (target.closest('a[data-row]')) {
+      // With a key held the browser does what it always does.
+      if (event.metaKey || event.ctrlKey || event.shiftKey || event.button !== 0) return;
+      event.preventDefault();
+    } else {
+      // Links, buttons and boxes in the row do what they say; selecting text opens nothing.
+      if (target.closest('a, button, input, label')) return;
+      if (window.getSelection()?.toString()) return;
+    }
     go(index);
     onOpen(row);
   };
+  // What rows call stays the same from one drawing to the next and does what is right by then.
+  const now = useRef({ keys, click, toggle });
+  useLayoutEffect(() => {
+    now.current = { keys, click, toggle };
+  });
+  const acts = useMemo<Acts>(
+    () => ({
+      key: (event, index) => now.current.keys(event, index),
+      click: (event, index) => now.current.click(event, index),
+      toggle: (index, range) => now.current.toggle(index, range),
+      focus: setPlace,
+    }),
+    [],
+  );
   const all = rows.length > 0 && rows.every((row) => selected?.has(id(row)));
   const some = rows.some((row) => selected?.has(id(row)));
 
@@ -206,53 +236,21 @@ export function Table<Row>(props: Props<Row>) {
         <tbody ref={body}>
           {rows.map((row, index) => {
             const key = id(row);
-            const ticked = selected?.has(key);
             return (
-              <tr
+              <Line
                 key={key}
-                {...(onOpen ? restores : {})}
-                role="row"
-                tabIndex={walks ? (index === at ? 0 : -1) : undefined}
-                aria-selected={onSelect ? Boolean(ticked) : undefined}
-                onKeyDown={walks ? (event) => keys(event, index) : undefined}
-                onClick={onOpen ? (event) => click(event, index) : undefined}
-                onFocus={walks ? () => setPlace(index) : undefined}
-                className={mergeClasses(
-                  styles.row,
-                  onOpen && styles.opens,
-                  (ticked || current === key) && styles.marked,
-                )}
-              >
-                {onSelect && (
-                  <td role="gridcell" className={mergeClasses(styles.td, styles.check)}>
-                    <Checkbox
-                      aria-label={`Select ${name(row)}`}
-                      checked={Boolean(ticked)}
-                      onChange={(event) => toggle(index, (event.nativeEvent as PointerEvent).shiftKey)}
-                    />
-                  </td>
-                )}
-                {columns.map((column) => (
-                  <td
-                    key={column.id}
-                    role={walks ? 'gridcell' : 'cell'}
-                    className={mergeClasses(
-                      styles.td,
-                      column.nowrap && styles.nowrap,
-                      column.lead && styles.lead,
-                      column.minor && styles.minor,
-                      column.end && styles.end,
-                    )}
-                  >
-                    {(column.named || column.end) && (
-                      <span className={styles.name} aria-hidden>
-                        {column.label}{' '}
-                      </span>
-                    )}
-                    {column.cell(row)}
-                  </td>
-                ))}
-              </tr>
+                row={row}
+                index={index}
+                columns={columns as Column<unknown>[]}
+                name={name(row)}
+                href={props.href?.(row)}
+                opens={Boolean(onOpen)}
+                walks={walks}
+                here={walks && index === at}
+                ticked={onSelect && Boolean(selected?.has(key))}
+                marked={current === key}
+                acts={acts}
+              />
             );
           })}
         </tbody>
@@ -260,3 +258,80 @@ export function Table<Row>(props: Props<Row>) {
     </div>
   );
 }
+
+type Acts = {
+  key: (event: KeyboardEvent, index: number) => void;
+  click: (event: MouseEvent, index: number) => void;
+  toggle: (index: number, range: boolean) => void;
+  focus: (index: number) => void;
+};
+
+type LineProps = {
+  row: unknown;
+  index: number;
+  columns: Column<unknown>[];
+  name: string;
+  href: string | undefined;
+  opens: boolean;
+  walks: boolean;
+  /** The row that the Tab key goes to. */
+  here: boolean;
+  /** Absent where rows are not ticked. */
+  ticked: boolean | undefined;
+  marked: boolean;
+  acts: Acts;
+};
+
+const Line = memo(function Line({ row, index, columns, name, href, opens, walks, here, ticked, marked, acts }: LineProps) {
+  const styles = useStyles();
+  // When the pane of a row closes, the focus comes back to the row.
+  const restores = useRestoreFocusTarget();
+  return (
+    <tr
+      {...(opens ? restores : {})}
+      role="row"
+      tabIndex={walks ? (here ? 0 : -1) : undefined}
+      aria-selected={ticked}
+      onKeyDown={walks ? (event) => acts.key(event, index) : undefined}
+      onClick={opens ? (event) => acts.click(event, index) : undefined}
+      onFocus={walks ? () => acts.focus(index) : undefined}
+      className={mergeClasses(styles.row, opens && styles.opens, (ticked || marked) && styles.marked)}
+    >
+      {ticked !== undefined && (
+        <td role="gridcell" className={mergeClasses(styles.td, styles.check)}>
+          <Checkbox
+            aria-label={`Select ${name}`}
+            checked={ticked}
+            onChange={(event) => acts.toggle(index, (event.nativeEvent as PointerEvent).shiftKey)}
+          />
+        </td>
+      )}
+      {columns.map((column) => (
+        <td
+          key={column.id}
+          role={walks ? 'gridcell' : 'cell'}
+          className={mergeClasses(
+            styles.td,
+            column.nowrap && styles.nowrap,
+            column.lead && styles.lead,
+            column.minor && styles.minor,
+            column.end && styles.end,
+          )}
+        >
+          {(column.named || column.end) && (
+            <span className={styles.name} aria-hidden>
+              {column.label}{' '}
+            </span>
+          )}
+          {column.lead && href ? (
+            <Link as="a" data-row className={styles.link} title={name} href={href}>
+              {column.cell(row)}
+            </Link>
+          ) : (
+            column.cell(row)
+          )}
+        </td>
+      ))}
+    </tr>
+  );
+});

@@ -12,7 +12,7 @@ import {
 } from '@fluentui/react-components';
 import { useEffect, useState, type ReactNode } from 'react';
 
-import { Refusal, messageOf } from '../api/error';
+import { NOT_OF_THE_ROLE, Refusal, messageOf } from '../api/error';
 
 const useStyles = makeStyles({
   empty: {
@@ -53,6 +53,14 @@ export function Empty({ title, children, action }: { title: string; children?: R
 export function Failure({ error, retry, title }: { error: unknown; retry?: () => void; title?: string }) {
   const styles = useStyles();
   if (!error) return null;
+  if (error instanceof Refusal && error.code === NOT_OF_THE_ROLE) {
+    // Nothing went wrong, and trying again changes nothing.
+    return (
+      <Notice intent="warning" title={messageOf(error)}>
+        Ask an administrator of your organisation if you need it.
+      </Notice>
+    );
+  }
   const id = error instanceof Refusal ? error.requestId : null;
   return (
     <MessageBar intent="error" layout="multiline" className={styles.bar} role="alert">
