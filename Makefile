@@ -16,8 +16,9 @@ PORTAL := portal/index.html portal/vite.config.ts \
 KILLS ?= 20
 SEED ?= 1
 BENCH ?=
+STORE ?= /tmp/riposte-lab-seed/sqlite-1000000/data
 
-.PHONY: run portal build test check unit oidc e2e sdk bench crash hostile fmt lint deny clean
+.PHONY: run portal build test check unit oidc e2e sdk bench first-view crash hostile fmt lint deny clean
 
 ## Install what is missing, build, and start the demo on http://127.0.0.1:8470.
 run: build
@@ -86,6 +87,11 @@ e2e: build oidc
 ## The performance table: one JSON object a line.
 bench: build
 	$(LAB) bench --riposte $(RIPOSTE) $(BENCH)
+
+## How soon an expert sees the queue of the large store that `bench` left, in a real browser.
+first-view: build
+	scripts/need browser node
+	RIPOSTE=$(abspath $(RIPOSTE)) node portal/bench/first-view.mjs $(STORE)
 
 ## An unmodified Microsoft Graph SDK against the release binary.
 sdk: build

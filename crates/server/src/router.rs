@@ -8,7 +8,7 @@ use axum::http::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY,
     STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
-use axum::http::{HeaderValue, StatusCode};
+use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
@@ -61,7 +61,7 @@ pub fn router(site: Site) -> Router {
         .merge(portal::routes())
         .fallback(unknown)
         .method_not_allowed_fallback(wrong_method)
-        .layer(CatchPanicLayer::custom(panicked))
+        .layer(catching_panics())
         .layer(middleware::from_fn_with_state(site.clone(), attend))
         .with_state(site);
     // Rewriting comes before routing, so the routed part is a service behind it.
@@ -138,6 +138,13 @@ async fn wrong_method() -> Failure {
     )
 }
 
+/// Answers for a handler that panicked: one error that says nothing of why.
+#[must_use]
+pub fn catching_panics() -> CatchPanicLayer<fn(Box<dyn std::any::Any + Send + 'static>) -> Response>
+{
+    CatchPanicLayer::custom(panicked)
+}
+
 #[expect(clippy::needless_pass_by_value, reason = "the signature that the layer wants")]
 fn panicked(panic: Box<dyn std::any::Any + Send + 'static>) -> Response {
     let text = panic
@@ -191,6 +198,8 @@ async fn attend(State(site): State<Site>, mut request: Request, next: Next) -> R
         (X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (X_FRAME_OPTIONS, "DENY"),
         (REFERRER_POLICY, "no-referrer"),
+        (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
+        (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
         (CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'"),
         (CACHE_CONTROL, "no-store"),
     ] {

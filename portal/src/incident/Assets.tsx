@@ -28,11 +28,11 @@ const COLUMNS: Column<Entity>[] = [
   { id: 'last', label: 'Last seen', nowrap: true, cell: (entity) => <Moment at={entity.lastActivityDateTime} /> },
 ];
 
-/** One line for each name: the same device may be known under its id and its name. */
-function merged(entities: Entity[]): Entity[] {
+/** One line for each name: the same device may be known under its id and its name, a file by several hashes. */
+function merged(entities: Entity[], of = (entity: Entity) => entity.name): Entity[] {
   const byName = new Map<string, Entity>();
   for (const entity of entities) {
-    const key = entity.name.toLowerCase();
+    const key = of(entity).toLowerCase();
     const known = byName.get(key);
     if (!known) byName.set(key, { ...entity });
     else {
@@ -54,7 +54,7 @@ export default function Assets({ incident }: { incident: Incident }) {
       title: group.title,
       rows: merged(entities.filter((entity) => group.kinds.includes(entity.kind))),
     })),
-    { title: 'Other entities', rows: rest },
+    { title: 'Other entities', rows: merged(rest, (entity) => `${entity.kind} ${entity.name}`) },
   ].filter((group) => group.rows.length > 0);
   return (
     <div className={styles.all}>

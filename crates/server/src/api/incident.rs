@@ -14,7 +14,7 @@ use crate::actor::ActorKind;
 use crate::alert::view::{self, Comment, Full, Spelling};
 use crate::api::access::queue_tenant;
 use crate::api::alert::Target;
-use crate::api::{May, Params, idempotency, read};
+use crate::api::{May, Params, idempotency, nothing, read};
 use crate::clock::Timestamp;
 use crate::db::column;
 use crate::graph::odata::query::Options;
@@ -348,9 +348,11 @@ pub(super) async fn start(
     Path(id): Path<String>,
     base: Base,
     headers: HeaderMap,
+    body: Body,
 ) -> Answer {
     caller.require(&[Permission::Experts])?;
     let id = id_of(&id)?;
+    nothing(&site, &headers, body).await?;
     let request = [b"POST start".as_slice(), &id.0.to_be_bytes()];
     let (app, expert) = (site.app.clone(), caller.clone());
     let work = async move {

@@ -121,6 +121,17 @@ impl<T: DeserializeOwned + Send> FromRequestParts<Site> for Params<T> {
     }
 }
 
+/// Refuses a body that says anything: it may be absent, or an object without members.
+async fn nothing(site: &Site, headers: &HeaderMap, body: Body) -> Result<(), Failure> {
+    let held = body::read(headers, body, body::SMALL, &site.bodies).await?;
+    if held.bytes.trim_ascii().is_empty() {
+        return Ok(());
+    }
+    serde_json::from_slice::<sign_in::Nothing>(&held.bytes)
+        .map(|_| ())
+        .map_err(|error| Failure::bad(format!("request body cannot be read: {error}")))
+}
+
 /// Whether the caller may do something now, and if not, why.
 #[derive(Clone, Debug, serde::Serialize, utoipa::ToSchema)]
 pub struct May {

@@ -8,11 +8,11 @@ use serde_json::{Map, Value, json};
 
 use crate::alert::view::{COLUMNS, Full};
 use crate::api::incident::{id_of, shown};
-use crate::clock::Timestamp;
 use crate::db::{column, in_list};
 use crate::http::{Answer, Base, Failure, Site, json_response};
-use crate::id::{AlertId, IncidentId};
-use crate::incident::entity::{Entity, EntityKind, entities};
+use crate::id::IncidentId;
+use crate::incident::drawing::Drawing;
+use crate::incident::entity::{EntityKind, entities};
 use crate::incident::{self, Incident};
 use crate::permission::Permission;
 use crate::tenant::caller::Caller;
@@ -105,14 +105,6 @@ pub(super) async fn graph(
     Ok(json_response(StatusCode::OK, &drawn(&site, &incident).await?))
 }
 
-#[derive(Default)]
-struct Node {
-    code: i16,
-    name: String,
-    alerts: u64,
-    first: Option<Timestamp>,
-}
-
 async fn drawn(site: &Site, incident: &Incident) -> Result<Value, Failure> {
     let sql = format!(
         "select {COLUMNS} from alert join alert_body on alert_body.alert_id = alert.id \
@@ -120,64 +112,33 @@ async fn drawn(site: &Site, incident: &Incident) -> Result<Value, Failure> {
         ALERTS + 1
     );
     let rows = site.app.db.of(incident.tenant).query(&sql, vec![incident.id.0.into()]).await?;
-    let mut truncated = rows.len() as i64 > ALERTS;
-    let mut nodes: HashMap<i64, Node> = HashMap::new();
-    let mut order: Vec<i64> = Vec::new();
-    let mut edges: BTreeMap<(i64, i64), (Timestamp, Vec<AlertId>)> = BTreeMap::new();
+    let mut drawing = Drawing::new(NODES);
     for row in rows.iter().take(usize::try_from(ALERTS).unwrap_or_default()) {
         let full = Full::from_row(row)?;
-        let at = full.alert.head.first_activity;
-        let list = entities(&full.body).list;
-        // One thing has several keys; the first is the most telling.
-        let mut things = std::collections::HashSet::new();
-        let fresh = |it: &&Entity| is_drawn(it.kind) && things.insert(it.thing);
-        let drawn: Vec<&Entity> = list.iter().filter(fresh).collect();
-        let Some(centre) = drawn.first().map(|it| it.id) else { continue };
-        for entity in drawn {
-            if !nodes.contains_key(&entity.id) {
-                if nodes.len() >= NODES {
-                    truncated = true;
-                    continue;
-                }
-                order.push(entity.id);
-            }
-            let node = nodes.entry(entity.id).or_default();
-            node.code = entity.code();
-            node.name.clone_from(&entity.name);
-            node.alerts += 1;
-            node.first.get_or_insert(at);
-            if entity.id != centre && nodes.contains_key(&centre) {
-                let (_, alerts) = edges.entry((centre, entity.id)).or_insert((at, Vec::new()));
-                alerts.push(full.alert.id);
-            }
-        }
+        drawing.add(full.alert.id, full.alert.head.first_activity, &entities(&full.body).list);
     }
-    let shown: Vec<Value> = order
+    let nodes: Vec<Value> = drawing
+        .nodes()
         .iter()
-        .filter_map(|id| nodes.get(id).map(|node| (id, node)))
-        .map(|(id, node)| {
+        .map(|node| {
             let mut shown = thing(i64::from(node.code), &node.name);
-            shown["id"] = json!(format!("{id:x}"));
+            shown["id"] = json!(format!("{:x}", node.id));
             shown["alertCount"] = json!(node.alerts);
             shown["firstActivityDateTime"] = json!(node.first);
             shown
         })
         .collect();
-    let edges: Vec<Value> = edges
-        .into_iter()
-        .map(|((source, target), (at, alerts))| {
+    let edges: Vec<Value> = drawing
+        .edges()
+        .map(|(source, target, at, alerts)| {
             json!({
-                "source": format!("{source:x}"),
-                "target": format!("{target:x}"),
+                "source": format!("{:x}", source.id),
+                "target": format!("{:x}", target.id),
                 "alertIds": alerts,
                 "at": at,
             })
         })
         .collect();
-    Ok(json!({ "nodes": shown, "edges": edges, "truncated": truncated }))
-}
-
-/// Kinds that stand for a thing, not for the source's own word of what belongs together.
-fn is_drawn(kind: EntityKind) -> bool {
-    !matches!(kind, EntityKind::Repeat | EntityKind::Halves)
+    let truncated = drawing.is_full() || rows.len() as i64 > ALERTS;
+    Ok(json!({ "nodes": nodes, "edges": edges, "truncated": truncated }))
 }

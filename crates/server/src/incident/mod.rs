@@ -11,6 +11,7 @@
 pub mod advice;
 pub mod correlate;
 pub mod correlation;
+pub mod drawing;
 pub mod entity;
 pub mod facts;
 pub mod model;

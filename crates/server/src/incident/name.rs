@@ -147,8 +147,13 @@ fn stage(category: &str) -> Option<(usize, String)> {
     }
     let known = STAGES.iter().enumerate().find(|(_, (stage, _))| *stage == key);
     Some(known.map_or_else(
-        // A category outside the list is told as the source spells it, after the stages.
-        || (STAGES.len(), category.trim().chars().take(64).collect()),
+        // A category outside the list is told as the source spells it, after the stages, but begins
+        // like a name.
+        || {
+            let mut letters = category.trim().chars();
+            let first = letters.next().into_iter().flat_map(char::to_uppercase);
+            (STAGES.len(), first.chain(letters.take(63)).collect())
+        },
         |(place, (_, word))| (place, (*word).to_owned()),
     ))
 }

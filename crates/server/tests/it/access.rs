@@ -300,3 +300,33 @@ async fn an_open_stream_ends_within_a_second_of_the_session_and_follows_the_gran
     let (_, ended) = until(&mut body, "nothing", second).await;
     assert!(ended, "the stream goes on");
 }
+
+#[tokio::test]
+async fn an_open_stream_follows_the_role_within_a_second() {
+    let stage = stage("automatic").await;
+    let Stage { face, ida, mikkel, .. } = &stage;
+    let odd = face.provider_person("odd@fjordwatch.example", Role::ProviderAdministrator).await;
+    let people = odd.get("/api/v1/people").await.expect(200).json();
+    let mut people = people["value"].as_array().expect("people").iter();
+    let his = people.find(|it| it["email"] == "mikkel@fjordwatch.example").expect("him");
+    let path = format!("/api/v1/people/{}", his["id"].as_str().expect("an id"));
+    let request = mikkel.request("GET", "/api/v1/events", None, &[]);
+    let mut body = face.router.clone().oneshot(request).await.expect("an answer").into_body();
+    let second = Duration::from_secs(1);
+    assert!(until(&mut body, "connected", second).await.1);
+    let note = json!({ "comment": "Hello." });
+    ida.post(&stage.path("/comments"), &note).await.expect(200);
+    let (text, _) = until(&mut body, "incident.commented", second).await;
+    assert!(text.contains("incident.commented"), "a lead hears of the queue: {text}");
+
+    odd.patch(&path, &json!({ "role": "Provider administrator" })).await.expect(200);
+    let (text, _) = until(&mut body, "reach.changed", second).await;
+    assert!(text.contains("reach.changed"), "{text}");
+    ida.post(&stage.path("/comments"), &note).await.expect(200);
+    let (text, _) = until(&mut body, "incident.commented", second).await;
+    assert!(!text.contains("incident."), "who sees no case hears of none: {text}");
+
+    odd.patch(&path, &json!({ "disabled": true })).await.expect(200);
+    let (_, ended) = until(&mut body, "nothing", second).await;
+    assert!(ended, "the stream of who is disabled goes on");
+}

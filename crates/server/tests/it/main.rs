@@ -33,4 +33,5 @@ mod provider;
 mod tidy;
 mod traces;
 mod walls;
+mod web;
 mod world;
