@@ -303,10 +303,11 @@ impl Proof {
         &self,
         site: &Site,
         address: Option<IpAddr>,
+        attended: bool,
     ) -> crate::error::Result<Option<Caller>> {
         match self {
             Self::Token(header) => site.callers.identify(&site.app, header, address).await,
-            Self::Session(token) => session::identify(&site.app, token, address).await,
+            Self::Session(token) => session::identify(&site.app, token, address, attended).await,
         }
     }
 }
@@ -369,7 +370,9 @@ impl FromRequestParts<Site> for Unmetered {
     type Rejection = Failure;
     async fn from_request_parts(parts: &mut Parts, site: &Site) -> Result<Self, Failure> {
         let proof = Proof::of(parts)?;
-        let caller = proof.caller(site, address_of(parts)).await?.ok_or_else(|| {
+        // A page that looks by itself says so: nobody's session goes on because a page was left open.
+        let attended = !parts.headers.contains_key("x-riposte-unattended");
+        let caller = proof.caller(site, address_of(parts), attended).await?.ok_or_else(|| {
             Failure::unauthorized(match proof {
                 Proof::Token(_) => "Access token is invalid or has expired.",
                 Proof::Session(_) => "The session has ended; sign in again.",

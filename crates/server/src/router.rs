@@ -72,6 +72,26 @@ fn documented() -> (Router<Site>, OpenApi) {
     OpenApiRouter::with_openapi(Document::openapi()).merge(crate::api::routes()).split_for_parts()
 }
 
+/// Operations are named by method and path: handlers of different modules share names, and a client
+/// made of the document would mix them up.
+fn name_operations(document: &mut OpenApi) {
+    for (path, item) in &mut document.paths.paths {
+        for (method, operation) in [
+            ("get", &mut item.get),
+            ("put", &mut item.put),
+            ("post", &mut item.post),
+            ("patch", &mut item.patch),
+            ("delete", &mut item.delete),
+        ] {
+            if let Some(operation) = operation {
+                let words = path.split(|c: char| !c.is_ascii_alphanumeric());
+                let words: Vec<&str> = words.filter(|word| !word.is_empty()).collect();
+                operation.operation_id = Some(format!("{method}_{}", words.join("_")));
+            }
+        }
+    }
+}
+
 /// The OpenAPI document: our own API in full, the Graph face by its paths.
 #[must_use]
 pub fn document() -> OpenApi {
@@ -103,6 +123,7 @@ pub fn document() -> OpenApi {
             }
         }
     }
+    name_operations(&mut document);
     document
 }
 

@@ -58,9 +58,17 @@ export const api = createClient<Paths>({
   fetch: send,
 });
 
+/** When somebody last did something here; pages ask by themselves too, and that is not use. */
+let touched = Date.now();
+for (const kind of ['pointerdown', 'keydown', 'wheel', 'touchmove']) {
+  window.addEventListener(kind, () => (touched = Date.now()), { capture: true, passive: true });
+}
+const LEFT_ALONE_MS = 60_000;
+
 api.use({
   onRequest({ request }) {
-    if (request.method === 'GET') return undefined;
+    if (Date.now() - touched > LEFT_ALONE_MS) request.headers.set('X-Riposte-Unattended', '1');
+    if (request.method === 'GET') return request;
     // No page of another site can send this header, nor JSON, without asking us first.
     request.headers.set('X-Riposte', '1');
     request.headers.set('Content-Type', 'application/json');

@@ -343,7 +343,6 @@ export type Undocumented = {
   >;
   '/api/v1/sign-in/password': Post<{ email: string; password: string }, { flow: string; next: 'totp' }>;
   '/api/v1/sign-in/totp': Post<{ flow: string; code: string }, Session>;
-  '/api/v1/sign-in/passkey/begin': Post<Nothing, Schemas['Ceremony']>;
   '/api/v1/sign-in/enrol/totp': Post<{ flow: string; code: string }, Session & { recoveryCodes: string[] }>;
   '/api/v1/sign-in/passkey/finish': Post<PasskeyFinish, Session>;
   '/api/v1/sign-in/demo': Get<{ people: DemoPerson[] }> & Post<{ id: string }, Session>;
@@ -360,7 +359,7 @@ export type Undocumented = {
   '/api/v1/people/{id}/invite': Post<Nothing, SetupLink, Id>;
   '/api/v1/apps': Get<Apps> & Post<{ name: string; permissions: string[] }, AppSecret>;
   '/api/v1/apps/{id}/secret': Post<Nothing, AppSecret, Id>;
-  '/api/v1/identity-providers': Get<{ value: IdentityProvider[] }> & Post<NewIdentityProvider, IdentityProvider>;
+  '/api/v1/identity-providers': Get<{ value: IdentityProvider[]; may: { add: May; remove: May } }> & Post<NewIdentityProvider, IdentityProvider>;
   '/api/v1/grant': Get<Grant> &
     Send<
       'put',

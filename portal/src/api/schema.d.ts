@@ -11,24 +11,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                /** @description as Microsoft Graph answers */
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content?: never;
-                };
-            };
-        };
+        get: operations["get_api_incidents"];
         put?: never;
         post?: never;
         delete?: never;
@@ -44,47 +27,13 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                /** @description as Microsoft Graph answers */
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content?: never;
-                };
-            };
-        };
+        get: operations["get_api_incidents_id"];
         put?: never;
         post?: never;
         delete?: never;
         options?: never;
         head?: never;
-        patch: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                /** @description as Microsoft Graph answers */
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content?: never;
-                };
-            };
-        };
+        patch: operations["patch_api_incidents_id"];
         trace?: never;
     };
     "/api/v1.0/{tenant}/activity/feed/audit/{id}": {
@@ -95,7 +44,7 @@ export interface paths {
             cookie?: never;
         };
         /** The records of a piece. */
-        get: operations["fetch"];
+        get: operations["get_api_v1_0_tenant_activity_feed_audit_id"];
         put?: never;
         post?: never;
         delete?: never;
@@ -115,7 +64,7 @@ export interface paths {
          * Pieces of a content type that became available in a span of time, the oldest first; where there
          *     are more, the header `NextPageUri` says where they go on.
          */
-        get: operations["content"];
+        get: operations["get_api_v1_0_tenant_activity_feed_subscriptions_content"];
         put?: never;
         post?: never;
         delete?: never;
@@ -132,7 +81,7 @@ export interface paths {
             cookie?: never;
         };
         /** What the caller reads of a tenant's log. */
-        get: operations["list"];
+        get: operations["get_api_v1_0_tenant_activity_feed_subscriptions_list"];
         put?: never;
         post?: never;
         delete?: never;
@@ -151,7 +100,7 @@ export interface paths {
         get?: never;
         put?: never;
         /** Subscribes to a content type. A webhook in the body is refused: readers ask. */
-        post: operations["start"];
+        post: operations["post_api_v1_0_tenant_activity_feed_subscriptions_start"];
         delete?: never;
         options?: never;
         head?: never;
@@ -168,7 +117,7 @@ export interface paths {
         get?: never;
         put?: never;
         /** Ends a subscription. */
-        post: operations["stop"];
+        post: operations["post_api_v1_0_tenant_activity_feed_subscriptions_stop"];
         delete?: never;
         options?: never;
         head?: never;
@@ -183,10 +132,10 @@ export interface paths {
             cookie?: never;
         };
         /** Requests for access the caller may see, the newest first. */
-        get: operations["list"];
+        get: operations["get_api_v1_access"];
         put?: never;
         /** Asks to enter a tenant. */
-        post: operations["request"];
+        post: operations["post_api_v1_access"];
         delete?: never;
         options?: never;
         head?: never;
@@ -203,7 +152,7 @@ export interface paths {
         get?: never;
         put?: never;
         /** Approves a request: the expert is inside. */
-        post: operations["approve"];
+        post: operations["post_api_v1_access_id_approve"];
         delete?: never;
         options?: never;
         head?: never;
@@ -220,7 +169,7 @@ export interface paths {
         get?: never;
         put?: never;
         /** Denies a request. */
-        post: operations["deny"];
+        post: operations["post_api_v1_access_id_deny"];
         delete?: never;
         options?: never;
         head?: never;
@@ -237,7 +186,7 @@ export interface paths {
         get?: never;
         put?: never;
         /** Ends running access before its time. */
-        post: operations["revoke"];
+        post: operations["post_api_v1_access_id_revoke"];
         delete?: never;
         options?: never;
         head?: never;
@@ -254,7 +203,7 @@ export interface paths {
         get?: never;
         put?: never;
         /** Takes a request back. */
-        post: operations["withdraw"];
+        post: operations["post_api_v1_access_id_withdraw"];
         delete?: never;
         options?: never;
         head?: never;
@@ -271,7 +220,7 @@ export interface paths {
         get?: never;
         put?: never;
         /** Takes alerts in. A 2xx means: every accepted alert is on disk. */
-        post: operations["ingest"];
+        post: operations["post_api_v1_alerts"];
         delete?: never;
         options?: never;
         head?: never;
@@ -288,7 +237,7 @@ export interface paths {
         get?: never;
         put?: never;
         /** Moves alerts to another incident or to a new one. */
-        post: operations["move_alerts"];
+        post: operations["post_api_v1_alerts_move"];
         delete?: never;
         options?: never;
         head?: never;
@@ -303,14 +252,14 @@ export interface paths {
             cookie?: never;
         };
         /** One alert, with the links that put it into its incident. */
-        get: operations["get"];
+        get: operations["get_api_v1_alerts_id"];
         put?: never;
         post?: never;
         delete?: never;
         options?: never;
         head?: never;
         /** Changes members of an alert: all that are named, or none. */
-        patch: operations["change"];
+        patch: operations["patch_api_v1_alerts_id"];
         trace?: never;
     };
     "/api/v1/alerts/{id}/comments": {
@@ -323,7 +272,7 @@ export interface paths {
         get?: never;
         put?: never;
         /** Adds a comment. */
-        post: operations["comment"];
+        post: operations["post_api_v1_alerts_id_comments"];
         delete?: never;
         options?: never;
         head?: never;
@@ -338,10 +287,10 @@ export interface paths {
             cookie?: never;
         };
         /** The applications, and the permissions that can be given. */
-        get: operations["list"];
+        get: operations["get_api_v1_apps"];
         put?: never;
         /** Lets an application sign in; the secret is shown this once. Needs a fresh factor. */
-        post: operations["add"];
+        post: operations["post_api_v1_apps"];
         delete?: never;
         options?: never;
         head?: never;
@@ -359,7 +308,7 @@ export interface paths {
         put?: never;
         post?: never;
         /** Ends an application. Needs a fresh factor. */
-        delete: operations["remove"];
+        delete: operations["delete_api_v1_apps_id"];
         options?: never;
         head?: never;
         patch?: never;
@@ -375,7 +324,7 @@ export interface paths {
         get?: never;
         put?: never;
         /** Gives an application a new secret, shown this once. Needs a fresh factor. */
-        post: operations["renew"];
+        post: operations["post_api_v1_apps_id_secret"];
         delete?: never;
         options?: never;
         head?: never;
@@ -390,7 +339,7 @@ export interface paths {
             cookie?: never;
         };
         /** Records within reach, tenant by tenant, each in the order of its log. */
-        get: operations["search"];
+        get: operations["get_api_v1_audit"];
         put?: never;
         post?: never;
         delete?: never;
@@ -407,7 +356,7 @@ export interface paths {
             cookie?: never;
         };
         /** The newest signed root over a tenant's log, for its owner to keep. */
-        get: operations["checkpoint"];
+        get: operations["get_api_v1_audit_checkpoint"];
         put?: never;
         post?: never;
         delete?: never;
@@ -424,7 +373,7 @@ export interface paths {
             cookie?: never;
         };
         /** All records within reach as a file: one JSON object a line, or comma-separated values. */
-        get: operations["export"];
+        get: operations["get_api_v1_audit_export"];
         put?: never;
         post?: never;
         delete?: never;
@@ -441,7 +390,7 @@ export interface paths {
             cookie?: never;
         };
         /** What changes, as it changes. Each event has `id`, `event` (its kind) and `data` (JSON). */
-        get: operations["stream"];
+        get: operations["get_api_v1_events"];
         put?: never;
         post?: never;
         delete?: never;
@@ -458,10 +407,10 @@ export interface paths {
             cookie?: never;
         };
         /** The caller's saved filter sets in this organisation. */
-        get: operations["filters"];
+        get: operations["get_api_v1_filters"];
         put?: never;
         /** Keeps a filter set under a name; one of the same name is replaced. */
-        post: operations["save"];
+        post: operations["post_api_v1_filters"];
         delete?: never;
         options?: never;
         head?: never;
@@ -479,7 +428,7 @@ export interface paths {
         put?: never;
         post?: never;
         /** Forgets a filter set. */
-        delete: operations["forget"];
+        delete: operations["delete_api_v1_filters_id"];
         options?: never;
         head?: never;
         patch?: never;
@@ -493,9 +442,9 @@ export interface paths {
             cookie?: never;
         };
         /** The grant of the caller's own tenant. */
-        get: operations["grant"];
+        get: operations["get_api_v1_grant"];
         /** Changes the grant. To give more needs a fresh factor, to give less does not. */
-        put: operations["change_grant"];
+        put: operations["put_api_v1_grant"];
         post?: never;
         delete?: never;
         options?: never;
@@ -511,7 +460,7 @@ export interface paths {
             cookie?: never;
         };
         /** What Home shows: what waits for whom, and the last day hour by hour. */
-        get: operations["home"];
+        get: operations["get_api_v1_home"];
         put?: never;
         post?: never;
         delete?: never;
@@ -528,10 +477,10 @@ export interface paths {
             cookie?: never;
         };
         /** The identity providers of the organisation. */
-        get: operations["list"];
+        get: operations["get_api_v1_identity_providers"];
         put?: never;
         /** Lets an identity provider sign people in; needs a fresh factor. */
-        post: operations["add"];
+        post: operations["post_api_v1_identity_providers"];
         delete?: never;
         options?: never;
         head?: never;
@@ -549,7 +498,7 @@ export interface paths {
         put?: never;
         post?: never;
         /** Takes an identity provider away and ends the sessions it opened; needs a fresh factor. */
-        delete: operations["remove"];
+        delete: operations["delete_api_v1_identity_providers_id"];
         options?: never;
         head?: never;
         patch?: never;
@@ -563,7 +512,7 @@ export interface paths {
             cookie?: never;
         };
         /** Incidents within reach, page by page. */
-        get: operations["list"];
+        get: operations["get_api_v1_incidents"];
         put?: never;
         post?: never;
         delete?: never;
@@ -585,7 +534,7 @@ export interface paths {
          * Changes many incidents alike, each by itself: one that cannot be changed holds back no other.
          *     When one of them is not within reach nothing is done, as if it did not exist.
          */
-        post: operations["change_many"];
+        post: operations["post_api_v1_incidents_change"];
         delete?: never;
         options?: never;
         head?: never;
@@ -600,7 +549,7 @@ export interface paths {
             cookie?: never;
         };
         /** How many incidents a filter lets through. */
-        get: operations["count"];
+        get: operations["get_api_v1_incidents_count"];
         put?: never;
         post?: never;
         delete?: never;
@@ -617,7 +566,7 @@ export interface paths {
             cookie?: never;
         };
         /** The filtered list as comma-separated values, at most 10,000 rows. */
-        get: operations["export"];
+        get: operations["get_api_v1_incidents_export"];
         put?: never;
         post?: never;
         delete?: never;
@@ -636,7 +585,7 @@ export interface paths {
         get?: never;
         put?: never;
         /** Merges incidents; the one somebody works on stays, else the oldest. */
-        post: operations["merge"];
+        post: operations["post_api_v1_incidents_merge"];
         delete?: never;
         options?: never;
         head?: never;
@@ -654,14 +603,14 @@ export interface paths {
          * One incident: its members, entities, why it is or is not in scope, its priority's factors, and
          *     what the caller may do with it.
          */
-        get: operations["get"];
+        get: operations["get_api_v1_incidents_id"];
         put?: never;
         post?: never;
         delete?: never;
         options?: never;
         head?: never;
         /** Changes members of an incident: all that are named, or none. */
-        patch: operations["change"];
+        patch: operations["patch_api_v1_incidents_id"];
         trace?: never;
     };
     "/api/v1/incidents/{id}/alerts": {
@@ -672,7 +621,7 @@ export interface paths {
             cookie?: never;
         };
         /** The alerts of an incident, each with the links that put it there. */
-        get: operations["alerts"];
+        get: operations["get_api_v1_incidents_id_alerts"];
         put?: never;
         post?: never;
         delete?: never;
@@ -691,7 +640,7 @@ export interface paths {
         get?: never;
         put?: never;
         /** Adds a comment. */
-        post: operations["comment"];
+        post: operations["post_api_v1_incidents_id_comments"];
         delete?: never;
         options?: never;
         head?: never;
@@ -708,7 +657,7 @@ export interface paths {
         get?: never;
         put?: never;
         /** Concludes that an incident is no threat (T4). */
-        post: operations["conclude"];
+        post: operations["post_api_v1_incidents_id_conclude"];
         delete?: never;
         options?: never;
         head?: never;
@@ -727,7 +676,7 @@ export interface paths {
          *     the order of time. In each alert all hangs on the device, else on the account, else on what is
          *     most telling.
          */
-        get: operations["graph"];
+        get: operations["get_api_v1_incidents_id_graph"];
         put?: never;
         post?: never;
         delete?: never;
@@ -744,7 +693,7 @@ export interface paths {
             cookie?: never;
         };
         /** Incidents of the same tenant that mention the same things, those that share most first. */
-        get: operations["similar"];
+        get: operations["get_api_v1_incidents_id_similar"];
         put?: never;
         post?: never;
         delete?: never;
@@ -763,7 +712,7 @@ export interface paths {
         get?: never;
         put?: never;
         /** Takes an incident up as an expert (T3). */
-        post: operations["start"];
+        post: operations["post_api_v1_incidents_id_start"];
         delete?: never;
         options?: never;
         head?: never;
@@ -778,7 +727,7 @@ export interface paths {
             cookie?: never;
         };
         /** What happened to an incident and to those merged into it, oldest first. */
-        get: operations["timeline"];
+        get: operations["get_api_v1_incidents_id_timeline"];
         put?: never;
         post?: never;
         delete?: never;
@@ -795,10 +744,10 @@ export interface paths {
             cookie?: never;
         };
         /** The people of the organisation, and the roles there are. */
-        get: operations["list"];
+        get: operations["get_api_v1_people"];
         put?: never;
         /** Invites a person; the link is shown this once. */
-        post: operations["invite"];
+        post: operations["post_api_v1_people"];
         delete?: never;
         options?: never;
         head?: never;
@@ -816,11 +765,11 @@ export interface paths {
         put?: never;
         post?: never;
         /** Takes a person out of the organisation; needs a fresh factor. */
-        delete: operations["remove"];
+        delete: operations["delete_api_v1_people_id"];
         options?: never;
         head?: never;
         /** Changes a person's role, or whether it may sign in; needs a fresh factor. */
-        patch: operations["change"];
+        patch: operations["patch_api_v1_people_id"];
         trace?: never;
     };
     "/api/v1/people/{id}/invite": {
@@ -833,7 +782,7 @@ export interface paths {
         get?: never;
         put?: never;
         /** Draws a new link; what the person signs in with is replaced when it is used. */
-        post: operations["invite_again"];
+        post: operations["post_api_v1_people_id_invite"];
         delete?: never;
         options?: never;
         head?: never;
@@ -850,7 +799,7 @@ export interface paths {
         get?: never;
         put?: never;
         /** Ends every session of a person in the organisation. */
-        post: operations["sign_out"];
+        post: operations["post_api_v1_people_id_sign_out"];
         delete?: never;
         options?: never;
         head?: never;
@@ -865,11 +814,11 @@ export interface paths {
             cookie?: never;
         };
         /** Who is signed in, in which organisation and role, and until when. */
-        get: operations["get"];
+        get: operations["get_api_v1_session"];
         put?: never;
         post?: never;
         /** Signs out. */
-        delete: operations["end"];
+        delete: operations["delete_api_v1_session"];
         options?: never;
         head?: never;
         patch?: never;
@@ -883,7 +832,7 @@ export interface paths {
             cookie?: never;
         };
         /** The person's open sessions. */
-        get: operations["list"];
+        get: operations["get_api_v1_session_list"];
         put?: never;
         post?: never;
         delete?: never;
@@ -903,7 +852,7 @@ export interface paths {
         put?: never;
         post?: never;
         /** Ends one of the person's sessions. */
-        delete: operations["end_other"];
+        delete: operations["delete_api_v1_session_list_id"];
         options?: never;
         head?: never;
         patch?: never;
@@ -919,7 +868,7 @@ export interface paths {
         get?: never;
         put?: never;
         /** Goes over to another organisation the person belongs to: a new session. */
-        post: operations["switch"];
+        post: operations["post_api_v1_session_organisation"];
         delete?: never;
         options?: never;
         head?: never;
@@ -934,7 +883,7 @@ export interface paths {
             cookie?: never;
         };
         /** The person's passkeys. */
-        get: operations["passkeys"];
+        get: operations["get_api_v1_session_passkey"];
         put?: never;
         post?: never;
         delete?: never;
@@ -953,7 +902,7 @@ export interface paths {
         get?: never;
         put?: never;
         /** Begins to make one more passkey; needs a fresh factor. */
-        post: operations["begin_passkey"];
+        post: operations["post_api_v1_session_passkey_begin"];
         delete?: never;
         options?: never;
         head?: never;
@@ -970,7 +919,7 @@ export interface paths {
         get?: never;
         put?: never;
         /** Takes one more passkey. */
-        post: operations["finish_passkey"];
+        post: operations["post_api_v1_session_passkey_finish"];
         delete?: never;
         options?: never;
         head?: never;
@@ -988,7 +937,7 @@ export interface paths {
         put?: never;
         post?: never;
         /** Removes one of the person's passkeys; needs a fresh factor. */
-        delete: operations["remove_passkey"];
+        delete: operations["delete_api_v1_session_passkey_id"];
         options?: never;
         head?: never;
         patch?: never;
@@ -1004,7 +953,7 @@ export interface paths {
         get?: never;
         put?: never;
         /** Asks for a passkey of the caller's. */
-        post: operations["begin_step_up"];
+        post: operations["post_api_v1_session_step_up_passkey_begin"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1021,7 +970,7 @@ export interface paths {
         get?: never;
         put?: never;
         /** Shows a factor again with a passkey. */
-        post: operations["step_up_with_passkey"];
+        post: operations["post_api_v1_session_step_up_passkey_finish"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1038,7 +987,7 @@ export interface paths {
         get?: never;
         put?: never;
         /** Shows a factor again with a code: what is dangerous is open for five minutes. */
-        post: operations["step_up_with_code"];
+        post: operations["post_api_v1_session_step_up_totp"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1055,7 +1004,7 @@ export interface paths {
         get?: never;
         put?: never;
         /** What a set-up link is for, while it is valid. */
-        post: operations["look"];
+        post: operations["post_api_v1_setup_look"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1072,7 +1021,7 @@ export interface paths {
         get?: never;
         put?: never;
         /** Begins to make the first passkey. */
-        post: operations["begin_first_passkey"];
+        post: operations["post_api_v1_setup_passkey_begin"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1089,7 +1038,7 @@ export interface paths {
         get?: never;
         put?: never;
         /** Takes the first passkey: the link is used and the person has a session. */
-        post: operations["finish_first_passkey"];
+        post: operations["post_api_v1_setup_passkey_finish"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1106,7 +1055,7 @@ export interface paths {
         get?: never;
         put?: never;
         /** Chooses a password; the answer is for the authenticator app. */
-        post: operations["choose_password"];
+        post: operations["post_api_v1_setup_password"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1123,7 +1072,7 @@ export interface paths {
         get?: never;
         put?: never;
         /** Shows the first code: the link is used, the person has a session and recovery codes. */
-        post: operations["confirm_code"];
+        post: operations["post_api_v1_setup_totp"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1138,10 +1087,10 @@ export interface paths {
             cookie?: never;
         };
         /** The demo's people, to be chosen from; in the demo only. */
-        get: operations["demo_people"];
+        get: operations["get_api_v1_sign_in_demo"];
         put?: never;
         /** Signs one of the demo's people in. */
-        post: operations["as_demo_person"];
+        post: operations["post_api_v1_sign_in_demo"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1161,7 +1110,7 @@ export interface paths {
          * Draws the secret of an authenticator app for whom an identity provider vouches and who has no
          *     second factor yet.
          */
-        post: operations["begin_app"];
+        post: operations["post_api_v1_sign_in_enrol"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1178,7 +1127,7 @@ export interface paths {
         get?: never;
         put?: never;
         /** Shows the app's first code: the person has a session and recovery codes. */
-        post: operations["finish_app"];
+        post: operations["post_api_v1_sign_in_enrol_totp"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1193,7 +1142,7 @@ export interface paths {
             cookie?: never;
         };
         /** How one may sign in here. */
-        get: operations["options"];
+        get: operations["get_api_v1_sign_in_options"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1212,7 +1161,7 @@ export interface paths {
         get?: never;
         put?: never;
         /** Asks for a passkey, of whomever. */
-        post: operations["begin_passkey"];
+        post: operations["post_api_v1_sign_in_passkey_begin"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1229,7 +1178,7 @@ export interface paths {
         get?: never;
         put?: never;
         /** Opens a session for whose passkey answered. */
-        post: operations["with_passkey"];
+        post: operations["post_api_v1_sign_in_passkey_finish"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1246,7 +1195,7 @@ export interface paths {
         get?: never;
         put?: never;
         /** The first half of signing in; `next` says what the second is. */
-        post: operations["with_password"];
+        post: operations["post_api_v1_sign_in_password"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1263,7 +1212,7 @@ export interface paths {
         get?: never;
         put?: never;
         /** The second half: a code. Opens the session. */
-        post: operations["with_code"];
+        post: operations["post_api_v1_sign_in_totp"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1281,10 +1230,10 @@ export interface paths {
          * The customers whose queue the caller sees; all of them for the provider's administrators, who
          *     see no case in any.
          */
-        get: operations["list"];
+        get: operations["get_api_v1_tenants"];
         put?: never;
         /** Adds a customer. It grants nothing until its own administrator does. Needs a fresh factor. */
-        post: operations["add"];
+        post: operations["post_api_v1_tenants"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1299,7 +1248,7 @@ export interface paths {
             cookie?: never;
         };
         /** The words an analyst chooses from, with what people read, and which go together. */
-        get: operations["words"];
+        get: operations["get_api_v1_words"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1315,24 +1264,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                /** @description as Microsoft Graph answers */
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content?: never;
-                };
-            };
-        };
+        get: operations["get_beta_security_alerts"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1348,24 +1280,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                /** @description as Microsoft Graph answers */
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content?: never;
-                };
-            };
-        };
+        get: operations["get_beta_security_alerts_count"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1381,47 +1296,13 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                /** @description as Microsoft Graph answers */
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content?: never;
-                };
-            };
-        };
+        get: operations["get_beta_security_alerts_id"];
         put?: never;
         post?: never;
         delete?: never;
         options?: never;
         head?: never;
-        patch: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                /** @description as Microsoft Graph answers */
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content?: never;
-                };
-            };
-        };
+        patch: operations["patch_beta_security_alerts_id"];
         trace?: never;
     };
     "/beta/security/alerts_v2": {
@@ -1431,43 +1312,9 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                /** @description as Microsoft Graph answers */
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content?: never;
-                };
-            };
-        };
+        get: operations["get_beta_security_alerts_v2"];
         put?: never;
-        post: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                /** @description as Microsoft Graph answers */
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content?: never;
-                };
-            };
-        };
+        post: operations["post_beta_security_alerts_v2"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1481,24 +1328,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                /** @description as Microsoft Graph answers */
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content?: never;
-                };
-            };
-        };
+        get: operations["get_beta_security_alerts_v2_count"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1516,24 +1346,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        post: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                /** @description as Microsoft Graph answers */
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content?: never;
-                };
-            };
-        };
+        post: operations["post_beta_security_alerts_v2_microsoft_graph_security_moveAlerts"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1547,47 +1360,13 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                /** @description as Microsoft Graph answers */
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content?: never;
-                };
-            };
-        };
+        get: operations["get_beta_security_alerts_v2_id"];
         put?: never;
         post?: never;
         delete?: never;
         options?: never;
         head?: never;
-        patch: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                /** @description as Microsoft Graph answers */
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content?: never;
-                };
-            };
-        };
+        patch: operations["patch_beta_security_alerts_v2_id"];
         trace?: never;
     };
     "/beta/security/alerts_v2/{id}/comments": {
@@ -1597,43 +1376,9 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                /** @description as Microsoft Graph answers */
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content?: never;
-                };
-            };
-        };
+        get: operations["get_beta_security_alerts_v2_id_comments"];
         put?: never;
-        post: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                /** @description as Microsoft Graph answers */
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content?: never;
-                };
-            };
-        };
+        post: operations["post_beta_security_alerts_v2_id_comments"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1647,24 +1392,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                /** @description as Microsoft Graph answers */
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content?: never;
-                };
-            };
-        };
+        get: operations["get_beta_security_alerts_v2_id_comments_count"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1680,43 +1408,9 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                /** @description as Microsoft Graph answers */
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content?: never;
-                };
-            };
-        };
+        get: operations["get_beta_security_incidents"];
         put?: never;
-        post: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                /** @description as Microsoft Graph answers */
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content?: never;
-                };
-            };
-        };
+        post: operations["post_beta_security_incidents"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1730,24 +1424,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                /** @description as Microsoft Graph answers */
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content?: never;
-                };
-            };
-        };
+        get: operations["get_beta_security_incidents_count"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1765,24 +1442,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        post: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                /** @description as Microsoft Graph answers */
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content?: never;
-                };
-            };
-        };
+        post: operations["post_beta_security_incidents_microsoft_graph_security_mergeIncidents"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1796,47 +1456,13 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                /** @description as Microsoft Graph answers */
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content?: never;
-                };
-            };
-        };
+        get: operations["get_beta_security_incidents_id"];
         put?: never;
         post?: never;
         delete?: never;
         options?: never;
         head?: never;
-        patch: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                /** @description as Microsoft Graph answers */
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content?: never;
-                };
-            };
-        };
+        patch: operations["patch_beta_security_incidents_id"];
         trace?: never;
     };
     "/beta/security/incidents/{id}/alerts": {
@@ -1846,24 +1472,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                /** @description as Microsoft Graph answers */
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content?: never;
-                };
-            };
-        };
+        get: operations["get_beta_security_incidents_id_alerts"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1879,24 +1488,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                /** @description as Microsoft Graph answers */
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content?: never;
-                };
-            };
-        };
+        get: operations["get_beta_security_incidents_id_alerts_count"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1912,24 +1504,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                /** @description as Microsoft Graph answers */
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content?: never;
-                };
-            };
-        };
+        get: operations["get_beta_security_incidents_id_alerts_alert"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1947,24 +1522,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        post: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                /** @description as Microsoft Graph answers */
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content?: never;
-                };
-            };
-        };
+        post: operations["post_beta_security_incidents_id_alerts_alert_comments"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1978,43 +1536,9 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                /** @description as Microsoft Graph answers */
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content?: never;
-                };
-            };
-        };
+        get: operations["get_beta_security_incidents_id_comments"];
         put?: never;
-        post: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                /** @description as Microsoft Graph answers */
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content?: never;
-                };
-            };
-        };
+        post: operations["post_beta_security_incidents_id_comments"];
         delete?: never;
         options?: never;
         head?: never;
@@ -2028,24 +1552,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                /** @description as Microsoft Graph answers */
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content?: never;
-                };
-            };
-        };
+        get: operations["get_beta_security_incidents_id_comments_count"];
         put?: never;
         post?: never;
         delete?: never;
@@ -2062,7 +1569,7 @@ export interface paths {
             cookie?: never;
         };
         /** Takes the browser back from an identity provider. */
-        get: operations["finish"];
+        get: operations["get_sign_in_oidc_callback"];
         put?: never;
         post?: never;
         delete?: never;
@@ -2079,7 +1586,7 @@ export interface paths {
             cookie?: never;
         };
         /** Sends the browser to an identity provider. */
-        get: operations["begin"];
+        get: operations["get_sign_in_oidc_id"];
         put?: never;
         post?: never;
         delete?: never;
@@ -2095,24 +1602,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                /** @description as Microsoft Graph answers */
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content?: never;
-                };
-            };
-        };
+        get: operations["get_v1_0_security_alerts"];
         put?: never;
         post?: never;
         delete?: never;
@@ -2128,24 +1618,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                /** @description as Microsoft Graph answers */
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content?: never;
-                };
-            };
-        };
+        get: operations["get_v1_0_security_alerts_count"];
         put?: never;
         post?: never;
         delete?: never;
@@ -2161,47 +1634,13 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                /** @description as Microsoft Graph answers */
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content?: never;
-                };
-            };
-        };
+        get: operations["get_v1_0_security_alerts_id"];
         put?: never;
         post?: never;
         delete?: never;
         options?: never;
         head?: never;
-        patch: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                /** @description as Microsoft Graph answers */
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content?: never;
-                };
-            };
-        };
+        patch: operations["patch_v1_0_security_alerts_id"];
         trace?: never;
     };
     "/v1.0/security/alerts_v2": {
@@ -2211,43 +1650,9 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                /** @description as Microsoft Graph answers */
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content?: never;
-                };
-            };
-        };
+        get: operations["get_v1_0_security_alerts_v2"];
         put?: never;
-        post: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                /** @description as Microsoft Graph answers */
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content?: never;
-                };
-            };
-        };
+        post: operations["post_v1_0_security_alerts_v2"];
         delete?: never;
         options?: never;
         head?: never;
@@ -2261,24 +1666,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                /** @description as Microsoft Graph answers */
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content?: never;
-                };
-            };
-        };
+        get: operations["get_v1_0_security_alerts_v2_count"];
         put?: never;
         post?: never;
         delete?: never;
@@ -2296,24 +1684,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        post: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                /** @description as Microsoft Graph answers */
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content?: never;
-                };
-            };
-        };
+        post: operations["post_v1_0_security_alerts_v2_microsoft_graph_security_moveAlerts"];
         delete?: never;
         options?: never;
         head?: never;
@@ -2327,47 +1698,13 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                /** @description as Microsoft Graph answers */
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content?: never;
-                };
-            };
-        };
+        get: operations["get_v1_0_security_alerts_v2_id"];
         put?: never;
         post?: never;
         delete?: never;
         options?: never;
         head?: never;
-        patch: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                /** @description as Microsoft Graph answers */
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content?: never;
-                };
-            };
-        };
+        patch: operations["patch_v1_0_security_alerts_v2_id"];
         trace?: never;
     };
     "/v1.0/security/alerts_v2/{id}/comments": {
@@ -2377,43 +1714,9 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                /** @description as Microsoft Graph answers */
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content?: never;
-                };
-            };
-        };
+        get: operations["get_v1_0_security_alerts_v2_id_comments"];
         put?: never;
-        post: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                /** @description as Microsoft Graph answers */
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content?: never;
-                };
-            };
-        };
+        post: operations["post_v1_0_security_alerts_v2_id_comments"];
         delete?: never;
         options?: never;
         head?: never;
@@ -2427,24 +1730,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                /** @description as Microsoft Graph answers */
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content?: never;
-                };
-            };
-        };
+        get: operations["get_v1_0_security_alerts_v2_id_comments_count"];
         put?: never;
         post?: never;
         delete?: never;
@@ -2460,43 +1746,9 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                /** @description as Microsoft Graph answers */
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content?: never;
-                };
-            };
-        };
+        get: operations["get_v1_0_security_incidents"];
         put?: never;
-        post: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                /** @description as Microsoft Graph answers */
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content?: never;
-                };
-            };
-        };
+        post: operations["post_v1_0_security_incidents"];
         delete?: never;
         options?: never;
         head?: never;
@@ -2510,24 +1762,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                /** @description as Microsoft Graph answers */
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content?: never;
-                };
-            };
-        };
+        get: operations["get_v1_0_security_incidents_count"];
         put?: never;
         post?: never;
         delete?: never;
@@ -2545,24 +1780,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        post: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                /** @description as Microsoft Graph answers */
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content?: never;
-                };
-            };
-        };
+        post: operations["post_v1_0_security_incidents_microsoft_graph_security_mergeIncidents"];
         delete?: never;
         options?: never;
         head?: never;
@@ -2576,47 +1794,13 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                /** @description as Microsoft Graph answers */
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content?: never;
-                };
-            };
-        };
+        get: operations["get_v1_0_security_incidents_id"];
         put?: never;
         post?: never;
         delete?: never;
         options?: never;
         head?: never;
-        patch: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                /** @description as Microsoft Graph answers */
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content?: never;
-                };
-            };
-        };
+        patch: operations["patch_v1_0_security_incidents_id"];
         trace?: never;
     };
     "/v1.0/security/incidents/{id}/alerts": {
@@ -2626,24 +1810,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                /** @description as Microsoft Graph answers */
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content?: never;
-                };
-            };
-        };
+        get: operations["get_v1_0_security_incidents_id_alerts"];
         put?: never;
         post?: never;
         delete?: never;
@@ -2659,24 +1826,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                /** @description as Microsoft Graph answers */
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content?: never;
-                };
-            };
-        };
+        get: operations["get_v1_0_security_incidents_id_alerts_count"];
         put?: never;
         post?: never;
         delete?: never;
@@ -2692,24 +1842,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                /** @description as Microsoft Graph answers */
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content?: never;
-                };
-            };
-        };
+        get: operations["get_v1_0_security_incidents_id_alerts_alert"];
         put?: never;
         post?: never;
         delete?: never;
@@ -2727,24 +1860,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        post: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                /** @description as Microsoft Graph answers */
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content?: never;
-                };
-            };
-        };
+        post: operations["post_v1_0_security_incidents_id_alerts_alert_comments"];
         delete?: never;
         options?: never;
         head?: never;
@@ -2758,43 +1874,9 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                /** @description as Microsoft Graph answers */
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content?: never;
-                };
-            };
-        };
+        get: operations["get_v1_0_security_incidents_id_comments"];
         put?: never;
-        post: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                /** @description as Microsoft Graph answers */
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content?: never;
-                };
-            };
-        };
+        post: operations["post_v1_0_security_incidents_id_comments"];
         delete?: never;
         options?: never;
         head?: never;
@@ -2808,24 +1890,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                /** @description as Microsoft Graph answers */
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content?: never;
-                };
-            };
-        };
+        get: operations["get_v1_0_security_incidents_id_comments_count"];
         put?: never;
         post?: never;
         delete?: never;
@@ -2843,24 +1908,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        post: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                /** @description as Microsoft Graph answers */
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content?: never;
-                };
-            };
-        };
+        post: operations["post_tenant_oauth2_token"];
         delete?: never;
         options?: never;
         head?: never;
@@ -2876,24 +1924,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        post: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                /** @description as Microsoft Graph answers */
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content?: never;
-                };
-            };
-        };
+        post: operations["post_tenant_oauth2_v2_0_token"];
         delete?: never;
         options?: never;
         head?: never;
@@ -3340,7 +2371,61 @@ export interface components {
 }
 export type $defs = Record<string, never>;
 export interface operations {
-    fetch: {
+    get_api_incidents: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description as Microsoft Graph answers */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    get_api_incidents_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description as Microsoft Graph answers */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    patch_api_incidents_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description as Microsoft Graph answers */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    get_api_v1_0_tenant_activity_feed_audit_id: {
         parameters: {
             query?: never;
             header?: never;
@@ -3372,7 +2457,7 @@ export interface operations {
             };
         };
     };
-    content: {
+    get_api_v1_0_tenant_activity_feed_subscriptions_content: {
         parameters: {
             query?: {
                 /** @description `Audit.General` or `Audit.AzureActiveDirectory`. */
@@ -3412,7 +2497,7 @@ export interface operations {
             };
         };
     };
-    list: {
+    get_api_v1_0_tenant_activity_feed_subscriptions_list: {
         parameters: {
             query?: never;
             header?: never;
@@ -3434,7 +2519,7 @@ export interface operations {
             };
         };
     };
-    start: {
+    post_api_v1_0_tenant_activity_feed_subscriptions_start: {
         parameters: {
             query?: {
                 /** @description `Audit.General` or `Audit.AzureActiveDirectory`. */
@@ -3474,7 +2559,7 @@ export interface operations {
             };
         };
     };
-    stop: {
+    post_api_v1_0_tenant_activity_feed_subscriptions_stop: {
         parameters: {
             query?: {
                 /** @description `Audit.General` or `Audit.AzureActiveDirectory`. */
@@ -3512,7 +2597,7 @@ export interface operations {
             };
         };
     };
-    list: {
+    get_api_v1_access: {
         parameters: {
             query?: {
                 /**
@@ -3544,7 +2629,7 @@ export interface operations {
             };
         };
     };
-    request: {
+    post_api_v1_access: {
         parameters: {
             query?: never;
             header?: never;
@@ -3568,7 +2653,7 @@ export interface operations {
             };
         };
     };
-    approve: {
+    post_api_v1_access_id_approve: {
         parameters: {
             query?: never;
             header?: never;
@@ -3601,7 +2686,7 @@ export interface operations {
             };
         };
     };
-    deny: {
+    post_api_v1_access_id_deny: {
         parameters: {
             query?: never;
             header?: never;
@@ -3634,7 +2719,7 @@ export interface operations {
             };
         };
     };
-    revoke: {
+    post_api_v1_access_id_revoke: {
         parameters: {
             query?: never;
             header?: never;
@@ -3667,7 +2752,7 @@ export interface operations {
             };
         };
     };
-    withdraw: {
+    post_api_v1_access_id_withdraw: {
         parameters: {
             query?: never;
             header?: never;
@@ -3700,7 +2785,7 @@ export interface operations {
             };
         };
     };
-    ingest: {
+    post_api_v1_alerts: {
         parameters: {
             query?: {
                 /**
@@ -3746,7 +2831,7 @@ export interface operations {
             };
         };
     };
-    move_alerts: {
+    post_api_v1_alerts_move: {
         parameters: {
             query?: never;
             header?: never;
@@ -3769,7 +2854,7 @@ export interface operations {
             };
         };
     };
-    get: {
+    get_api_v1_alerts_id: {
         parameters: {
             query?: never;
             header?: never;
@@ -3792,7 +2877,7 @@ export interface operations {
             };
         };
     };
-    change: {
+    patch_api_v1_alerts_id: {
         parameters: {
             query?: never;
             header?: never;
@@ -3819,7 +2904,7 @@ export interface operations {
             };
         };
     };
-    comment: {
+    post_api_v1_alerts_id_comments: {
         parameters: {
             query?: never;
             header?: never;
@@ -3846,7 +2931,7 @@ export interface operations {
             };
         };
     };
-    list: {
+    get_api_v1_apps: {
         parameters: {
             query?: never;
             header?: never;
@@ -3866,7 +2951,7 @@ export interface operations {
             };
         };
     };
-    add: {
+    post_api_v1_apps: {
         parameters: {
             query?: never;
             header?: never;
@@ -3890,7 +2975,7 @@ export interface operations {
             };
         };
     };
-    remove: {
+    delete_api_v1_apps_id: {
         parameters: {
             query?: never;
             header?: never;
@@ -3910,7 +2995,7 @@ export interface operations {
             };
         };
     };
-    renew: {
+    post_api_v1_apps_id_secret: {
         parameters: {
             query?: never;
             header?: never;
@@ -3937,7 +3022,7 @@ export interface operations {
             };
         };
     };
-    search: {
+    get_api_v1_audit: {
         parameters: {
             query?: {
                 /** @description From this moment on, UTC. */
@@ -3976,7 +3061,7 @@ export interface operations {
             };
         };
     };
-    checkpoint: {
+    get_api_v1_audit_checkpoint: {
         parameters: {
             query?: {
                 /**
@@ -4008,7 +3093,7 @@ export interface operations {
             };
         };
     };
-    export: {
+    get_api_v1_audit_export: {
         parameters: {
             query?: {
                 /** @description From this moment on, UTC. */
@@ -4043,7 +3128,7 @@ export interface operations {
             };
         };
     };
-    stream: {
+    get_api_v1_events: {
         parameters: {
             query?: {
                 /** @description The same as the header `Last-Event-ID`, for clients that cannot set it. */
@@ -4069,7 +3154,7 @@ export interface operations {
             };
         };
     };
-    filters: {
+    get_api_v1_filters: {
         parameters: {
             query?: never;
             header?: never;
@@ -4089,7 +3174,7 @@ export interface operations {
             };
         };
     };
-    save: {
+    post_api_v1_filters: {
         parameters: {
             query?: never;
             header?: never;
@@ -4113,7 +3198,7 @@ export interface operations {
             };
         };
     };
-    forget: {
+    delete_api_v1_filters_id: {
         parameters: {
             query?: never;
             header?: never;
@@ -4140,7 +3225,7 @@ export interface operations {
             };
         };
     };
-    grant: {
+    get_api_v1_grant: {
         parameters: {
             query?: never;
             header?: never;
@@ -4159,7 +3244,7 @@ export interface operations {
             };
         };
     };
-    change_grant: {
+    put_api_v1_grant: {
         parameters: {
             query?: never;
             header?: never;
@@ -4189,7 +3274,7 @@ export interface operations {
             };
         };
     };
-    home: {
+    get_api_v1_home: {
         parameters: {
             query?: never;
             header?: never;
@@ -4209,7 +3294,7 @@ export interface operations {
             };
         };
     };
-    list: {
+    get_api_v1_identity_providers: {
         parameters: {
             query?: never;
             header?: never;
@@ -4218,7 +3303,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description value */
+            /** @description value, may */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -4229,7 +3314,7 @@ export interface operations {
             };
         };
     };
-    add: {
+    post_api_v1_identity_providers: {
         parameters: {
             query?: never;
             header?: never;
@@ -4266,7 +3351,7 @@ export interface operations {
             };
         };
     };
-    remove: {
+    delete_api_v1_identity_providers_id: {
         parameters: {
             query?: never;
             header?: never;
@@ -4293,7 +3378,7 @@ export interface operations {
             };
         };
     };
-    list: {
+    get_api_v1_incidents: {
         parameters: {
             query?: {
                 /** @description A condition in the syntax of OData's `$filter`. */
@@ -4326,7 +3411,7 @@ export interface operations {
             };
         };
     };
-    change_many: {
+    post_api_v1_incidents_change: {
         parameters: {
             query?: never;
             header?: never;
@@ -4357,7 +3442,7 @@ export interface operations {
             };
         };
     };
-    count: {
+    get_api_v1_incidents_count: {
         parameters: {
             query?: {
                 /** @description A condition in the syntax of OData's `$filter`. */
@@ -4386,7 +3471,7 @@ export interface operations {
             };
         };
     };
-    export: {
+    get_api_v1_incidents_export: {
         parameters: {
             query?: {
                 /** @description A condition in the syntax of OData's `$filter`. */
@@ -4415,7 +3500,7 @@ export interface operations {
             };
         };
     };
-    merge: {
+    post_api_v1_incidents_merge: {
         parameters: {
             query?: never;
             header?: never;
@@ -4438,7 +3523,7 @@ export interface operations {
             };
         };
     };
-    get: {
+    get_api_v1_incidents_id: {
         parameters: {
             query?: never;
             header?: never;
@@ -4461,7 +3546,7 @@ export interface operations {
             };
         };
     };
-    change: {
+    patch_api_v1_incidents_id: {
         parameters: {
             query?: never;
             header?: never;
@@ -4488,7 +3573,7 @@ export interface operations {
             };
         };
     };
-    alerts: {
+    get_api_v1_incidents_id_alerts: {
         parameters: {
             query?: {
                 /** @description Rows of a page, 50 when absent, at most 500. */
@@ -4516,7 +3601,7 @@ export interface operations {
             };
         };
     };
-    comment: {
+    post_api_v1_incidents_id_comments: {
         parameters: {
             query?: never;
             header?: never;
@@ -4543,7 +3628,7 @@ export interface operations {
             };
         };
     };
-    conclude: {
+    post_api_v1_incidents_id_conclude: {
         parameters: {
             query?: never;
             header?: never;
@@ -4577,7 +3662,7 @@ export interface operations {
             };
         };
     };
-    graph: {
+    get_api_v1_incidents_id_graph: {
         parameters: {
             query?: never;
             header?: never;
@@ -4600,7 +3685,7 @@ export interface operations {
             };
         };
     };
-    similar: {
+    get_api_v1_incidents_id_similar: {
         parameters: {
             query?: never;
             header?: never;
@@ -4623,7 +3708,7 @@ export interface operations {
             };
         };
     };
-    start: {
+    post_api_v1_incidents_id_start: {
         parameters: {
             query?: never;
             header?: never;
@@ -4653,7 +3738,7 @@ export interface operations {
             };
         };
     };
-    timeline: {
+    get_api_v1_incidents_id_timeline: {
         parameters: {
             query?: {
                 /** @description Only this kind, such as `incident.changed`, or all that begin with `incident.`. */
@@ -4687,7 +3772,7 @@ export interface operations {
             };
         };
     };
-    list: {
+    get_api_v1_people: {
         parameters: {
             query?: never;
             header?: never;
@@ -4707,7 +3792,7 @@ export interface operations {
             };
         };
     };
-    invite: {
+    post_api_v1_people: {
         parameters: {
             query?: never;
             header?: never;
@@ -4738,7 +3823,7 @@ export interface operations {
             };
         };
     };
-    remove: {
+    delete_api_v1_people_id: {
         parameters: {
             query?: never;
             header?: never;
@@ -4765,7 +3850,7 @@ export interface operations {
             };
         };
     };
-    change: {
+    patch_api_v1_people_id: {
         parameters: {
             query?: never;
             header?: never;
@@ -4798,7 +3883,7 @@ export interface operations {
             };
         };
     };
-    invite_again: {
+    post_api_v1_people_id_invite: {
         parameters: {
             query?: never;
             header?: never;
@@ -4825,7 +3910,7 @@ export interface operations {
             };
         };
     };
-    sign_out: {
+    post_api_v1_people_id_sign_out: {
         parameters: {
             query?: never;
             header?: never;
@@ -4849,7 +3934,7 @@ export interface operations {
             };
         };
     };
-    get: {
+    get_api_v1_session: {
         parameters: {
             query?: never;
             header?: never;
@@ -4868,7 +3953,7 @@ export interface operations {
             };
         };
     };
-    end: {
+    delete_api_v1_session: {
         parameters: {
             query?: never;
             header?: never;
@@ -4885,7 +3970,7 @@ export interface operations {
             };
         };
     };
-    list: {
+    get_api_v1_session_list: {
         parameters: {
             query?: never;
             header?: never;
@@ -4905,7 +3990,7 @@ export interface operations {
             };
         };
     };
-    end_other: {
+    delete_api_v1_session_list_id: {
         parameters: {
             query?: never;
             header?: never;
@@ -4932,7 +4017,7 @@ export interface operations {
             };
         };
     };
-    switch: {
+    post_api_v1_session_organisation: {
         parameters: {
             query?: never;
             header?: never;
@@ -4962,7 +4047,7 @@ export interface operations {
             };
         };
     };
-    passkeys: {
+    get_api_v1_session_passkey: {
         parameters: {
             query?: never;
             header?: never;
@@ -4982,7 +4067,7 @@ export interface operations {
             };
         };
     };
-    begin_passkey: {
+    post_api_v1_session_passkey_begin: {
         parameters: {
             query?: never;
             header?: never;
@@ -5005,7 +4090,7 @@ export interface operations {
             };
         };
     };
-    finish_passkey: {
+    post_api_v1_session_passkey_finish: {
         parameters: {
             query?: never;
             header?: never;
@@ -5029,7 +4114,7 @@ export interface operations {
             };
         };
     };
-    remove_passkey: {
+    delete_api_v1_session_passkey_id: {
         parameters: {
             query?: never;
             header?: never;
@@ -5056,7 +4141,7 @@ export interface operations {
             };
         };
     };
-    begin_step_up: {
+    post_api_v1_session_step_up_passkey_begin: {
         parameters: {
             query?: never;
             header?: never;
@@ -5079,7 +4164,7 @@ export interface operations {
             };
         };
     };
-    step_up_with_passkey: {
+    post_api_v1_session_step_up_passkey_finish: {
         parameters: {
             query?: never;
             header?: never;
@@ -5102,7 +4187,7 @@ export interface operations {
             };
         };
     };
-    step_up_with_code: {
+    post_api_v1_session_step_up_totp: {
         parameters: {
             query?: never;
             header?: never;
@@ -5132,7 +4217,7 @@ export interface operations {
             };
         };
     };
-    look: {
+    post_api_v1_setup_look: {
         parameters: {
             query?: never;
             header?: never;
@@ -5162,7 +4247,7 @@ export interface operations {
             };
         };
     };
-    begin_first_passkey: {
+    post_api_v1_setup_passkey_begin: {
         parameters: {
             query?: never;
             header?: never;
@@ -5185,7 +4270,7 @@ export interface operations {
             };
         };
     };
-    finish_first_passkey: {
+    post_api_v1_setup_passkey_finish: {
         parameters: {
             query?: never;
             header?: never;
@@ -5209,7 +4294,7 @@ export interface operations {
             };
         };
     };
-    choose_password: {
+    post_api_v1_setup_password: {
         parameters: {
             query?: never;
             header?: never;
@@ -5239,7 +4324,7 @@ export interface operations {
             };
         };
     };
-    confirm_code: {
+    post_api_v1_setup_totp: {
         parameters: {
             query?: never;
             header?: never;
@@ -5263,7 +4348,7 @@ export interface operations {
             };
         };
     };
-    demo_people: {
+    get_api_v1_sign_in_demo: {
         parameters: {
             query?: never;
             header?: never;
@@ -5289,7 +4374,7 @@ export interface operations {
             };
         };
     };
-    as_demo_person: {
+    post_api_v1_sign_in_demo: {
         parameters: {
             query?: never;
             header?: never;
@@ -5319,7 +4404,7 @@ export interface operations {
             };
         };
     };
-    begin_app: {
+    post_api_v1_sign_in_enrol: {
         parameters: {
             query?: never;
             header?: never;
@@ -5349,7 +4434,7 @@ export interface operations {
             };
         };
     };
-    finish_app: {
+    post_api_v1_sign_in_enrol_totp: {
         parameters: {
             query?: never;
             header?: never;
@@ -5387,7 +4472,7 @@ export interface operations {
             };
         };
     };
-    options: {
+    get_api_v1_sign_in_options: {
         parameters: {
             query?: {
                 /** @description The mail address, when it is typed already. */
@@ -5410,7 +4495,7 @@ export interface operations {
             };
         };
     };
-    begin_passkey: {
+    post_api_v1_sign_in_passkey_begin: {
         parameters: {
             query?: never;
             header?: never;
@@ -5433,7 +4518,7 @@ export interface operations {
             };
         };
     };
-    with_passkey: {
+    post_api_v1_sign_in_passkey_finish: {
         parameters: {
             query?: never;
             header?: never;
@@ -5457,7 +4542,7 @@ export interface operations {
             };
         };
     };
-    with_password: {
+    post_api_v1_sign_in_password: {
         parameters: {
             query?: never;
             header?: never;
@@ -5495,7 +4580,7 @@ export interface operations {
             };
         };
     };
-    with_code: {
+    post_api_v1_sign_in_totp: {
         parameters: {
             query?: never;
             header?: never;
@@ -5526,7 +4611,7 @@ export interface operations {
             };
         };
     };
-    list: {
+    get_api_v1_tenants: {
         parameters: {
             query?: never;
             header?: never;
@@ -5546,7 +4631,7 @@ export interface operations {
             };
         };
     };
-    add: {
+    post_api_v1_tenants: {
         parameters: {
             query?: never;
             header?: never;
@@ -5570,7 +4655,7 @@ export interface operations {
             };
         };
     };
-    words: {
+    get_api_v1_words: {
         parameters: {
             query?: never;
             header?: never;
@@ -5590,7 +4675,475 @@ export interface operations {
             };
         };
     };
-    finish: {
+    get_beta_security_alerts: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description as Microsoft Graph answers */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    get_beta_security_alerts_count: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description as Microsoft Graph answers */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    get_beta_security_alerts_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description as Microsoft Graph answers */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    patch_beta_security_alerts_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description as Microsoft Graph answers */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    get_beta_security_alerts_v2: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description as Microsoft Graph answers */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    post_beta_security_alerts_v2: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description as Microsoft Graph answers */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    get_beta_security_alerts_v2_count: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description as Microsoft Graph answers */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    post_beta_security_alerts_v2_microsoft_graph_security_moveAlerts: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description as Microsoft Graph answers */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    get_beta_security_alerts_v2_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description as Microsoft Graph answers */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    patch_beta_security_alerts_v2_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description as Microsoft Graph answers */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    get_beta_security_alerts_v2_id_comments: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description as Microsoft Graph answers */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    post_beta_security_alerts_v2_id_comments: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description as Microsoft Graph answers */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    get_beta_security_alerts_v2_id_comments_count: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description as Microsoft Graph answers */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    get_beta_security_incidents: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description as Microsoft Graph answers */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    post_beta_security_incidents: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description as Microsoft Graph answers */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    get_beta_security_incidents_count: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description as Microsoft Graph answers */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    post_beta_security_incidents_microsoft_graph_security_mergeIncidents: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description as Microsoft Graph answers */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    get_beta_security_incidents_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description as Microsoft Graph answers */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    patch_beta_security_incidents_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description as Microsoft Graph answers */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    get_beta_security_incidents_id_alerts: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description as Microsoft Graph answers */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    get_beta_security_incidents_id_alerts_count: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description as Microsoft Graph answers */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    get_beta_security_incidents_id_alerts_alert: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description as Microsoft Graph answers */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    post_beta_security_incidents_id_alerts_alert_comments: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description as Microsoft Graph answers */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    get_beta_security_incidents_id_comments: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description as Microsoft Graph answers */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    post_beta_security_incidents_id_comments: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description as Microsoft Graph answers */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    get_beta_security_incidents_id_comments_count: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description as Microsoft Graph answers */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    get_sign_in_oidc_callback: {
         parameters: {
             query?: never;
             header?: never;
@@ -5617,7 +5170,7 @@ export interface operations {
             };
         };
     };
-    begin: {
+    get_sign_in_oidc_id: {
         parameters: {
             query?: {
                 /** @description A path of this installation, beginning with a single `/`. */
@@ -5636,6 +5189,510 @@ export interface operations {
         responses: {
             /** @description to the identity provider, or back to /sign-in */
             302: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    get_v1_0_security_alerts: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description as Microsoft Graph answers */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    get_v1_0_security_alerts_count: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description as Microsoft Graph answers */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    get_v1_0_security_alerts_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description as Microsoft Graph answers */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    patch_v1_0_security_alerts_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description as Microsoft Graph answers */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    get_v1_0_security_alerts_v2: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description as Microsoft Graph answers */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    post_v1_0_security_alerts_v2: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description as Microsoft Graph answers */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    get_v1_0_security_alerts_v2_count: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description as Microsoft Graph answers */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    post_v1_0_security_alerts_v2_microsoft_graph_security_moveAlerts: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description as Microsoft Graph answers */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    get_v1_0_security_alerts_v2_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description as Microsoft Graph answers */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    patch_v1_0_security_alerts_v2_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description as Microsoft Graph answers */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    get_v1_0_security_alerts_v2_id_comments: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description as Microsoft Graph answers */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    post_v1_0_security_alerts_v2_id_comments: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description as Microsoft Graph answers */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    get_v1_0_security_alerts_v2_id_comments_count: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description as Microsoft Graph answers */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    get_v1_0_security_incidents: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description as Microsoft Graph answers */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    post_v1_0_security_incidents: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description as Microsoft Graph answers */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    get_v1_0_security_incidents_count: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description as Microsoft Graph answers */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    post_v1_0_security_incidents_microsoft_graph_security_mergeIncidents: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description as Microsoft Graph answers */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    get_v1_0_security_incidents_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description as Microsoft Graph answers */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    patch_v1_0_security_incidents_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description as Microsoft Graph answers */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    get_v1_0_security_incidents_id_alerts: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description as Microsoft Graph answers */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    get_v1_0_security_incidents_id_alerts_count: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description as Microsoft Graph answers */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    get_v1_0_security_incidents_id_alerts_alert: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description as Microsoft Graph answers */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    post_v1_0_security_incidents_id_alerts_alert_comments: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description as Microsoft Graph answers */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    get_v1_0_security_incidents_id_comments: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description as Microsoft Graph answers */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    post_v1_0_security_incidents_id_comments: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description as Microsoft Graph answers */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    get_v1_0_security_incidents_id_comments_count: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description as Microsoft Graph answers */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    post_tenant_oauth2_token: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description as Microsoft Graph answers */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    post_tenant_oauth2_v2_0_token: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description as Microsoft Graph answers */
+            200: {
                 headers: {
                     [name: string]: unknown;
                 };

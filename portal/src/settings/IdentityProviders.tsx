@@ -14,12 +14,13 @@ import { useId, useState } from 'react';
 
 import { api, read } from '../api/client';
 import { messageOf, sentence } from '../api/error';
-import type { IdentityProvider, NewIdentityProvider } from '../api/hand';
+import type { IdentityProvider, May, NewIdentityProvider } from '../api/hand';
 import { useSession } from '../api/session';
 import { Ask } from '../ui/Ask';
 import { Choices } from '../ui/Choices';
 import { CopyText } from '../ui/Copy';
 import { Facts } from '../ui/Facts';
+import { GuardedButton } from '../ui/Guarded';
 import { Moment } from '../ui/Moment';
 import { Page } from '../ui/Page';
 import { Panel } from '../ui/Panel';
@@ -71,14 +72,14 @@ export default function IdentityProviders() {
       title="Sign-in"
       lead={`Let people of ${organisation.name} sign in with the account they have already, by OpenID Connect.`}
       actions={
-        <Button
+        <GuardedButton
           appearance="primary"
           icon={<AddRegular />}
-          disabledFocusable={!providers.data}
+          may={providers.data?.may.add}
           onClick={() => setAdding(true)}
         >
           Add an identity provider
-        </Button>
+        </GuardedButton>
       }
     >
       {providers.isPending ? (
@@ -91,14 +92,14 @@ export default function IdentityProviders() {
           organisation’s own sign-in, and its groups decide on their role.
         </Empty>
       ) : (
-        providers.data.value.map((provider) => <Shown key={provider.id} provider={provider} />)
+        providers.data.value.map((provider) => <Shown key={provider.id} provider={provider} may={providers.data.may.remove} />)
       )}
       {adding && <Add onClose={() => setAdding(false)} />}
     </Page>
   );
 }
 
-function Shown({ provider }: { provider: IdentityProvider }) {
+function Shown({ provider, may }: { provider: IdentityProvider; may: May }) {
   const styles = useStyles();
   const queries = useQueryClient();
   const toasts = useToasts();
@@ -108,9 +109,9 @@ function Shown({ provider }: { provider: IdentityProvider }) {
     <Section
       title={provider.name}
       actions={
-        <Button size="small" onClick={() => setRemoving(true)} aria-label={`Remove ${provider.name}`}>
+        <GuardedButton size="small" may={may} onClick={() => setRemoving(true)} aria-label={`Remove ${provider.name}`}>
           Remove
-        </Button>
+        </GuardedButton>
       }
     >
       <Facts

@@ -1,6 +1,6 @@
 import { Checkbox, Link, makeStyles, mergeClasses, tokens, useRestoreFocusTarget } from '@fluentui/react-components';
 import { ArrowDownRegular, ArrowUpRegular } from '@fluentui/react-icons';
-import { memo, useLayoutEffect, useMemo, useRef, useState, type KeyboardEvent, type MouseEvent, type ReactNode } from 'react';
+import { memo, startTransition, useEffect, useLayoutEffect, useMemo, useRef, useState, type KeyboardEvent, type MouseEvent, type ReactNode } from 'react';
 
 const useStyles = makeStyles({
   frame: {
@@ -113,6 +113,18 @@ type Props<Row> = {
   current?: string | null;
 };
 
+/** Rows that fill a screen. */
+const FIRST = 12;
+
+/** How many of the rows are drawn: those that fill a screen at once, the rest when there is time. */
+function useBySteps(total: number): number {
+  const [drawn, setDrawn] = useState(FIRST);
+  useEffect(() => {
+    if (drawn < total) startTransition(() => setDrawn(total));
+  }, [drawn, total]);
+  return drawn;
+}
+
 /**
  * A table whose rows are walked with the arrow keys, opened with Enter and ticked with the space
  * bar. On a phone each row is a small card. A thousand rows stay quick, because a row is drawn anew
@@ -124,6 +136,7 @@ export function Table<Row>(props: Props<Row>) {
   const body = useRef<HTMLTableSectionElement>(null);
   const anchor = useRef<number | null>(null);
   const [place, setPlace] = useState(0);
+  const drawn = useBySteps(rows.length);
   const at = Math.min(place, Math.max(0, rows.length - 1));
   const walks = Boolean(onOpen || onSelect);
 
@@ -234,7 +247,7 @@ export function Table<Row>(props: Props<Row>) {
           </tr>
         </thead>
         <tbody ref={body}>
-          {rows.map((row, index) => {
+          {rows.slice(0, drawn).map((row, index) => {
             const key = id(row);
             return (
               <Line

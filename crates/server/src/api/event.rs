@@ -212,7 +212,7 @@ impl Feed {
     }
 
     async fn recheck(&mut self) -> Result<()> {
-        let found = self.proof.caller(&self.site, self.address).await?;
+        let found = self.proof.caller(&self.site, self.address, false).await?;
         let Some(caller) = found else {
             return Err(Error::Denied("the token is no longer valid".to_owned()));
         };

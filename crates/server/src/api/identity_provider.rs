@@ -8,7 +8,7 @@ use axum::http::{HeaderMap, StatusCode};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::api::{done, read};
+use crate::api::{May, done, read};
 use crate::clock::Timestamp;
 use crate::http::{Answer, Site, json_response};
 use crate::permission::Permission;
@@ -53,12 +53,19 @@ impl From<IdentityProvider> for ProviderView {
 /// The identity providers of the organisation.
 #[utoipa::path(
     get, path = "/api/v1/identity-providers", tag = "people",
-    responses((status = 200, description = "value", body = Object)),
+    responses((status = 200, description = "value, may", body = Object)),
 )]
 pub(super) async fn list(State(site): State<Site>, caller: Caller) -> Answer {
     let found = identity_provider::list(&site.app, &caller).await?;
+    let full = found.len() >= identity_provider::MOST;
+    let full = full.then(|| format!("there are {} already", identity_provider::MOST));
+    let locked = identity_provider::locked_out(&site.app, &caller).await?;
+    let may = json!({
+        "add": May::unless(full),
+        "remove": May::unless(locked.map(str::to_owned)),
+    });
     let value: Vec<ProviderView> = found.into_iter().map(ProviderView::from).collect();
-    Ok(json_response(StatusCode::OK, &json!({ "value": value })))
+    Ok(json_response(StatusCode::OK, &json!({ "value": value, "may": may })))
 }
 
 /// A new identity provider.

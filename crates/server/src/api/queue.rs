@@ -183,7 +183,7 @@ pub(super) async fn words(_: Caller) -> Answer {
         .iter()
         .map(|it| match it {
             IncidentStatus::AwaitingAction => {
-                json!({ "value": it.word(), "label": "Awaiting Customer Action", "settable": false })
+                json!({ "value": it.word(), "label": "Awaiting customer action", "settable": false })
             }
             IncidentStatus::Redirected => {
                 json!({ "value": it.word(), "label": "Redirected", "settable": false })
@@ -221,10 +221,14 @@ pub(super) async fn home(State(site): State<Site>, caller: Caller) -> Answer {
     caller.require(&[Permission::IncidentRead, Permission::TenantRead])?;
     let (app, now) = (&site.app, site.app.clock.now());
     let tenants = caller.queue.tenants();
-    let mut home = json!({
-        "awaitingAction": 0, "active": 0, "inProgress": 0, "queued": 0, "resolvedLastMonth": 0,
-        "alertsByHour": [], "accessRequests": 0, "runningAccess": 0,
-    });
+    // What the caller cannot see is absent, and not nought.
+    let mut home = json!({});
+    if caller.may(&[Permission::IncidentRead]) {
+        home = json!({
+            "awaitingAction": 0, "active": 0, "inProgress": 0, "queued": 0,
+            "resolvedLastMonth": 0, "alertsByHour": [],
+        });
+    }
     if !tenants.is_empty() && caller.may(&[Permission::IncidentRead]) {
         for (name, filter) in [
             ("awaitingAction", "status eq 'awaitingAction'".to_owned()),

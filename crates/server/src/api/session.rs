@@ -157,7 +157,7 @@ pub(super) async fn switch(
         Failure::new(StatusCode::NOT_FOUND, "the organisation does not exist".to_owned())
     })?;
     let opened = session::switch(&site.app, &caller, there.organisation, &origin).await?;
-    let caller = session::identify(&site.app, &opened.token, origin.address).await?;
+    let caller = session::identify(&site.app, &opened.token, origin.address, true).await?;
     let caller = caller.ok_or_else(Failure::internal)?;
     let mut response = shown(&site, &caller).await?;
     cookie::set(&mut response, &opened.token);

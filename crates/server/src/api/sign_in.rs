@@ -31,7 +31,7 @@ fn refused(error: Error) -> Failure {
 
 /// The session as the portal sees it, and its cookie.
 async fn signed_in(site: &Site, opened: &Opened, origin: &Origin, more: Value) -> Answer {
-    let caller = session::identify(&site.app, &opened.token, origin.address).await?;
+    let caller = session::identify(&site.app, &opened.token, origin.address, true).await?;
     let caller = caller.ok_or_else(Failure::internal)?;
     let mut session = serde_json::to_value(view(site, &caller).await?).unwrap_or_default();
     if let (Some(session), Value::Object(more)) = (session.as_object_mut(), more) {

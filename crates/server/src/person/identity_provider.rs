@@ -27,7 +27,7 @@ use crate::tx::Tx;
 use crate::vault::Place;
 
 /// Providers of one organisation.
-const MOST: usize = 20;
+pub const MOST: usize = 20;
 /// Groups of one provider that stand for a role.
 const MOST_GROUPS: usize = 200;
 /// The longest text of a setting, in bytes.
@@ -401,6 +401,13 @@ async fn require_room(tx: &Transaction, organisation: TenantNo) -> Result<()> {
     Ok(())
 }
 
+/// Why the caller may not take an identity provider away, when there is a reason.
+pub async fn locked_out(app: &App, caller: &Caller) -> Result<Option<&'static str>> {
+    let (_, factors) = super::itself(app, &caller.client_id).await?;
+    let own = factors.passkeys > 0 || (factors.password && factors.totp);
+    Ok((!own).then_some("this identity provider is all you can sign in with; add a passkey first"))
+}
+
 /// Takes an identity provider's word no longer, and ends the sessions that rest on such a word.
 ///
 /// # Errors
@@ -411,11 +418,8 @@ pub async fn remove(app: &App, caller: &Caller, id: &str) -> Result<()> {
     let organisation = caller.seat()?.organisation;
     let provider = list(app, caller).await?.into_iter().find(|it| it.id == id);
     let provider = provider.ok_or_else(unknown)?;
-    let (_, factors) = super::itself(app, &caller.client_id).await?;
-    if factors.passkeys == 0 && !(factors.password && factors.totp) {
-        return Err(Error::Conflict(
-            "this identity provider is all you can sign in with; add a passkey first".to_owned(),
-        ));
+    if let Some(because) = locked_out(app, caller).await? {
+        return Err(Error::Conflict(because.to_owned()));
     }
     let mut tx = Tx::begin(app, organisation, caller.actor()).await?;
     let gone = tx

@@ -207,7 +207,13 @@ pub async fn switch(app: &App, caller: &Caller, to: TenantNo, origin: &Origin) -
 }
 
 /// The person behind a cookie, with the reach of this moment; `None` when the session has ended.
-pub async fn identify(app: &App, token: &str, address: Option<IpAddr>) -> Result<Option<Caller>> {
+/// `attended`: whether somebody is there, so that the session is in use.
+pub async fn identify(
+    app: &App,
+    token: &str,
+    address: Option<IpAddr>,
+    attended: bool,
+) -> Result<Option<Caller>> {
     let now = app.clock.now();
     let token_hash = crate::tenant::hash(token);
     let row = app
@@ -236,7 +242,7 @@ pub async fn identify(app: &App, token: &str, address: Option<IpAddr>) -> Result
         .map_err(|error| Error::Internal(format!("table membership: {error}")))?;
     let person: String = column(&row, 1)?;
     let seen = Timestamp::from_micros(column(&row, 3)?);
-    if now >= seen.plus_seconds(NOTED_S) {
+    if attended && now >= seen.plus_seconds(NOTED_S) {
         note(app, &token_hash, now).await?;
     }
     let (reach, queue) = match party {

@@ -305,7 +305,7 @@ pub(crate) fn named<'a>(noun: &str, name: &'a str) -> Result<&'a str> {
     let name = name.trim();
     if name.is_empty() || name.chars().count() > 200 || name.chars().any(char::is_control) {
         return Err(Error::Invalid(format!(
-            "a {noun} needs a name of 1 to 200 characters without control characters"
+            "the {noun} needs a name of 1 to 200 characters without control characters"
         )));
     }
     Ok(name)

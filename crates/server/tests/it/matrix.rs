@@ -738,6 +738,18 @@ fn every_route_has_a_row_and_every_row_a_route() {
     assert!(missing.is_empty(), "rows and routes differ: {missing:?}");
 }
 
+#[test]
+fn every_operation_of_the_document_has_a_name_of_its_own() {
+    let document = serde_json::to_value(riposte::router::document()).expect("a document");
+    let mut names = BTreeSet::new();
+    for methods in document["paths"].as_object().expect("paths").values() {
+        for operation in methods.as_object().expect("methods").values() {
+            let name = operation["operationId"].as_str().expect("a name").to_owned();
+            assert!(names.insert(name.clone()), "{name} is there twice");
+        }
+    }
+}
+
 /// What a caller is answered in its own tenant, where it holds the permission or not.
 #[tokio::test]
 async fn a_role_does_what_its_row_says_and_nothing_else() {

@@ -3,6 +3,7 @@
 use riposte::permission::Role;
 use riposte::tenant::{self, Side};
 use serde_json::{Value, json};
+use tower::ServiceExt as _;
 
 use crate::browser::{Browser, PASSWORD};
 use crate::face::Face;
@@ -398,4 +399,27 @@ async fn every_step_of_a_person_is_on_record() {
         assert!(!text.contains(secret));
     }
     let _ = world;
+}
+
+#[tokio::test]
+async fn a_page_that_looks_by_itself_keeps_no_session_alive() {
+    let face = Face::new().await;
+    let clock = &face.world.app.clock;
+    let ida = administrator(&face).await;
+    let request = ida.request("GET", "/api/v1/events", None, &[]);
+    let stream = face.router.clone().oneshot(request).await.expect("an answer");
+    let by_itself = [("x-riposte-unattended", "1")];
+    for _ in 0..29 {
+        clock.advance_seconds(60);
+        ida.send("GET", "/api/v1/session", None, &by_itself).await.expect(200);
+    }
+    // Long enough for the stream to look who asks.
+    tokio::time::sleep(std::time::Duration::from_millis(900)).await;
+    clock.advance_seconds(61);
+    ida.send("GET", "/api/v1/session", None, &by_itself).await.expect(401);
+    let ended = tokio::time::timeout(
+        std::time::Duration::from_secs(2),
+        axum::body::to_bytes(stream.into_body(), 1 << 20),
+    );
+    assert!(ended.await.is_ok(), "the stream of a session that has ended goes on");
 }
