@@ -22,6 +22,8 @@ export default defineConfig({
             // What nearly every page needs comes in one file, not in forty.
             { name: 'base', test: /node_modules\/(react|react-dom|scheduler|react-router|@tanstack|openapi-fetch|@griffel|tabster|keyborg)\// },
             { name: 'fluent', test: /node_modules\/@fluentui\//, minShareCount: 3 },
+            // Small pieces that most pages share.
+            { name: 'parts', test: /src\/(ui|api|incident)\//, minShareCount: 3 },
           ],
         },
       },

@@ -35,13 +35,25 @@ try {
   const { value: tenants } = await (await first.request.get('/api/v1/tenants')).json();
   const state = await first.context().storageState();
 
-  /** Milliseconds from asking for the address to the first row that can be clicked. */
+  /**
+   * Milliseconds from asking for the address until the first rows are painted and can be clicked, by
+   * the page's own clock: what a driver needs to notice that is not the reader's time.
+   */
   const once = async (path) => {
     const page = await browser.person(url, { storageState: state });
-    const began = performance.now();
+    await page.addInitScript(() => {
+      const rows = new MutationObserver(() => {
+        if (window.firstRows || !document.querySelector('tbody tr a')) return;
+        // The first frame behind the next one has them on it.
+        window.firstRows = new Promise((resolve) => {
+          requestAnimationFrame(() => requestAnimationFrame(() => resolve(performance.now())));
+        });
+      });
+      rows.observe(document, { childList: true, subtree: true });
+    });
     await page.goto(path, { waitUntil: 'commit' });
-    await page.locator('tbody tr a').first().waitFor();
-    const took = performance.now() - began;
+    await page.waitForFunction(() => window.firstRows);
+    const took = await page.evaluate(() => window.firstRows);
     await page.context().close();
     return took;
   };

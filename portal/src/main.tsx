@@ -39,9 +39,10 @@ const queries = new QueryClient({
   },
 });
 
-// The page and the answer to who is asking come at the same time, not one after the other.
-preload(queries, window.location.pathname, window.location.search);
+// The page and the answer to who is asking come at the same time, not one after the other; the
+// answers first, because browsers ask for six things at a time.
 if (!/^\/(sign-in|setup)(\/|$)/.test(window.location.pathname)) void queries.prefetchQuery(sessionQuery);
+preload(queries, window.location.pathname, window.location.search);
 
 function App() {
   const theme = useThemeChoice();

@@ -3,6 +3,7 @@ import type { QueryClient } from '@tanstack/react-query';
 import { lazy, Suspense } from 'react';
 import { Navigate, Route, Routes } from 'react-router';
 
+import { prefetchQueue } from './incident/data';
 import { Shell } from './shell/Shell';
 import { Missing } from './shell/Missing';
 import { PageWaiting } from './ui/states';
@@ -29,13 +30,14 @@ const Account = lazy(() => import('./settings/Account'));
 
 /** Begins to load the page of an address while it is still being found out who asks. */
 export function preload(queries: QueryClient, path: string, search: string): void {
+  if (path === '/incidents') prefetchQueue(queries, search);
   const page =
     path === '/'
       ? home
       : path === '/sign-in'
         ? signIn
         : path === '/incidents'
-          ? () => queue().then((page) => page.prefetchQueue(queries, search))
+          ? queue
           : path.startsWith('/incidents/')
             ? incidentPage
             : null;

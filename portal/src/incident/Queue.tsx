@@ -62,8 +62,6 @@ const useStyles = makeStyles({
   live: { color: tokens.colorNeutralForeground2 },
 });
 
-export { prefetchQueue } from './data';
-
 /** The incident queue. Everything that is shown follows from the address. */
 export default function Queue() {
   const styles = useStyles();
