@@ -331,6 +331,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("0007_people", include_str!("../migrations/0007_people.sql")),
     ("0008_walls", include_str!("../migrations/0008_walls.sql")),
     ("0009_feed", include_str!("../migrations/0009_feed.sql")),
+    ("0010_facets", include_str!("../migrations/0010_facets.sql")),
 ];
 
 /// An open write transaction; dropped without [`Transaction::commit`] it never happened.

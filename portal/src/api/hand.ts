@@ -194,6 +194,11 @@ export type IncidentRow = {
   products: string[];
   categories: string[];
   mitreTechniques: string[];
+  osPlatforms: string[];
+  /** Absent, like the next two, for who is not inside of the tenant. */
+  deviceGroups?: string[];
+  sensitivityLabels?: string[];
+  threats?: string[];
 };
 
 export type Entity = {

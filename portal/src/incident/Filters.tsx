@@ -62,10 +62,14 @@ const LABELS: Record<FilterName, string> = {
   detection: 'Detection source',
   rule: 'Policy or rule',
   tag: 'Tag',
+  os: 'OS platform',
+  group: 'Device group',
+  label: 'Sensitivity label',
+  threat: 'Associated threat',
   tenant: 'Customer',
 };
 const ALWAYS: FilterName[] = ['status', 'severity', 'period', 'assigned'];
-const ADDABLE: FilterName[] = ['tenant', 'category', 'product', 'source', 'detection', 'rule', 'tag', 'classification', 'determination'];
+const ADDABLE: FilterName[] = ['tenant', 'category', 'product', 'source', 'detection', 'rule', 'threat', 'tag', 'os', 'group', 'label', 'classification', 'determination'];
 
 const useStyles = makeStyles({
   bar: { display: 'flex', flexWrap: 'wrap', gap: '6px', alignItems: 'center', minWidth: 0 },
@@ -228,6 +232,10 @@ function useChoices(name: FilterName, view: View, rows: IncidentRow[]): { choice
     // What rules are called is in the alerts alone.
     rule: () => [],
     tag: () => distinct((row) => [...row.systemTags, ...row.customTags]),
+    os: () => distinct((row) => row.osPlatforms),
+    group: () => distinct((row) => row.deviceGroups ?? []),
+    label: () => distinct((row) => row.sensitivityLabels ?? []),
+    threat: () => distinct((row) => row.threats ?? []),
     tenant: () => (tenants.data?.value ?? []).map((one) => ({ value: one.id, label: one.name })),
   };
   // A copy: what is added below must not end up in the server's words.

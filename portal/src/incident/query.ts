@@ -15,7 +15,7 @@ export const PERIODS = [
 /** Filters by closed lists of words: one parameter, values with commas between. */
 export const WORDED = ['status', 'severity', 'classification', 'determination'] as const;
 /** Filters by free text: one parameter for each value. */
-export const FREE = ['assigned', 'category', 'product', 'source', 'detection', 'rule', 'tag', 'tenant'] as const;
+export const FREE = ['assigned', 'category', 'product', 'source', 'detection', 'rule', 'tag', 'os', 'group', 'label', 'threat', 'tenant'] as const;
 
 export type Worded = (typeof WORDED)[number];
 export type Free = (typeof FREE)[number];
@@ -67,6 +67,10 @@ export function readView(params: URLSearchParams): View {
     detection: free('detection'),
     rule: free('rule'),
     tag: free('tag'),
+    os: free('os'),
+    group: free('group'),
+    label: free('label'),
+    threat: free('threat'),
     tenant: free('tenant'),
     period: PERIODS.some((one) => one.value === period) ? period : DEFAULT_PERIOD,
     from: params.get('from'),
@@ -125,6 +129,10 @@ export function filterOf(view: View, now: Date): string | undefined {
         (name) => `customTags/any(t: t eq ${quoted(name)}) or systemTags/any(t: t eq ${quoted(name)})`,
       ),
     ),
+    any(view.os.map((name) => `osPlatforms/any(o: o eq ${quoted(name)})`)),
+    any(view.group.map((name) => `deviceGroups/any(g: g eq ${quoted(name)})`)),
+    any(view.label.map((name) => `sensitivityLabels/any(l: l eq ${quoted(name)})`)),
+    any(view.threat.map((name) => `threats/any(t: t eq ${quoted(name)})`)),
     any(view.tenant.map((id) => `tenantId eq ${quoted(id)}`)),
   ];
   const moment = (text: string): string | null => {

@@ -159,6 +159,10 @@ pub(super) async fn shown(
         ("products", json!(incident.facts.products.to_vec())),
         ("categories", json!(incident.facts.categories.to_vec())),
         ("mitreTechniques", json!(incident.facts.techniques.to_vec())),
+        ("osPlatforms", json!(incident.facts.platforms.to_vec())),
+        ("deviceGroups", json!(incident.facts.groups.to_vec())),
+        ("sensitivityLabels", json!(incident.facts.labels.to_vec())),
+        ("threats", json!(incident.facts.threats.to_vec())),
     ] {
         out.insert(name.to_owned(), value);
     }
@@ -204,8 +208,16 @@ pub(super) async fn show(site: &Site, caller: &Caller, id: IncidentId, base: &Ba
 
 /// Takes away what is only for those who are inside the tenant.
 fn outside(out: &mut Map<String, Value>) {
-    const INSIDE: [&str; 5] =
-        ["description", "summary", "recommendedActions", "comments", "resolvingComment"];
+    const INSIDE: [&str; 8] = [
+        "description",
+        "summary",
+        "recommendedActions",
+        "comments",
+        "resolvingComment",
+        "deviceGroups",
+        "sensitivityLabels",
+        "threats",
+    ];
     out.retain(|name, _| !INSIDE.contains(&name.as_str()));
 }
 

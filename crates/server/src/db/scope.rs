@@ -30,6 +30,7 @@ pub const WALLED: &[&str] = &[
     "follow_up",
     "identity_provider",
     "incident",
+    "incident_facet",
     "incident_tag",
     "ledger",
     "run",

@@ -102,6 +102,36 @@ static SYSTEM_TAGS: Collection = Collection {
 static ANY_TAGS: Collection =
     Collection { table: "incident_tag", join: &[("id", "incident_id")], only: &[], element: TAG };
 
+const FACET: Element = Element::Value(Field::required("value", "value", TEXT));
+
+static OS_PLATFORMS: Collection = Collection {
+    table: "incident_facet",
+    join: &[("id", "incident_id")],
+    only: &[("kind", Fixed::Text("platform"))],
+    element: FACET,
+};
+
+static DEVICE_GROUPS: Collection = Collection {
+    table: "incident_facet",
+    join: &[("id", "incident_id")],
+    only: &[("kind", Fixed::Text("deviceGroup"))],
+    element: FACET,
+};
+
+static SENSITIVITY_LABELS: Collection = Collection {
+    table: "incident_facet",
+    join: &[("id", "incident_id")],
+    only: &[("kind", Fixed::Text("sensitivityLabel"))],
+    element: FACET,
+};
+
+static THREATS: Collection = Collection {
+    table: "incident_facet",
+    join: &[("id", "incident_id")],
+    only: &[("kind", Fixed::Text("threat"))],
+    element: FACET,
+};
+
 static INCIDENT_COMMENTS: Collection = Collection {
     table: "comment",
     join: &[("id", "incident_id")],
@@ -123,7 +153,7 @@ static INCIDENT_ALERTS: Collection = Collection {
     element: Element::Entity(&ALERT),
 };
 
-static INCIDENT: [Field; 23] = [
+static INCIDENT: [Field; 27] = [
     Field::required("id", "id", Kind::Id).or(&["incidentId"]),
     Field::required("tenantId", "tenant_id", TEXT),
     Field::required("displayName", "display_name", TEXT).or(&["incidentName", "name"]),
@@ -150,6 +180,10 @@ static INCIDENT: [Field; 23] = [
     Field::collection("customTags", &CUSTOM_TAGS),
     Field::collection("systemTags", &SYSTEM_TAGS),
     Field::collection("tags", &ANY_TAGS),
+    Field::collection("osPlatforms", &OS_PLATFORMS),
+    Field::collection("deviceGroups", &DEVICE_GROUPS),
+    Field::collection("sensitivityLabels", &SENSITIVITY_LABELS),
+    Field::collection("threats", &THREATS),
     Field::collection("comments", &INCIDENT_COMMENTS),
     Field::collection("alerts", &INCIDENT_ALERTS),
 ];

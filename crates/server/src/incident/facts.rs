@@ -42,6 +42,12 @@ pub struct Facts {
     pub techniques: Named,
     /// Platforms of devices, as the sources spell them.
     pub platforms: Named,
+    /// Groups of devices, as the sources name them.
+    pub groups: Named,
+    /// Sensitivity labels of what is named.
+    pub labels: Named,
+    /// Threats by name and family.
+    pub threats: Named,
     /// Tags of alerts and evidence.
     pub tags: Named,
     /// Pieces of evidence judged malicious.
@@ -140,6 +146,13 @@ impl Facts {
         for tag in strings(body.get("systemTags")) {
             facts.tags.add(tag);
         }
+        for name in ["threatDisplayName", "threatFamilyName"] {
+            facts.threats.add(body.get(name).and_then(Value::as_str).unwrap_or_default());
+        }
+        for name in ["sensitivityLabel", "SensitivityLabel"] {
+            let label = body.get("additionalData").and_then(|more| more.get(name));
+            facts.labels.add(label.and_then(Value::as_str).unwrap_or_default());
+        }
         for evidence in body.get("evidence").and_then(Value::as_array).into_iter().flatten() {
             facts.add_evidence(evidence);
         }
@@ -156,6 +169,7 @@ impl Facts {
         for tag in strings(evidence.get("tags")) {
             self.tags.add(tag);
         }
+        self.labels.add(text("/sensitivityLabel").unwrap_or_default());
         let kind = text("/@odata.type").unwrap_or_default();
         match kind.rsplit('.').next().unwrap_or_default() {
             "deviceEvidence" => {
@@ -168,6 +182,7 @@ impl Facts {
                 if let Some(platform) = text("/osPlatform") {
                     self.platforms.add(platform);
                 }
+                self.groups.add(text("/rbacGroupName").unwrap_or_default());
             }
             "userEvidence" => {
                 let name = text("/userAccount/userPrincipalName")
@@ -202,6 +217,9 @@ impl Facts {
             (&mut self.titles, &other.titles),
             (&mut self.techniques, &other.techniques),
             (&mut self.platforms, &other.platforms),
+            (&mut self.groups, &other.groups),
+            (&mut self.labels, &other.labels),
+            (&mut self.threats, &other.threats),
             (&mut self.tags, &other.tags),
         ] {
             set.join(more);
@@ -211,6 +229,18 @@ impl Facts {
         }
         self.malicious = self.malicious.saturating_add(other.malicious);
         self.severity = self.severity.max(other.severity);
+    }
+
+    /// What queues are filtered by besides columns and tags: kind and value.
+    pub fn facets(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        [
+            ("platform", &self.platforms),
+            ("deviceGroup", &self.groups),
+            ("sensitivityLabel", &self.labels),
+            ("threat", &self.threats),
+        ]
+        .into_iter()
+        .flat_map(|(kind, names)| names.iter().map(move |name| (kind, name)))
     }
 
     /// The facts as triage wants them.

@@ -305,6 +305,28 @@ pub(super) async fn save_tags(
     Ok(())
 }
 
+/// An incident, and kind and value of what it is found by.
+pub(super) type Facet = (IncidentId, (&'static str, String));
+
+/// Brings the rows of facets, which lists filter by, in line with incidents' facts.
+pub(super) async fn save_facets(
+    tx: &Transaction,
+    fresh: Vec<Facet>,
+    gone: Vec<Facet>,
+) -> Result<()> {
+    for (id, (kind, value)) in gone {
+        let sql = "delete from incident_facet where incident_id = $1 and kind = $2 and value = $3";
+        tx.execute(sql, vec![id.0.into(), kind.into(), value.into()]).await?;
+    }
+    let rows: Vec<Sql> = fresh
+        .into_iter()
+        .flat_map(|(id, (kind, value))| [id.0.into(), kind.into(), value.into()])
+        .collect();
+    let insert = "insert into incident_facet (incident_id, kind, value)";
+    tx.insert_rows(insert, 3, "on conflict do nothing", rows).await?;
+    Ok(())
+}
+
 /// Writes the tag rows of incidents that had none, all at once.
 pub(super) async fn save_first_tags(tx: &Transaction, incidents: &[&Incident]) -> Result<()> {
     let mut rows: Vec<Sql> = Vec::new();

@@ -30,6 +30,7 @@ mod paging;
 mod people;
 mod plans;
 mod provider;
+mod queue;
 mod tidy;
 mod traces;
 mod walls;

@@ -23,6 +23,7 @@ const OPEN: &[(&str, &str)] = &[
 const HANGING: &[(&str, &str)] = &[
     ("alert_body", "alert_id in (select id from alert where tenant_no = $1)"),
     ("alert_version", "alert_id in (select id from alert where tenant_no = $1)"),
+    ("incident_facet", "incident_id in (select id from incident where tenant_no = $1)"),
     ("incident_tag", "incident_id in (select id from incident where tenant_no = $1)"),
 ];
 

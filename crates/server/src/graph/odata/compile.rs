@@ -218,7 +218,9 @@ impl Compiler<'_> {
         }
         // Few rows have a given tag: they are found once, rather than each row asked for its tags.
         let at_once = match members.join {
-            [(parent, child)] if members.table == "incident_tag" => Some((*parent, *child)),
+            [(parent, child)] if matches!(members.table, "incident_tag" | "incident_facet") => {
+                Some((*parent, *child))
+            }
             _ => None,
         };
         let (mut rows, alias) = self.rows(&place, at_once.is_none())?;

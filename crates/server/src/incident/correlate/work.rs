@@ -12,10 +12,18 @@ use crate::incident::model::{self, Refusal, Step};
 use crate::incident::{Incident, refused, store};
 use crate::tx::Tx;
 
+/// What an incident is found by besides columns and tags.
+type Facets = BTreeSet<(&'static str, String)>;
+
+fn facets(incident: &Incident) -> Facets {
+    incident.facts.facets().map(|(kind, value)| (kind, value.to_owned())).collect()
+}
+
 /// See the module.
 #[derive(Default)]
 pub(in crate::incident) struct Work {
     before: BTreeMap<IncidentId, model::Incident>,
+    facets: BTreeMap<IncidentId, Facets>,
     now: BTreeMap<IncidentId, Incident>,
     touched: BTreeSet<IncidentId>,
     facts: Vec<(Actor, Fact)>,
@@ -25,6 +33,7 @@ impl Work {
     /// Takes up a loaded incident.
     pub(in crate::incident) fn hold(&mut self, incident: Incident) {
         self.before.insert(incident.id, incident.model.clone());
+        self.facets.insert(incident.id, facets(&incident));
         self.now.insert(incident.id, incident);
     }
 
@@ -110,6 +119,15 @@ impl Work {
         let grown: Vec<&Incident> = grown.into_iter().map(|(_, incident)| incident).collect();
         store::save(tx, &others).await?;
         store::save_grown(tx, &grown).await?;
+        let (mut fresh, mut gone) = (Vec::new(), Vec::new());
+        for (work, incident) in &touched {
+            let none = Facets::new();
+            let before = work.facets.get(&incident.id).unwrap_or(&none);
+            let after = facets(incident);
+            fresh.extend(after.difference(before).map(|one| (incident.id, one.clone())));
+            gone.extend(before.difference(&after).map(|one| (incident.id, one.clone())));
+        }
+        store::save_facets(tx, fresh, gone).await?;
         let mut opened: Vec<&Incident> = Vec::new();
         for (work, incident) in touched {
             let Some(before) = work.before.get(&incident.id) else {
