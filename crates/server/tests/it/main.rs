@@ -22,6 +22,7 @@ mod graph;
 mod hostile;
 mod idempotency;
 mod intake;
+mod isolation;
 mod limits;
 mod matrix;
 mod oidc;
