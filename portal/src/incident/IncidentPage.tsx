@@ -15,7 +15,7 @@ import {
   tokens,
 } from '@fluentui/react-components';
 import { EditRegular, LinkRegular, MergeRegular, MoreHorizontalRegular } from '@fluentui/react-icons';
-import { lazy, Suspense, useState } from 'react';
+import { lazy, Suspense, useEffect, useRef, useState } from 'react';
 import { useNavigate, useParams, useSearchParams } from 'react-router';
 
 import { useEvents } from '../api/events';
@@ -87,12 +87,17 @@ export default function IncidentPage() {
 
 function Shown({ incident }: { incident: Incident }) {
   const styles = useStyles();
+  const tabs = useRef<HTMLDivElement>(null);
   const { side } = useSession();
   const navigate = useNavigate();
   const toasts = useToasts();
   const [params, setParams] = useSearchParams();
   const asked = params.get('tab');
   const tab = TABS.find((one) => one.id === asked)?.id ?? 'story';
+  // On a phone the row of tabs is wider than the screen.
+  useEffect(() => {
+    tabs.current?.querySelector('[aria-selected="true"]')?.scrollIntoView({ block: 'nearest', inline: 'nearest' });
+  }, [tab]);
   const [managing, setManaging] = useState(false);
   const [merging, setMerging] = useState(false);
   const set = (name: string, value: string | null, replace = false) => {
@@ -181,7 +186,7 @@ function Shown({ incident }: { incident: Incident }) {
       )}
       {open ? (
         <>
-          <div className={styles.tabs}>
+          <div className={styles.tabs} ref={tabs}>
             <TabList
               selectedValue={tab}
               onTabSelect={(_, data) => set('tab', data.value === 'story' ? null : String(data.value))}
