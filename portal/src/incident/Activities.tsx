@@ -1,4 +1,4 @@
-import { Avatar, Button, Field, Textarea, makeStyles, tokens } from '@fluentui/react-components';
+import { Avatar, Button, Field, Input, Textarea, makeStyles, tokens } from '@fluentui/react-components';
 import { useInfiniteQuery } from '@tanstack/react-query';
 import { useState } from 'react';
 
@@ -7,6 +7,7 @@ import type { Fact, Incident, Page } from '../api/hand';
 import { Choices } from '../ui/Choices';
 import { GuardedButton } from '../ui/Guarded';
 import { Moment } from '../ui/Moment';
+import { Rich, RICH_HINT } from '../ui/Rich';
 import { Section } from '../ui/Section';
 import { Empty, Failure, Waiting } from '../ui/states';
 import { useTake } from './data';
@@ -38,7 +39,6 @@ const useStyles = makeStyles({
   comment: {
     margin: '6px 0 0',
     padding: '10px 12px',
-    whiteSpace: 'pre-wrap',
     overflowWrap: 'anywhere',
     backgroundColor: tokens.colorNeutralBackground3,
     borderRadius: tokens.borderRadiusLarge,
@@ -56,12 +56,13 @@ const KINDS = [
   { value: 'alert.moved', label: 'Moved alerts' },
   { value: 'alert.changed', label: 'Changes of alerts' },
   { value: 'alert.commented', label: 'Comments on alerts' },
+  { value: 'access.*', label: 'Access of experts' },
 ];
 const ACTORS = [
   { value: '', label: 'Anybody' },
   { value: 'expert', label: 'Experts' },
   { value: 'customer', label: 'Your organisation' },
-  { value: 'app', label: 'Apps' },
+  { value: 'integration', label: 'Apps' },
   { value: 'system', label: 'The system' },
 ];
 
@@ -70,8 +71,10 @@ export default function Activities({ incident }: { incident: Incident }) {
   const styles = useStyles();
   const [kind, setKind] = useState('');
   const [actorKind, setActorKind] = useState('');
+  const [performer, setPerformer] = useState('');
+  const [typed, setTyped] = useState('');
   const timeline = useInfiniteQuery({
-    queryKey: ['timeline', incident.id, kind, actorKind],
+    queryKey: ['timeline', incident.id, kind, actorKind, performer],
     initialPageParam: undefined as string | undefined,
     queryFn: ({ pageParam, signal }) =>
       read(
@@ -83,6 +86,7 @@ export default function Activities({ incident }: { incident: Incident }) {
               cursor: pageParam,
               ...(kind && { kind }),
               ...(actorKind && { actorKind }),
+              ...(performer && { actor: performer }),
             },
           },
           signal,
@@ -100,6 +104,24 @@ export default function Activities({ incident }: { incident: Incident }) {
         <Field label="Who">
           <Choices choices={ACTORS} value={actorKind} onChoose={setActorKind} />
         </Field>
+        <form
+          onSubmit={(event) => {
+            event.preventDefault();
+            setPerformer(typed.trim());
+          }}
+        >
+          <Field label="Performed by">
+            <Input
+              value={typed}
+              placeholder="Name or address"
+              onChange={(_, data) => {
+                setTyped(data.value);
+                if (data.value === '') setPerformer('');
+              }}
+              onBlur={() => setPerformer(typed.trim())}
+            />
+          </Field>
+        </form>
       </div>
       {timeline.isPending ? (
         <Waiting rows={6} label="Loading activities" />
@@ -139,7 +161,13 @@ function FactLine({ fact }: { fact: Fact }) {
             <Moment at={fact.at} as="second" />
           </span>
         </div>
-        {said(fact) && <p className={styles.comment}>{said(fact)}</p>}
+        {fact.comment ? (
+          <div className={styles.comment}>
+            <Rich text={fact.comment} />
+          </div>
+        ) : (
+          said(fact) && <p className={styles.comment}>{said(fact)}</p>
+        )}
         {fact.changes && fact.changes.length > 0 && (
           <ul className={styles.changes}>
             {fact.changes.map((change) => (
@@ -157,7 +185,6 @@ function FactLine({ fact }: { fact: Fact }) {
 
 /** What somebody wrote with it. */
 function said(fact: Fact): string | undefined {
-  if (fact.comment) return fact.comment;
   const written = fact.kind === 'access.requested' ? fact.reason : fact.kind.startsWith('access.') ? fact.because : undefined;
   return typeof written === 'string' ? written : undefined;
 }
@@ -244,7 +271,7 @@ function AddComment({ incident }: { incident: Incident }) {
   };
   return (
     <Section title="Add a comment">
-      <Field label="Comment" hint="Comments are one-way: experts do not answer here.">
+      <Field label="Comment" hint={`Comments are one-way: experts do not answer here. ${RICH_HINT}`}>
         <Textarea value={text} rows={4} resize="vertical" maxLength={30_000} onChange={(_, data) => setText(data.value)} />
       </Field>
       <Failure error={error} />

@@ -10,6 +10,7 @@ import { Facts } from '../ui/Facts';
 import { GuardedButton } from '../ui/Guarded';
 import { Moment } from '../ui/Moment';
 import { Panel } from '../ui/Panel';
+import { Rich } from '../ui/Rich';
 import { Section } from '../ui/Section';
 import { useToasts } from '../ui/Toasts';
 import { Failure, Waiting } from '../ui/states';
@@ -250,7 +251,7 @@ function AlertComments({ alert, may }: { alert: Alert; may: Incident['may']['com
           <span className={styles.muted}>
             {comment.createdByDisplayName} · <Moment at={comment.createdDateTime} />
           </span>
-          <p className={styles.text}>{comment.comment}</p>
+          <Rich text={comment.comment} />
         </div>
       ))}
       <Field label="Add a comment">

@@ -1,6 +1,7 @@
 import { makeStyles, tokens } from '@fluentui/react-components';
 
 import type { Incident } from '../api/hand';
+import { Rich } from '../ui/Rich';
 import { Section } from '../ui/Section';
 import { IncidentFacts, PriorityFactors } from './IncidentFacts';
 
@@ -24,7 +25,7 @@ export default function Summary({ incident }: { incident: Incident }) {
       <div className={styles.stack}>
         <Section title="Investigation summary">
           {incident.summary ? (
-            <p className={styles.text}>{incident.summary}</p>
+            <Rich text={incident.summary} />
           ) : (
             <p className={styles.muted}>The experts write it when they conclude the investigation.</p>
           )}
