@@ -147,6 +147,7 @@ test('every page, as who uses it', { timeout: 300_000, concurrency: true }, asyn
         'incidents/:id', `incident-${tab}`, tab === 'story' ? incident : `${incident}?tab=${tab}`,
       ]),
       ['incidents/:id', 'incident-alert-pane', `${incident}?alert=${alerts[0].id}`],
+      ['incidents/:id/report', 'report', `${incident}/report`],
       ['customers', 'customers-expert', '/customers'],
       ['access', 'access-expert', '/access'],
       ['settings/people', 'people-expert', '/settings/people'],
@@ -193,6 +194,7 @@ test('every page, as who uses it', { timeout: 300_000, concurrency: true }, asyn
     mikkel: [
       ['/', 'home-lead', '/'],
       ['incidents/:id', 'incident-outside', incident],
+      ['incidents/:id/report', 'report-outside', `${incident}/report`],
       ['incidents/:id', 'incident-request-access', incident, dialog('Request access')],
       ['access', 'access-lead', '/access'],
     ],

@@ -18,6 +18,7 @@ const queue = () => import('./incident/Queue');
 const Queue = lazy(queue);
 const incidentPage = () => import('./incident/IncidentPage');
 const IncidentPage = lazy(incidentPage);
+const Report = lazy(() => import('./incident/Report'));
 const AlertPage = lazy(() => import('./incident/AlertPage'));
 const Customers = lazy(() => import('./customer/Customers'));
 const AccessRequests = lazy(() => import('./access/AccessPage'));
@@ -38,7 +39,7 @@ export function preload(queries: QueryClient, path: string, search: string): voi
         ? signIn
         : path === '/incidents'
           ? queue
-          : path.startsWith('/incidents/')
+          : /^\/incidents\/[^/]+$/.test(path)
             ? incidentPage
             : null;
   // What fails here fails again, and is shown, when the page is wanted.
@@ -56,6 +57,7 @@ export function Portal() {
           <Route index element={<Home />} />
           <Route path="incidents" element={<Queue />} />
           <Route path="incidents/:id" element={<IncidentPage />} />
+          <Route path="incidents/:id/report" element={<Report />} />
           <Route path="alerts/:id" element={<AlertPage />} />
           <Route path="customers" element={<Customers />} />
           <Route path="access" element={<AccessRequests />} />

@@ -148,7 +148,8 @@ export default function Activities({ incident }: { incident: Incident }) {
   );
 }
 
-function FactLine({ fact }: { fact: Fact }) {
+/** One line of the log. */
+export function FactLine({ fact }: { fact: Fact }) {
   const styles = useStyles();
   return (
     <li className={styles.fact}>

@@ -1,7 +1,7 @@
 import { Badge, Button, Field, Link as FluentLink, makeStyles } from '@fluentui/react-components';
 import { useMemo, useState } from 'react';
 
-import type { Alert, Evidence, Incident } from '../api/hand';
+import type { Incident } from '../api/hand';
 import { Choices } from '../ui/Choices';
 import { Facts } from '../ui/Facts';
 import { Moment } from '../ui/Moment';
@@ -9,7 +9,7 @@ import { Panel } from '../ui/Panel';
 import { Table, type Column } from '../ui/Table';
 import { Empty, Failure, Waiting } from '../ui/states';
 import { useIncidentAlerts } from './data';
-import { evidenceFacts, evidenceKind, evidenceName, words } from './evidence';
+import { evidenceFacts, gathered, words, type EvidenceRow } from './evidence';
 import { spelled } from './words';
 
 const useStyles = makeStyles({
@@ -17,39 +17,12 @@ const useStyles = makeStyles({
   bar: { display: 'flex', gap: '12px', flexWrap: 'wrap', alignItems: 'end' },
 });
 
-type Row = { id: string; evidence: Evidence; kind: string; name: string; alerts: Alert[]; verdict: string };
-
 const COLOUR: Record<string, 'danger' | 'warning' | 'success' | 'informative'> = {
   malicious: 'danger',
   suspicious: 'warning',
   noThreatsFound: 'success',
 };
-/** The worst verdict of several is the one that counts. */
-const RANK = ['unknown', 'noThreatsFound', 'suspicious', 'malicious'];
-
-function gathered(alerts: Alert[]): Row[] {
-  const rows = new Map<string, Row>();
-  for (const alert of alerts) {
-    for (const evidence of alert.evidence) {
-      const kind = evidenceKind(evidence);
-      const name = evidenceName(evidence);
-      const id = `${kind} ${name.toLowerCase()}`;
-      const verdict = String(evidence.verdict ?? 'unknown');
-      const known = rows.get(id);
-      if (!known) rows.set(id, { id, evidence, kind, name, alerts: [alert], verdict });
-      else {
-        if (!known.alerts.includes(alert)) known.alerts.push(alert);
-        if (RANK.indexOf(verdict) > RANK.indexOf(known.verdict)) {
-          known.verdict = verdict;
-          known.evidence = evidence;
-        }
-      }
-    }
-  }
-  return [...rows.values()].sort((a, b) => RANK.indexOf(b.verdict) - RANK.indexOf(a.verdict));
-}
-
-const COLUMNS: Column<Row>[] = [
+const COLUMNS: Column<EvidenceRow>[] = [
   { id: 'name', label: 'Evidence', lead: true, cell: (row) => row.name },
   { id: 'kind', label: 'Kind', nowrap: true, cell: (row) => row.kind },
   {

@@ -14,7 +14,7 @@ import {
   makeStyles,
   tokens,
 } from '@fluentui/react-components';
-import { EditRegular, LinkRegular, MergeRegular, MoreHorizontalRegular } from '@fluentui/react-icons';
+import { EditRegular, LinkRegular, MergeRegular, MoreHorizontalRegular, PrintRegular } from '@fluentui/react-icons';
 import { lazy, Suspense, useEffect, useRef, useState } from 'react';
 import { useNavigate, useParams, useSearchParams } from 'react-router';
 
@@ -166,6 +166,9 @@ function Shown({ incident }: { incident: Incident }) {
                 <GuardedMenuItem may={incident.may.merge} icon={<MergeRegular />} onClick={() => setMerging(true)}>
                   Merge with other incidents
                 </GuardedMenuItem>
+                <MenuItem icon={<PrintRegular />} disabled={!open} onClick={() => navigate(`/incidents/${incident.id}/report`)}>
+                  Export as PDF
+                </MenuItem>
                 <MenuItem icon={<LinkRegular />} onClick={copy}>
                   Copy link
                 </MenuItem>

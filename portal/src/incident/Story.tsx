@@ -220,7 +220,8 @@ export default function Story({ incident, onAlert }: { incident: Incident; onAle
 
 const moment = (alert: Alert): string => alert.firstActivityDateTime ?? alert.createdDateTime;
 
-function Drawing({
+/** The entity graph. */
+export function Drawing({
   graph,
   until,
   chosen,

@@ -1,5 +1,5 @@
 /** What an evidence says: 48 subtypes, told by what their members are called. Pure. */
-import type { Evidence } from '../api/hand';
+import type { Alert, Evidence } from '../api/hand';
 import { spelled } from './words';
 
 /** "#microsoft.graph.security.deviceEvidence" → "Device". */
@@ -97,3 +97,32 @@ export function evidenceFacts(evidence: Evidence): [string, string][] {
 
 export const words = (value: unknown): string[] =>
   Array.isArray(value) ? value.map(text).filter((one): one is string => one !== null) : [];
+
+/** A piece of evidence with the alerts that carry it. */
+export type EvidenceRow = { id: string; evidence: Evidence; kind: string; name: string; alerts: Alert[]; verdict: string };
+
+/** The worst verdict of several is the one that counts. */
+const RANK = ['unknown', 'noThreatsFound', 'suspicious', 'malicious'];
+
+/** The evidence of alerts, each piece once, what is worst first. */
+export function gathered(alerts: Alert[]): EvidenceRow[] {
+  const rows = new Map<string, EvidenceRow>();
+  for (const alert of alerts) {
+    for (const evidence of alert.evidence) {
+      const kind = evidenceKind(evidence);
+      const name = evidenceName(evidence);
+      const id = `${kind} ${name.toLowerCase()}`;
+      const verdict = String(evidence.verdict ?? 'unknown');
+      const known = rows.get(id);
+      if (!known) rows.set(id, { id, evidence, kind, name, alerts: [alert], verdict });
+      else {
+        if (!known.alerts.includes(alert)) known.alerts.push(alert);
+        if (RANK.indexOf(verdict) > RANK.indexOf(known.verdict)) {
+          known.verdict = verdict;
+          known.evidence = evidence;
+        }
+      }
+    }
+  }
+  return [...rows.values()].sort((a, b) => RANK.indexOf(b.verdict) - RANK.indexOf(a.verdict));
+}
