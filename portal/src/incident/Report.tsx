@@ -1,4 +1,4 @@
-import { Button, Checkbox, makeStaticStyles, makeStyles, tokens } from '@fluentui/react-components';
+import { Button, Checkbox, FluentProvider, makeStyles, tokens } from '@fluentui/react-components';
 import { PrintRegular } from '@fluentui/react-icons';
 import { useQuery } from '@tanstack/react-query';
 import { useState, type ReactNode } from 'react';
@@ -11,6 +11,7 @@ import { Moment } from '../ui/Moment';
 import { Page } from '../ui/Page';
 import { Rich } from '../ui/Rich';
 import { Failure, Notice, Waiting } from '../ui/states';
+import { light } from '../ui/theme';
 import { FactLine } from './Activities';
 import { IncidentFacts, PriorityFactors } from './IncidentFacts';
 import { LinkReason } from './LinkReason';
@@ -30,23 +31,15 @@ const ACTIVITIES = 1_000;
 const SECTIONS = ['Overview', 'Attack story', 'Assets', 'Evidence', 'Alerts', 'Activities'] as const;
 type Part = (typeof SECTIONS)[number];
 
-const useStatic = makeStaticStyles({
-  '@media print': {
-    'nav, header, [data-screen]': { display: 'none !important' },
-    main: { padding: '0 !important' },
-    'table, li, svg': { breakInside: 'avoid' },
-  },
-});
-
 const useStyles = makeStyles({
   choose: { display: 'flex', flexWrap: 'wrap', alignItems: 'center', gap: '4px 12px' },
+  paper: { minHeight: '100%', backgroundColor: tokens.colorNeutralBackground1 },
   part: { display: 'flex', flexDirection: 'column', gap: '8px', marginTop: '20px' },
   title: { margin: 0, fontSize: tokens.fontSizeBase500, lineHeight: tokens.lineHeightBase500 },
   small: { margin: '8px 0 0', fontSize: tokens.fontSizeBase300 },
   frame: { overflowX: 'auto' },
   table: { width: '100%', borderCollapse: 'collapse', fontSize: tokens.fontSizeBase200 },
   cell: { textAlign: 'start', verticalAlign: 'top', padding: '4px 8px 4px 0', borderBottom: `1px solid ${tokens.colorNeutralStroke2}`, overflowWrap: 'anywhere' },
-  graph: { height: '420px' },
   list: { listStyleType: 'none', margin: 0, padding: 0 },
   text: { margin: 0, whiteSpace: 'pre-wrap', overflowWrap: 'anywhere' },
 });
@@ -70,7 +63,6 @@ async function whole<Row>(
  * An incident on paper, or as a PDF: the browser makes it, in the reader's language, zone and letters.
  */
 export default function Report() {
-  useStatic();
   const { id = '' } = useParams();
   const incident = useIncident(id);
   if (incident.data?.may.open.allowed) return <Shown incident={incident.data} />;
@@ -118,120 +110,121 @@ function Shown({ incident }: { incident: Incident }) {
       </section>
     );
   return (
-    <Page
-      title={incident.displayName}
-      lead={`Incident ${incident.id} of ${incident.tenantName}`}
-      actions={
-        <span data-screen>
-          <Button appearance="primary" icon={<PrintRegular />} disabledFocusable={!rest.data || chosen.size === 0} onClick={() => window.print()}>
-            Print or save as PDF
-          </Button>
-        </span>
-      }
-    >
-      <div data-screen className={styles.choose} role="group" aria-label="Parts of the report">
-        {SECTIONS.map((name) => (
-          <Checkbox
-            key={name}
-            label={name}
-            checked={chosen.has(name)}
-            onChange={(_, data) => {
-              const next = new Set(chosen);
-              if (data.checked) next.add(name);
-              else next.delete(name);
-              setChosen(next);
-            }}
-          />
-        ))}
-      </div>
-      {part(
-        'Overview',
-        <>
-          <IncidentFacts row={incident} />
-          {incident.summary && (
-            <>
-              <h3 className={styles.small}>Investigation summary</h3>
-              <Rich text={incident.summary} />
-            </>
-          )}
-          {incident.description && <p className={styles.text}>{incident.description}</p>}
-          {incident.priorityScore !== null && (
-            <>
-              <h3 className={styles.small}>Why this priority</h3>
-              <PriorityFactors row={incident} />
-            </>
-          )}
-        </>,
-      )}
-      {rest.isError ? (
-        <Failure error={rest.error} retry={() => void rest.refetch()} />
-      ) : !rest.data ? (
-        <Waiting rows={8} label="Gathering alerts and activities" />
-      ) : (
-        <>
-          {part(
-            'Attack story',
-            rest.data.graph.nodes.length > 0 ? (
-              <div className={styles.graph}>
+    // Paper is white, whatever the screen is.
+    <FluentProvider theme={light} className={styles.paper}>
+      <Page
+        title={incident.displayName}
+        lead={`Incident ${incident.id} of ${incident.tenantName}`}
+        actions={
+          <span data-screen>
+            <Button appearance="primary" icon={<PrintRegular />} disabledFocusable={!rest.data || chosen.size === 0} onClick={() => window.print()}>
+              Print or save as PDF
+            </Button>
+          </span>
+        }
+      >
+        <div data-screen className={styles.choose} role="group" aria-label="Parts of the report">
+          {SECTIONS.map((name) => (
+            <Checkbox
+              key={name}
+              label={name}
+              checked={chosen.has(name)}
+              onChange={(_, data) => {
+                const next = new Set(chosen);
+                if (data.checked) next.add(name);
+                else next.delete(name);
+                setChosen(next);
+              }}
+            />
+          ))}
+        </div>
+        {part(
+          'Overview',
+          <>
+            <IncidentFacts row={incident} />
+            {incident.summary && (
+              <>
+                <h3 className={styles.small}>Investigation summary</h3>
+                <Rich text={incident.summary} />
+              </>
+            )}
+            {incident.description && <p className={styles.text}>{incident.description}</p>}
+            {incident.priorityScore !== null && (
+              <>
+                <h3 className={styles.small}>Why this priority</h3>
+                <PriorityFactors row={incident} />
+              </>
+            )}
+          </>,
+        )}
+        {rest.isError ? (
+          <Failure error={rest.error} retry={() => void rest.refetch()} />
+        ) : !rest.data ? (
+          <Waiting rows={8} label="Gathering alerts and activities" />
+        ) : (
+          <>
+            {part(
+              'Attack story',
+              rest.data.graph.nodes.length > 0 ? (
                 <Drawing graph={rest.data.graph} until={null} chosen={null} onChoose={() => undefined} />
-              </div>
-            ) : (
-              'The alerts name nothing.'
-            ),
-          )}
-          {part(
-            'Assets',
-            assetsOf(incident).map((group) => (
-              <div key={group.title}>
-                <h3 className={styles.small}>
-                  {group.title} ({group.rows.length > ASSETS ? `${ASSETS} of ${group.rows.length}` : group.rows.length})
-                </h3>
+              ) : (
+                'The alerts name nothing.'
+              ),
+            )}
+            {part(
+              'Assets',
+              assetsOf(incident).map((group) => (
+                <div key={group.title}>
+                  <h3 className={styles.small}>
+                    {group.title} ({group.rows.length > ASSETS ? `${ASSETS} of ${group.rows.length}` : group.rows.length})
+                  </h3>
+                  <Grid
+                    head={['Name', 'Kind', 'Alerts', 'First seen', 'Last seen']}
+                    rows={group.rows.slice(0, ASSETS).map((row) => [
+                      row.name,
+                      spelled(row.kind),
+                      row.alertCount.toLocaleString(),
+                      <Moment key="f" at={row.firstActivityDateTime} />,
+                      <Moment key="l" at={row.lastActivityDateTime} />,
+                    ])}
+                  />
+                </div>
+              )),
+            )}
+            {part('Evidence', <EvidenceOf alerts={rest.data.alerts} />)}
+            {part(
+              'Alerts',
+              <>
                 <Grid
-                  head={['Name', 'Kind', 'Alerts', 'First seen', 'Last seen']}
-                  rows={group.rows.slice(0, ASSETS).map((row) => [
-                    row.name,
-                    spelled(row.kind),
-                    row.alertCount.toLocaleString(),
-                    <Moment key="f" at={row.firstActivityDateTime} />,
-                    <Moment key="l" at={row.lastActivityDateTime} />,
+                  head={['Alert', 'Severity', 'Status', 'Product', 'First activity', 'Why it is here']}
+                  rows={rest.data.alerts.map((alert) => [
+                    `${alert.title} (${alert.id})`,
+                    spelled(alert.severity),
+                    spelled(alert.status),
+                    alert.productName ?? '–',
+                    <Moment key="f" at={alert.firstActivityDateTime ?? alert.createdDateTime} as="second" />,
+                    <LinkReason key="w" alert={alert} most={3} />,
                   ])}
                 />
-              </div>
-            )),
-          )}
-          {part('Evidence', <EvidenceOf alerts={rest.data.alerts} />)}
-          {part(
-            'Alerts',
-            <>
-              <Grid
-                head={['Alert', 'Severity', 'Status', 'Product', 'First activity', 'Why it is here']}
-                rows={rest.data.alerts.map((alert) => [
-                  `${alert.title} (${alert.id})`,
-                  spelled(alert.severity),
-                  spelled(alert.status),
-                  alert.productName ?? '–',
-                  <Moment key="f" at={alert.firstActivityDateTime ?? alert.createdDateTime} as="second" />,
-                  <LinkReason key="w" alert={alert} most={3} />,
-                ])}
-              />
-              {incident.alertCount > rest.data.alerts.length && (
-                <span>
-                  The first {rest.data.alerts.length.toLocaleString()} of {incident.alertCount.toLocaleString()}.
-                </span>
-              )}
-            </>,
-          )}
-          {part(
-            'Activities',
-            <ol className={styles.list}>
-              {rest.data.activities.map((fact) => (
-                <FactLine key={fact.position} fact={fact} />
-              ))}
-            </ol>,
-          )}
-        </>
-      )}
-    </Page>
+                {incident.alertCount > rest.data.alerts.length && (
+                  <span>
+                    The first {rest.data.alerts.length.toLocaleString()} of {incident.alertCount.toLocaleString()}.
+                  </span>
+                )}
+              </>,
+            )}
+            {part(
+              'Activities',
+              <ol className={styles.list}>
+                {rest.data.activities.map((fact) => (
+                  <FactLine key={fact.position} fact={fact} />
+                ))}
+              </ol>,
+            )}
+          </>
+        )}
+      </Page>
+    </FluentProvider>
   );
 }
 

@@ -365,7 +365,7 @@ export function Drawing({
           );
         })}
       </svg>
-      <div className={styles.bar}>
+      <div className={styles.bar} data-screen>
         <Tooltip content="Closer" relationship="label">
           <Button size="small" appearance="subtle" icon={<ZoomInRegular />} onClick={() => zoom(0.8)} />
         </Tooltip>

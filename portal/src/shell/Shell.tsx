@@ -100,16 +100,16 @@ export function Shell() {
     return out ? <Navigate to={signInPath()} replace /> : <Failure error={session.error} retry={() => void session.refetch()} />;
   }
   return (
-    <div className={styles.shell}>
-      <div className={styles.skip}>
+    <div className={styles.shell} data-shell>
+      <div className={styles.skip} data-screen>
         <Button appearance="primary" as="a" href="#main">
           Skip to content
         </Button>
       </div>
-      <div className={styles.header}>
+      <div className={styles.header} data-screen>
         <Header onMenu={() => setDrawer(true)} onHelp={() => setHelp(true)} />
       </div>
-      <div className={styles.nav}>
+      <div className={styles.nav} data-screen>
         <Navigation />
       </div>
       <Navigation drawer open={drawer} onClose={() => setDrawer(false)} />
