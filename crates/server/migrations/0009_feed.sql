@@ -7,8 +7,11 @@ create table feed (
   primary key (tenant_no, client, content_type)
 ) {clustered};
 create index checkpoint_at on checkpoint (tenant_no, at, size);
+-- Clocks of several servers differ; what a checkpoint over all was signed over follows from this order.
+alter table checkpoint add column serial bigint not null default 0;
 create table checkpoint_over_all (
-  at {id},
+  serial {id},
+  at bigint not null,
   trees bigint not null,
   root bytea not null,
   key_id text not null,

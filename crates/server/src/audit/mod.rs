@@ -12,9 +12,8 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use ring::signature::{ED25519, Ed25519KeyPair, KeyPair, UnparsedPublicKey};
 use serde::{Deserialize, Serialize};
 
-use crate::app::{App, OWNERS};
-use crate::clock::Timestamp;
-use crate::db::column;
+use crate::app::{App, OWNERS, next_ids};
+use crate::db::{Transaction, column};
 use crate::error::{Error, Result};
 use crate::id::TenantNo;
 use crate::ledger::Leaf;
@@ -114,6 +113,8 @@ pub async fn checkpoint(app: &App) -> Result<u64> {
         let tenant: i64 = column(&row, 0)?;
         let tenant_id: String = column(&row, 1)?;
         let tx = app.db.of(TenantNo(tenant)).begin().await?;
+        let serial = next_serial(&tx).await?;
+        let now = app.clock.now();
         let Some(head) = tx
             .query_one("select size, peaks from ledger where tenant_no = $1", vec![tenant.into()])
             .await?
@@ -127,8 +128,8 @@ pub async fn checkpoint(app: &App) -> Result<u64> {
         let root = tree.root();
         let text = Checkpoint::text(&tenant_id, size as u64, &hex::encode(root), now.micros());
         tx.execute(
-            "insert into checkpoint (tenant_no, size, root, at, key_id, signature) \
-             values ($1, $2, $3, $4, $5, $6) on conflict do nothing",
+            "insert into checkpoint (tenant_no, size, root, at, key_id, signature, serial) \
+             values ($1, $2, $3, $4, $5, $6, $7) on conflict do nothing",
             vec![
                 tenant.into(),
                 size.into(),
@@ -136,6 +137,7 @@ pub async fn checkpoint(app: &App) -> Result<u64> {
                 now.micros().into(),
                 key_id.clone().into(),
                 key.sign(text.as_bytes()).as_ref().to_vec().into(),
+                serial.into(),
             ],
         )
         .await?;
@@ -143,7 +145,7 @@ pub async fn checkpoint(app: &App) -> Result<u64> {
         written += 1;
     }
     if written > 0 {
-        checkpoint_over_all(app, now, &key_id, &key).await?;
+        checkpoint_over_all(app, &key_id, &key).await?;
     }
     Ok(written)
 }
@@ -151,17 +153,23 @@ pub async fn checkpoint(app: &App) -> Result<u64> {
 /// The tenant id of a checkpoint over the trees of all.
 const ALL: &str = "*";
 
-/// Number of trees and root of the tree whose leaves are the newest checkpoints at a moment, in the
-/// order of their tenants' ids.
-async fn over_all_at(app: &App, at: i64) -> Result<merkle::Tree> {
+/// The next place in the order of checkpoints, whichever server signs: held until the transaction
+/// ends, so that who has a later one sees all before it.
+async fn next_serial(tx: &Transaction) -> Result<i64> {
+    Ok(next_ids(tx, "checkpoint", 1).await?.start)
+}
+
+/// The tree whose leaves are each tenant's newest checkpoint before a place in their order, by the
+/// tenants' ids.
+async fn over_all_before(tx: &Transaction, serial: i64) -> Result<merkle::Tree> {
     let sql = format!(
         "select owner.id, checkpoint.size, checkpoint.root from {OWNERS} \
          join checkpoint on checkpoint.tenant_no = owner.no and checkpoint.size = \
-         (select max(size) from checkpoint last where last.tenant_no = owner.no and last.at <= $1) \
-         order by owner.id"
+         (select max(size) from checkpoint last where last.tenant_no = owner.no \
+          and last.serial < $1) order by owner.id"
     );
     let mut tree = merkle::Tree::default();
-    for row in app.db.whole("the tree over all").query(&sql, vec![at.into()]).await? {
+    for row in tx.query(&sql, vec![serial.into()]).await? {
         let (id, size): (String, i64) = (column(&row, 0)?, column(&row, 1)?);
         tree.append(head_hash(&id, size as u64, &column::<Vec<u8>>(&row, 2)?));
     }
@@ -176,21 +184,18 @@ fn head_hash(id: &str, size: u64, root: &[u8]) -> merkle::Hash {
     merkle::leaf_hash(&head)
 }
 
-async fn checkpoint_over_all(
-    app: &App,
-    now: Timestamp,
-    key_id: &str,
-    key: &Ed25519KeyPair,
-) -> Result<()> {
-    let tree = over_all_at(app, now.micros()).await?;
-    let root = tree.root();
-    let text = Checkpoint::text(ALL, tree.size(), &hex::encode(root), now.micros());
-    let tx = app.db.shared().begin().await?;
+async fn checkpoint_over_all(app: &App, key_id: &str, key: &Ed25519KeyPair) -> Result<()> {
+    let tx = app.db.whole("the tree over all").begin().await?;
+    let serial = next_serial(&tx).await?;
+    let tree = over_all_before(&tx, serial).await?;
+    let (root, at) = (tree.root(), app.clock.now().micros());
+    let text = Checkpoint::text(ALL, tree.size(), &hex::encode(root), at);
     tx.execute(
-        "insert into checkpoint_over_all (at, trees, root, key_id, signature) \
-         values ($1, $2, $3, $4, $5) on conflict do nothing",
+        "insert into checkpoint_over_all (serial, at, trees, root, key_id, signature) \
+         values ($1, $2, $3, $4, $5, $6)",
         vec![
-            now.micros().into(),
+            serial.into(),
+            at.into(),
             (tree.size() as i64).into(),
             root.to_vec().into(),
             key_id.to_owned().into(),
@@ -205,7 +210,7 @@ async fn checkpoint_over_all(
 /// no tree can be taken away or made anew without its root changing.
 pub async fn newest_over_all(app: &App) -> Result<Option<Checkpoint>> {
     let sql = "select trees, root, at, key_id, signature from checkpoint_over_all \
-               order by at desc limit 1";
+               order by serial desc limit 1";
     let row = app.db.shared().query_one(sql, vec![]).await?;
     row.map(|row| {
         Ok(Checkpoint {
@@ -221,23 +226,33 @@ pub async fn newest_over_all(app: &App) -> Result<Option<Checkpoint>> {
 }
 
 /// What is wrong with a checkpoint over all, when something is.
-async fn fault_over_all(app: &App, one: &Checkpoint, whose: &str) -> Result<Option<String>> {
-    if !is_ours(app, one).await? {
+async fn fault_over_all(
+    app: &App,
+    key: &[u8],
+    one: &Checkpoint,
+    whose: &str,
+) -> Result<Option<String>> {
+    if !is_signed(key, one) {
         return Ok(Some(format!("{ALL}:{} {whose} is not signed by this installation", one.size)));
     }
-    let tree = over_all_at(app, one.at).await?;
+    let tx = app.db.whole("the tree over all").snapshot().await?;
+    let sql = "select serial from checkpoint_over_all where at = $1 and root = $2";
+    let root = hex::decode(&one.root).unwrap_or_default();
+    let Some(row) = tx.query_one(sql, vec![one.at.into(), root.into()]).await? else {
+        return Ok(Some(format!("{ALL}:{} {whose} is not in the store any more", one.size)));
+    };
+    let tree = over_all_before(&tx, column(&row, 0)?).await?;
     if (tree.size(), hex::encode(tree.root())) == (one.size, one.root.clone()) {
         return Ok(None);
     }
     Ok(Some(format!("{ALL}:{} {whose} was signed over other trees than there are", one.size)))
 }
 
-/// Whether this installation signed it.
-async fn is_ours(app: &App, one: &Checkpoint) -> Result<bool> {
-    let key = BASE64.decode(public_key(app).await?).map_err(Error::internal)?;
+/// Whether the owner of a public key signed it.
+fn is_signed(key: &[u8], one: &Checkpoint) -> bool {
     let text = Checkpoint::text(&one.tenant_id, one.size, &one.root, one.at);
     let signature = BASE64.decode(&one.signature).unwrap_or_default();
-    Ok(UnparsedPublicKey::new(&ED25519, &key).verify(text.as_bytes(), &signature).is_ok())
+    UnparsedPublicKey::new(&ED25519, key).verify(text.as_bytes(), &signature).is_ok()
 }
 
 /// The newest checkpoint of a tenant, for its owner to keep.
@@ -268,12 +283,6 @@ pub async fn newest(app: &App, tenant: TenantNo) -> Result<Option<Checkpoint>> {
     .transpose()
 }
 
-/// The public half of the checkpoint key, in base64, for offline checks.
-pub async fn public_key(app: &App) -> Result<String> {
-    let (_, key) = signing_key(app).await?;
-    Ok(BASE64.encode(key.public_key()))
-}
-
 /// Recomputes every leaf and root and compares them with what is stored, with the stored
 /// checkpoints, and with one that somebody kept (`kept`: the JSON of one or several).
 pub async fn verify(app: &App, kept: Option<&str>) -> Result<Finding> {
@@ -294,6 +303,8 @@ pub async fn verify(app: &App, kept: Option<&str>) -> Result<Finding> {
             vec![],
         )
         .await?;
+    let (_, key) = signing_key(app).await?;
+    let key = key.public_key().as_ref();
     let mut leaves = 0;
     let mut first_bad = None;
     let mut over_all = merkle::Tree::default();
@@ -310,7 +321,7 @@ pub async fn verify(app: &App, kept: Option<&str>) -> Result<Finding> {
             continue;
         }
         let of_tenant: Vec<&Checkpoint> = kept.iter().filter(|one| one.tenant_id == id).collect();
-        let (tree, bad) = verify_tenant(app, tenant, &id, &of_tenant).await?;
+        let (tree, bad) = verify_tenant(app, tenant, (&id, key), &of_tenant).await?;
         leaves += tree.size();
         first_bad = first_bad.or(bad);
         over_all.append(head_hash(&id, tree.size(), &tree.root()));
@@ -321,7 +332,7 @@ pub async fn verify(app: &App, kept: Option<&str>) -> Result<Finding> {
     let stored = stored.iter().map(|one| (one, "the stored checkpoint"));
     let kept_ones = kept.iter().filter(|one| one.tenant_id == ALL);
     for (one, whose) in stored.chain(kept_ones.map(|one| (one, "the kept checkpoint"))) {
-        let fault = fault_over_all(app, one, whose).await?;
+        let fault = fault_over_all(app, key, one, whose).await?;
         first_bad = first_bad.or(fault);
     }
     if let Some(gone) = kept.iter().find(|one| !seen.contains(&one.tenant_id)) {
@@ -345,7 +356,7 @@ struct Expected {
 async fn verify_tenant(
     app: &App,
     tenant: TenantNo,
-    id: &str,
+    (id, key): (&str, &[u8]),
     kept: &[&Checkpoint],
 ) -> Result<(merkle::Tree, Option<String>)> {
     let mut expected = Vec::new();
@@ -376,7 +387,7 @@ async fn verify_tenant(
         });
     }
     for one in kept {
-        if !is_ours(app, one).await? {
+        if !is_signed(key, one) {
             first_bad.get_or_insert(format!(
                 "{id}:{} the kept checkpoint is not signed by this installation",
                 one.size

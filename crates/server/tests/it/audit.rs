@@ -132,6 +132,26 @@ async fn who_rewrites_the_whole_log_is_found_by_the_checkpoint_that_was_kept() {
 }
 
 #[tokio::test]
+async fn servers_whose_clocks_differ_sign_over_what_there_was() {
+    let world = filled().await;
+    audit::checkpoint(&world.app).await.expect("signed");
+    let first = audit::newest_over_all(&world.app).await.expect("reads").expect("a checkpoint");
+    // Another server, whose clock is behind, signs for a customer that came later.
+    world.app.clock.advance_seconds(-30);
+    tenant::add(&world.app, "Brisk", tenant::ExpertAccess::None).await.expect("a customer");
+    assert_eq!(audit::checkpoint(&world.app).await.expect("signed"), 1);
+    let second = audit::newest_over_all(&world.app).await.expect("reads").expect("a checkpoint");
+    assert_eq!((first.size, second.size), (3, 4));
+    assert!(second.at < first.at, "the clocks differ");
+    let both = serde_json::to_string(&[&first, &second]).expect("JSON");
+    let found = audit::verify(&world.app, Some(&both)).await.expect("verifies");
+    assert_eq!(found.first_bad, None, "nobody touched anything");
+    change(&world, "delete from checkpoint_over_all").await;
+    let found = audit::verify(&world.app, Some(&both)).await.expect("verifies");
+    assert!(found.first_bad.expect("a fault").contains("not in the store any more"));
+}
+
+#[tokio::test]
 async fn the_command_verifies_a_store_at_rest_and_names_the_leaf() {
     if std::env::var_os("RIPOSTE_TEST_POSTGRES").is_some() {
         return; // The other tests verify there; the command is the same.
