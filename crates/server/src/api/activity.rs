@@ -7,8 +7,9 @@
 //! can prove what it was given. `contentCreated` is when the checkpoint was signed. Refusals carry the
 //! codes of that API. Not here: pushing to a webhook; readers ask.
 
+use axum::body::Body;
 use axum::extract::{Path, State};
-use axum::http::{HeaderValue, StatusCode};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
 use serde::{Deserialize, Serialize};
@@ -22,7 +23,7 @@ use crate::clock::Timestamp;
 use crate::db::column;
 use crate::error::Result;
 use crate::event::{Change, Fact};
-use crate::http::{Answer, Base, Failure, Site, json_response};
+use crate::http::{Answer, Base, Failure, Site, body, json_response};
 use crate::id::TenantNo;
 use crate::permission::Permission;
 use crate::tenant::caller::{Caller, log_within_reach};
@@ -176,11 +177,13 @@ pub(super) async fn start(
     caller: Caller,
     Path(tenant): Path<String>,
     Params(ask): Params<Ask>,
-    body: String,
+    headers: HeaderMap,
+    body: Body,
 ) -> Answer {
     let tenant = log(&site, &caller, &tenant).await?;
     let content = Content::read(ask.content_type.as_deref())?;
-    let body: Value = serde_json::from_str(&body).unwrap_or_default();
+    let held = body::read(&headers, body, body::SMALL, &site.bodies).await?;
+    let body: Value = serde_json::from_slice(&held.bytes).unwrap_or_default();
     if body.get("webhook").is_some_and(|hook| !hook.is_null()) {
         return Err(refused("AF20021", "Nothing is pushed: leave the webhook out, and list."));
     }

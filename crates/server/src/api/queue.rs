@@ -220,16 +220,16 @@ fn label(word: &str) -> String {
 pub(super) async fn home(State(site): State<Site>, caller: Caller) -> Answer {
     caller.require(&[Permission::IncidentRead, Permission::TenantRead])?;
     let (app, now) = (&site.app, site.app.clock.now());
-    let tenants = caller.queue.tenants();
+    let sees = caller.may(&[Permission::IncidentRead]);
     // What the caller cannot see is absent, and not nought.
     let mut home = json!({});
-    if caller.may(&[Permission::IncidentRead]) {
+    if sees {
         home = json!({
             "awaitingAction": 0, "active": 0, "inProgress": 0, "queued": 0,
             "resolvedLastMonth": 0, "alertsByHour": [],
         });
     }
-    if !tenants.is_empty() && caller.may(&[Permission::IncidentRead]) {
+    if sees && !caller.queue.tenants().is_empty() {
         for (name, filter) in [
             ("awaitingAction", "status eq 'awaitingAction'".to_owned()),
             ("active", "status eq 'active'".to_owned()),

@@ -28,7 +28,7 @@ pub(super) struct SessionView {
     memberships: Vec<MembershipView>,
     permissions: Vec<String>,
     /// `passkey`, `totp`, `oidc` or `demo`.
-    authenticated_by: String,
+    authenticated_by: &'static str,
     #[schema(value_type = String)]
     signed_in_date_time: Timestamp,
     /// When it ends unless it is used.
@@ -77,13 +77,13 @@ pub(super) async fn view(site: &Site, caller: &Caller) -> Result<SessionView> {
         .db
         .shared()
         .query_one(
-            "select factor, created_at, seen_at, expires_at from session where id = $1",
+            "select created_at, seen_at, expires_at from session where id = $1",
             vec![seat.session.clone().into()],
         )
         .await?
         .ok_or_else(|| Error::Denied("the session has ended".to_owned()))?;
     let at = |index| Ok::<_, Error>(Timestamp::from_micros(column(&row, index)?));
-    let expires = at(3)?;
+    let expires = at(2)?;
     Ok(SessionView {
         person: SessionPerson { id: caller.client_id.clone(), name, email: caller.name.clone() },
         side: seat.role.party().word(),
@@ -99,9 +99,9 @@ pub(super) async fn view(site: &Site, caller: &Caller) -> Result<SessionView> {
             })
             .collect(),
         permissions: caller.permissions().iter().map(ToString::to_string).collect(),
-        authenticated_by: column(&row, 0)?,
-        signed_in_date_time: at(1)?,
-        idle_date_time: at(2)?.plus_seconds(session::IDLE_S).min(expires),
+        authenticated_by: seat.factor.word(),
+        signed_in_date_time: at(0)?,
+        idle_date_time: at(1)?.plus_seconds(session::IDLE_S).min(expires),
         expires_date_time: expires,
         step_up_until_date_time: seat
             .proven

@@ -14,9 +14,10 @@ use crate::error::Error;
 use crate::http::{Answer, Base, Failure, Site, Stranger, cookie, json_response};
 use crate::id::TenantNo;
 use crate::permission::Party;
-use crate::person::session::{self, Factor, Opened, Origin};
+use crate::person::session::{self, Opened, Origin};
 use crate::person::totp::Enrolment;
 use crate::person::{self, DemoPerson, identity_provider, passkey, setup, sign_in};
+use crate::tenant::caller::Factor;
 
 /// The same answer for everything that is not right, with the status of a missing proof.
 fn refused(error: Error) -> Failure {

@@ -19,7 +19,7 @@ use crate::id::{IncidentId, TenantNo};
 use crate::incident::{self, model::Patch};
 use crate::permission::{Permission, Role};
 use crate::person;
-use crate::tenant::caller::{Caller, Reach, Seat, Within};
+use crate::tenant::caller::{Caller, Factor, Reach, Seat, Within};
 use crate::tenant::grant::{self, Approval};
 use crate::tenant::{self, Credentials, ExpertAccess, Side, Tenant};
 use crate::word::{Classification, Determination, IncidentStatus};
@@ -162,7 +162,7 @@ fn somebody(
     reach: &Reach,
 ) -> Caller {
     let proven = Some(app.clock.now());
-    let seat = Seat { session: String::new(), organisation, role, proven };
+    let seat = Seat { session: String::new(), organisation, role, factor: Factor::Demo, proven };
     let within = Within { reach: reach.clone(), queue: reach.clone(), address: None };
     Caller::person(id, email.to_owned(), seat, within)
 }

@@ -20,9 +20,8 @@ use crate::event::{Change, Fact};
 use crate::id::TenantNo;
 use crate::outbound;
 use crate::permission::{Permission, Role};
-use crate::person::session::Factor;
 use crate::person::{oidc, party_of};
-use crate::tenant::caller::Caller;
+use crate::tenant::caller::{Caller, Factor};
 use crate::tx::Tx;
 use crate::vault::Place;
 
@@ -405,7 +404,8 @@ async fn require_room(tx: &Transaction, organisation: TenantNo) -> Result<()> {
 pub async fn locked_out(app: &App, caller: &Caller) -> Result<Option<&'static str>> {
     let (_, factors) = super::itself(app, &caller.client_id).await?;
     // The demo's people sign in with a click.
-    let own = app.config.demo || factors.passkeys > 0 || (factors.password && factors.totp);
+    let clicks = caller.seat()?.factor == Factor::Demo;
+    let own = clicks || factors.passkeys > 0 || (factors.password && factors.totp);
     Ok((!own).then_some("this identity provider is all you can sign in with; add a passkey first"))
 }
 

@@ -28,7 +28,7 @@ use crate::error::{Error, Result};
 use crate::event::{Change, Fact};
 use crate::id::TenantNo;
 use crate::permission::{Party, Permission, Role};
-use crate::tenant::caller::Caller;
+use crate::tenant::caller::{Caller, Factor};
 use crate::tenant::invitation::{self, Invited};
 use crate::tx::Tx;
 
@@ -595,8 +595,7 @@ struct Another {
 /// Begins to make one more passkey.
 pub async fn begin_passkey(app: &App, caller: &Caller, name: &str) -> Result<(String, Value)> {
     caller.require_step_up(app.clock.now())?;
-    if session::is_by_provider(app, caller).await?
-        && memberships(app, &caller.client_id).await?.len() > 1
+    if caller.seat()?.factor == Factor::Oidc && memberships(app, &caller.client_id).await?.len() > 1
     {
         // A passkey opens every organisation of its person, a provider speaks for one.
         return Err(Error::Denied(

@@ -62,8 +62,9 @@ use crate::id::TenantNo;
 use crate::outbound;
 use crate::permission::Role;
 use crate::person::identity_provider::{self, IdentityProvider, SecondFactor};
-use crate::person::session::{self, Factor, Opened, Origin};
+use crate::person::session::{self, Opened, Origin};
 use crate::person::{administers_role, ceremony, one_administrator_in, party_of, setup, sign_in};
+use crate::tenant::caller::Factor;
 use crate::tenant::invitation;
 use crate::tx::Tx;
 

@@ -18,7 +18,7 @@ use crate::error::{Error, Result};
 use crate::event::Fact;
 use crate::id::TenantNo;
 use crate::permission::{Party, Role};
-use crate::tenant::caller::{Caller, Reach, Seat, Within};
+use crate::tenant::caller::{Caller, Factor, Reach, Seat, Within};
 use crate::tenant::grant;
 use crate::tx::Tx;
 
@@ -28,32 +28,6 @@ pub const IDLE_S: i64 = 30 * 60;
 pub const LASTS_S: i64 = 12 * 3_600;
 /// How often its use is written down, in seconds.
 const NOTED_S: i64 = 30;
-
-/// What a person showed to sign in.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Factor {
-    /// A passkey, which knows its user.
-    Passkey,
-    /// A password and a code.
-    Totp,
-    /// An identity provider's word.
-    Oidc,
-    /// One click, in the demo only.
-    Demo,
-}
-
-impl Factor {
-    /// The word stored and shown.
-    #[must_use]
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Passkey => "passkey",
-            Self::Totp => "totp",
-            Self::Oidc => "oidc",
-            Self::Demo => "demo",
-        }
-    }
-}
 
 /// Where a request comes from.
 #[derive(Clone, Debug)]
@@ -173,7 +147,7 @@ pub async fn switch(app: &App, caller: &Caller, to: TenantNo, origin: &Origin) -
         .db
         .shared()
         .query_one(
-            "select expires_at, step_up_at, factor from session where id = $1",
+            "select expires_at, step_up_at from session where id = $1",
             vec![seat.session.clone().into()],
         )
         .await?;
@@ -181,20 +155,14 @@ pub async fn switch(app: &App, caller: &Caller, to: TenantNo, origin: &Origin) -
         return Err(Error::Denied("the session has ended".to_owned()));
     };
     let (expires, proven): (i64, Option<i64>) = (column(&row, 0)?, column(&row, 1)?);
-    let factor = match column::<String>(&row, 2)?.as_str() {
-        "passkey" => Factor::Passkey,
-        "totp" => Factor::Totp,
-        "oidc" => Factor::Oidc,
-        _ => Factor::Demo,
-    };
-    if factor == Factor::Oidc && to != seat.organisation {
+    if seat.factor == Factor::Oidc && to != seat.organisation {
         // What one organisation's provider says opens nothing of another.
         return Err(Error::Denied(
             "an identity provider signs in to its own organisation only; sign in another way"
                 .to_owned(),
         ));
     }
-    let opened = open_in(app, &caller.client_id, to, factor, origin).await?;
+    let opened = open_in(app, &caller.client_id, to, seat.factor, origin).await?;
     let tx = app.db.shared().begin().await?;
     tx.execute(
         "update session set expires_at = $2, step_up_at = $3 where token_hash = $1",
@@ -249,14 +217,17 @@ pub async fn identify(
         Party::Customer => (Reach::Tenant(organisation), Reach::Tenant(organisation)),
         Party::Provider => provider_reach(app, &person, role, address).await?,
     };
-    let demo = column::<String>(&row, 7)? == Factor::Demo.word();
+    let factor: String = column(&row, 7)?;
+    let factor = Factor::read(&factor)
+        .ok_or_else(|| Error::Internal(format!("table session: no factor is called {factor}")))?;
+    let demo = factor == Factor::Demo;
     if demo && !app.config.demo {
         return Ok(None);
     }
     // The demo's people have nothing they could show again.
     let proven = column::<Option<i64>>(&row, 4)?.map(Timestamp::from_micros);
     let proven = if demo { Some(now) } else { proven };
-    let seat = Seat { session: column(&row, 0)?, organisation, role, proven };
+    let seat = Seat { session: column(&row, 0)?, organisation, role, factor, proven };
     let within = Within { reach, queue, address };
     Ok(Some(Caller::person(person, column(&row, 5)?, seat, within)))
 }
@@ -413,15 +384,6 @@ pub async fn list(app: &App, caller: &Caller) -> Result<Vec<Listed>> {
             })
         })
         .collect()
-}
-
-/// Whether the session that asks rests on an identity provider's word.
-pub(super) async fn is_by_provider(app: &App, caller: &Caller) -> Result<bool> {
-    let session = caller.seat()?.session.clone();
-    let sql = "select factor from session where id = $1";
-    let row = app.db.shared().query_one(sql, vec![session.into()]).await?;
-    let factor: Option<String> = row.map(|row| column(&row, 0)).transpose()?;
-    Ok(factor.as_deref() == Some(Factor::Oidc.word()))
 }
 
 pub(super) async fn email_in(tx: &Transaction, person: &str) -> Result<String> {

@@ -19,10 +19,11 @@ use crate::db::{Transaction, column};
 use crate::error::{Error, Result};
 use crate::event::Fact;
 use crate::id::TenantNo;
-use crate::person::session::{self, Factor, Opened, Origin};
+use crate::person::session::{self, Opened, Origin};
 use crate::person::sign_in::secret_of;
 use crate::person::totp::Enrolment;
 use crate::person::{ceremony, passkey, password, totp};
+use crate::tenant::caller::Factor;
 use crate::tx::Tx;
 
 /// What a link is for.

@@ -16,9 +16,9 @@ use crate::clock::Timestamp;
 use crate::db::column;
 use crate::error::{Error, Result};
 use crate::id::TenantNo;
-use crate::person::session::{self, Factor, Opened, Origin};
+use crate::person::session::{self, Opened, Origin};
 use crate::person::{ceremony, passkey, password, totp};
-use crate::tenant::caller::Caller;
+use crate::tenant::caller::{Caller, Factor};
 use crate::vault::Place;
 
 /// Wrong answers after which a pair is locked.

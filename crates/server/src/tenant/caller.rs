@@ -67,6 +67,38 @@ pub struct Caller {
     permissions: Arc<[Permission]>,
 }
 
+/// What a person showed to sign in.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Factor {
+    /// A passkey, which knows its user.
+    Passkey,
+    /// A password and a code.
+    Totp,
+    /// An identity provider's word.
+    Oidc,
+    /// One click, in the demo only.
+    Demo,
+}
+
+impl Factor {
+    /// The word stored and shown.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Passkey => "passkey",
+            Self::Totp => "totp",
+            Self::Oidc => "oidc",
+            Self::Demo => "demo",
+        }
+    }
+
+    /// The factor of a word.
+    #[must_use]
+    pub fn read(word: &str) -> Option<Self> {
+        [Self::Passkey, Self::Totp, Self::Oidc, Self::Demo].into_iter().find(|it| it.word() == word)
+    }
+}
+
 /// In which organisation, in which role and how freshly proven a person is here.
 #[derive(Clone, Debug)]
 pub struct Seat {
@@ -76,6 +108,8 @@ pub struct Seat {
     pub organisation: TenantNo,
     /// The role there.
     pub role: Role,
+    /// What it signed in with.
+    pub factor: Factor,
     /// When a factor was last shown.
     pub proven: Option<Timestamp>,
 }

@@ -59,13 +59,7 @@ impl Run {
             return;
         }
         let queue = admin.get("/api/v1/incidents?top=200").await.expect(200).json();
-        let mut ids: Vec<u64> = queue["value"]
-            .as_array()
-            .expect("rows")
-            .iter()
-            .map(|row| row["id"].as_str().expect("an id").parse().expect("a number"))
-            .collect();
-        ids.sort_unstable();
+        let ids = incident_ids(&queue);
         if ids.is_empty() {
             return;
         }
@@ -102,13 +96,7 @@ impl Run {
     async fn view(&self) -> Vec<String> {
         let list = "/api/v1/incidents?top=200&orderby=createdDateTime%20asc";
         let mut seen = vec![self.ours.get(list).await.expect(200).json()];
-        let mut ids: Vec<u64> = seen[0]["value"]
-            .as_array()
-            .expect("rows")
-            .iter()
-            .map(|row| row["id"].as_str().expect("an id").parse().expect("a number"))
-            .collect();
-        ids.sort_unstable();
+        let ids = incident_ids(&seen[0]);
         for id in &ids {
             for more in ["", "/alerts?top=200", "/timeline?top=500", "/graph", "/similar"] {
                 let path = format!("/api/v1/incidents/{id}{more}");
@@ -129,6 +117,15 @@ impl Run {
         }
         seen.iter().map(Value::to_string).collect()
     }
+}
+
+/// The numbers of the incidents of a list, ascending.
+fn incident_ids(list: &Value) -> Vec<u64> {
+    let rows = list["value"].as_array().expect("rows").iter();
+    let number = |row: &Value| row["id"].as_str().expect("an id").parse().expect("a number");
+    let mut ids: Vec<u64> = rows.map(number).collect();
+    ids.sort_unstable();
+    ids
 }
 
 fn alert_number(text: &str) -> Option<u64> {
