@@ -1,0 +1,2 @@
+//! The endpoint agent.
+fn main() {}
