@@ -332,7 +332,22 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("0008_walls", include_str!("../migrations/0008_walls.sql")),
     ("0009_feed", include_str!("../migrations/0009_feed.sql")),
     ("0010_facets", include_str!("../migrations/0010_facets.sql")),
+    ("0011_response", include_str!("../migrations/0011_response.sql")),
 ];
+
+/// The pattern of `like … escape '\'` for lower-case text that has this in it, in any case.
+#[must_use]
+pub fn contains(text: &str) -> String {
+    let mut pattern = String::from("%");
+    for c in text.trim().to_lowercase().chars() {
+        if matches!(c, '%' | '_' | '\\') {
+            pattern.push('\\');
+        }
+        pattern.push(c);
+    }
+    pattern.push('%');
+    pattern
+}
 
 /// An open write transaction; dropped without [`Transaction::commit`] it never happened.
 pub struct Transaction {

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::actor::Actor;
 use crate::clock::Timestamp;
-use crate::id::{AlertId, IncidentId};
+use crate::id::{ActionId, AlertId, IncidentId, TaskId};
 
 /// A fact, who caused it, and when.
 #[derive(Clone, Debug)]
@@ -117,6 +117,70 @@ pub enum Fact {
     SignInChanged { provider: String, name: String, changes: Vec<Change> },
     /// Somebody began or ceased to read the log as a feed.
     FeedChanged { changes: Vec<Change> },
+    /// An expert drafted a task of a managed response (MR-4).
+    TaskDrafted { incident: IncidentId, task: TaskId, action: &'static str, target: String },
+    /// Somebody changed what a task says.
+    TaskChanged { incident: IncidentId, task: TaskId, changes: Vec<Change> },
+    /// An expert took a draft away.
+    TaskRemoved { incident: IncidentId, task: TaskId },
+    /// Experts published a managed response (T5, T6): tasks for the customer, and tasks they do.
+    ResponsePublished {
+        incident: IncidentId,
+        revision: i64,
+        guided: Vec<TaskId>,
+        managed: Vec<TaskId>,
+    },
+    /// The customer sent the plan back.
+    ResponseRejected { incident: IncidentId, revision: i64, because: String },
+    /// Somebody ran a task's action.
+    TaskStarted { incident: IncidentId, task: TaskId, actions: Vec<ActionId> },
+    /// A task is completed, failed, skipped or withdrawn.
+    TaskClosed {
+        incident: IncidentId,
+        task: TaskId,
+        state: &'static str,
+        because: Option<String>,
+        verified: bool,
+    },
+    /// A closed task waits again.
+    TaskReopened { incident: IncidentId, task: TaskId },
+    /// Somebody wants something done (AUD-1: a device action).
+    ActionRequested {
+        incident: Option<IncidentId>,
+        action: ActionId,
+        kind: &'static str,
+        target: String,
+        source: &'static str,
+        generation: i64,
+    },
+    /// Somebody else agreed to it.
+    ActionApproved { incident: Option<IncidentId>, action: ActionId },
+    /// It is about to be sent: written before a byte leaves.
+    ActionStarted { incident: Option<IncidentId>, action: ActionId, attempt: i64, order: String },
+    /// It was sent, and nobody knows what became of it; the thing itself is asked.
+    ActionLost { incident: Option<IncidentId>, action: ActionId, attempt: i64, reason: String },
+    /// What became of it in the end.
+    ActionEnded {
+        incident: Option<IncidentId>,
+        action: ActionId,
+        state: &'static str,
+        reason: Option<String>,
+        verified: bool,
+    },
+    /// A device has an agent that speaks for it.
+    DeviceEnrolled { device: String, name: String, agent: String },
+    /// Somebody changed what is known of a device.
+    DeviceChanged { device: String, name: String, changes: Vec<Change> },
+    /// A device's agent may no longer speak for it.
+    DeviceRemoved { device: String, name: String },
+    /// Somebody was shown the code that releases a device without the server (MR-18).
+    ReleaseCodeShown { device: String, name: String },
+    /// Agents may enrol with a new token until then.
+    AgentTokenAdded { token: String, until: Timestamp },
+    /// A token enrols no agent any more.
+    AgentTokenRemoved { token: String },
+    /// What experts never act on has changed (EXC-1).
+    ExclusionChanged { changes: Vec<Change> },
 }
 
 impl Fact {
@@ -159,6 +223,26 @@ impl Fact {
             Self::AccessEnded { .. } => "access.ended",
             Self::SignInChanged { .. } => "signIn.changed",
             Self::FeedChanged { .. } => "feed.changed",
+            Self::TaskDrafted { .. } => "task.drafted",
+            Self::TaskChanged { .. } => "task.changed",
+            Self::TaskRemoved { .. } => "task.removed",
+            Self::ResponsePublished { .. } => "response.published",
+            Self::ResponseRejected { .. } => "response.rejected",
+            Self::TaskStarted { .. } => "task.started",
+            Self::TaskClosed { .. } => "task.closed",
+            Self::TaskReopened { .. } => "task.reopened",
+            Self::ActionRequested { .. } => "action.requested",
+            Self::ActionApproved { .. } => "action.approved",
+            Self::ActionStarted { .. } => "action.started",
+            Self::ActionLost { .. } => "action.lost",
+            Self::ActionEnded { .. } => "action.ended",
+            Self::DeviceEnrolled { .. } => "device.enrolled",
+            Self::DeviceChanged { .. } => "device.changed",
+            Self::DeviceRemoved { .. } => "device.removed",
+            Self::ReleaseCodeShown { .. } => "device.releaseCodeShown",
+            Self::AgentTokenAdded { .. } => "agentToken.added",
+            Self::AgentTokenRemoved { .. } => "agentToken.removed",
+            Self::ExclusionChanged { .. } => "exclusion.changed",
         }
     }
 
@@ -172,7 +256,12 @@ impl Fact {
             | Self::AccessRequested { incident, .. }
             | Self::AccessApproved { incident, .. }
             | Self::AccessDenied { incident, .. }
-            | Self::AccessEnded { incident, .. } => *incident,
+            | Self::AccessEnded { incident, .. }
+            | Self::ActionRequested { incident, .. }
+            | Self::ActionApproved { incident, .. }
+            | Self::ActionStarted { incident, .. }
+            | Self::ActionLost { incident, .. }
+            | Self::ActionEnded { incident, .. } => *incident,
             Self::IncidentOpened { incident, .. }
             | Self::IncidentGrew { incident, .. }
             | Self::IncidentQueued { incident, .. }
@@ -180,7 +269,15 @@ impl Fact {
             | Self::IncidentStarted { incident, .. }
             | Self::IncidentConcluded { incident, .. }
             | Self::IncidentChanged { incident, .. }
-            | Self::IncidentCommented { incident, .. } => Some(*incident),
+            | Self::IncidentCommented { incident, .. }
+            | Self::TaskDrafted { incident, .. }
+            | Self::TaskChanged { incident, .. }
+            | Self::TaskRemoved { incident, .. }
+            | Self::ResponsePublished { incident, .. }
+            | Self::ResponseRejected { incident, .. }
+            | Self::TaskStarted { incident, .. }
+            | Self::TaskClosed { incident, .. }
+            | Self::TaskReopened { incident, .. } => Some(*incident),
             // The log of the target tells it; the source's own log ends with its redirection.
             Self::IncidentMerged { target, .. } | Self::AlertsMoved { target, .. } => Some(*target),
             Self::AlertReceived { .. }
@@ -200,7 +297,14 @@ impl Fact {
             | Self::PasskeyChanged { .. }
             | Self::GrantChanged { .. }
             | Self::SignInChanged { .. }
-            | Self::FeedChanged { .. } => None,
+            | Self::FeedChanged { .. }
+            | Self::DeviceEnrolled { .. }
+            | Self::DeviceChanged { .. }
+            | Self::DeviceRemoved { .. }
+            | Self::ReleaseCodeShown { .. }
+            | Self::AgentTokenAdded { .. }
+            | Self::AgentTokenRemoved { .. }
+            | Self::ExclusionChanged { .. } => None,
         }
     }
 
@@ -226,6 +330,7 @@ impl Fact {
             Self::AlertUpdated { version, .. } => json!({ "version": version }),
             Self::AlertChanged { changes, .. }
             | Self::FeedChanged { changes }
+            | Self::ExclusionChanged { changes }
             | Self::IncidentStarted { changes, .. }
             | Self::IncidentConcluded { changes, .. }
             | Self::IncidentChanged { changes, .. }
@@ -250,6 +355,54 @@ impl Fact {
             Self::IncidentCommented { comment, text, .. } => {
                 json!({ "commentId": comment, "comment": text })
             }
+            Self::TaskDrafted { task, action, target, .. } => {
+                json!({ "taskId": task, "actionType": action, "target": target })
+            }
+            Self::TaskChanged { task, changes, .. } => {
+                json!({ "taskId": task, "changes": changes })
+            }
+            Self::TaskRemoved { task, .. } | Self::TaskReopened { task, .. } => {
+                json!({ "taskId": task })
+            }
+            Self::ResponsePublished { revision, guided, managed, .. } => {
+                json!({ "revision": revision, "guidedTaskIds": guided, "managedTaskIds": managed })
+            }
+            Self::ResponseRejected { revision, because, .. } => {
+                json!({ "revision": revision, "because": because })
+            }
+            Self::TaskStarted { task, actions, .. } => {
+                json!({ "taskId": task, "actionIds": actions })
+            }
+            Self::TaskClosed { task, state, because, verified, .. } => json!({
+                "taskId": task, "state": state, "because": because, "verified": verified,
+            }),
+            Self::ActionRequested { action, kind, target, source, generation, .. } => json!({
+                "actionId": action, "actionType": kind, "target": target, "source": source,
+                "generation": generation,
+            }),
+            Self::ActionApproved { action, .. } => json!({ "actionId": action }),
+            Self::ActionStarted { action, attempt, order, .. } => {
+                json!({ "actionId": action, "attempt": attempt, "order": order })
+            }
+            Self::ActionLost { action, attempt, reason, .. } => {
+                json!({ "actionId": action, "attempt": attempt, "reason": reason })
+            }
+            Self::ActionEnded { action, state, reason, verified, .. } => json!({
+                "actionId": action, "state": state, "because": reason, "verified": verified,
+            }),
+            Self::DeviceEnrolled { device, name, agent } => {
+                json!({ "deviceId": device, "name": name, "agentId": agent })
+            }
+            Self::DeviceChanged { device, name, changes } => {
+                json!({ "deviceId": device, "name": name, "changes": changes })
+            }
+            Self::DeviceRemoved { device, name } | Self::ReleaseCodeShown { device, name } => {
+                json!({ "deviceId": device, "name": name })
+            }
+            Self::AgentTokenAdded { token, until } => {
+                json!({ "tokenId": token, "untilDateTime": until })
+            }
+            Self::AgentTokenRemoved { token } => json!({ "tokenId": token }),
             Self::ProviderNamed { provider, name } => {
                 json!({ "providerId": provider, "name": name })
             }

@@ -44,6 +44,8 @@ pub mod triage;
 
 pub mod incident;
 
+pub mod asset;
+
 // Roof.
 pub mod backup;
 pub mod tls;

@@ -53,6 +53,14 @@ pub enum Permission {
     TenantReadWrite,
     /// Choose which identity provider signs people in.
     SignInReadWrite,
+    /// See devices and what their agents say.
+    DeviceRead,
+    /// Let agents enrol, shut them out, group devices, release one by code.
+    DeviceReadWrite,
+    /// See what experts never act on.
+    ExclusionRead,
+    /// Decide what experts never act on.
+    ExclusionReadWrite,
 }
 
 /// Every permission, its spelling, and whether an application can hold it.
@@ -78,6 +86,10 @@ pub const PERMISSIONS: &[(Permission, &str, bool)] = &[
     (Permission::TenantRead, "Tenant.Read", false),
     (Permission::TenantReadWrite, "Tenant.ReadWrite", false),
     (Permission::SignInReadWrite, "SignIn.ReadWrite", false),
+    (Permission::DeviceRead, "Device.Read", false),
+    (Permission::DeviceReadWrite, "Device.ReadWrite", false),
+    (Permission::ExclusionRead, "Exclusion.Read", false),
+    (Permission::ExclusionReadWrite, "Exclusion.ReadWrite", false),
 ];
 
 impl Permission {
@@ -93,12 +105,16 @@ impl Permission {
                     | (Self::AppReadWrite, Self::AppRead)
                     | (Self::GrantReadWrite, Self::GrantRead)
                     | (Self::TenantReadWrite, Self::TenantRead)
+                    | (Self::DeviceReadWrite, Self::DeviceRead)
+                    | (Self::ExclusionReadWrite, Self::ExclusionRead)
                     | (
                         Self::Experts,
                         Self::IncidentRead
                             | Self::IncidentReadWrite
                             | Self::AlertRead
                             | Self::AlertReadWrite
+                            | Self::DeviceRead
+                            | Self::ExclusionRead
                     )
             )
     }
@@ -181,6 +197,8 @@ pub const ROLES: &[(Role, &str, Party, &[Permission])] = &[
             Permission::PeopleRead,
             Permission::AppRead,
             Permission::GrantRead,
+            Permission::DeviceRead,
+            Permission::ExclusionRead,
         ],
     ),
     (
@@ -197,6 +215,8 @@ pub const ROLES: &[(Role, &str, Party, &[Permission])] = &[
             Permission::PeopleRead,
             Permission::AppRead,
             Permission::GrantRead,
+            Permission::DeviceRead,
+            Permission::ExclusionRead,
         ],
     ),
     (
@@ -215,6 +235,8 @@ pub const ROLES: &[(Role, &str, Party, &[Permission])] = &[
             Permission::GrantReadWrite,
             Permission::AccessApprove,
             Permission::SignInReadWrite,
+            Permission::DeviceReadWrite,
+            Permission::ExclusionReadWrite,
         ],
     ),
     (
@@ -253,6 +275,8 @@ pub const ROLES: &[(Role, &str, Party, &[Permission])] = &[
             Permission::AccessRequest,
             Permission::TenantRead,
             Permission::PeopleRead,
+            Permission::DeviceRead,
+            Permission::ExclusionRead,
         ],
     ),
     (

@@ -19,13 +19,20 @@ use crate::id::TenantNo;
 /// Tables whose every row belongs to one tenant.
 pub const WALLED: &[&str] = &[
     "access",
+    "action",
+    "agent",
     "alert",
     "alert_body",
     "alert_version",
+    "attempt",
     "checkpoint",
     "comment",
+    "desired",
+    "device",
+    "device_event",
     "entity_span",
     "event",
+    "exclusion",
     "feed",
     "follow_up",
     "identity_provider",
@@ -33,8 +40,11 @@ pub const WALLED: &[&str] = &[
     "incident_facet",
     "incident_tag",
     "ledger",
+    "response",
     "run",
     "saved_filter",
+    "task",
+    "task_action",
     "tenant_key",
 ];
 
