@@ -335,6 +335,222 @@ export type AuditRecord = {
   auditData: Record<string, unknown>;
 };
 
+/** What an action is done to. */
+export type Target = { kind: string; id: string; name: string; deviceId: string | null };
+
+/** Another action, pending or of late, on the same thing and of the same kind (MR-14). */
+export type Overlap = { actionId: string; title: string; state: string; at: string; source: string };
+
+export type ActionVerb = 'approve' | 'reject' | 'cancel' | 'undo' | 'decide';
+export type Attempt = {
+  number: number;
+  startedDateTime: string;
+  answeredDateTime: string | null;
+  sent: unknown;
+  answer: unknown;
+  readBack: unknown;
+  outcome: string | null;
+};
+export type Action = {
+  id: string;
+  kind: string;
+  title: string;
+  tenantId: string;
+  tenantName: string;
+  incidentId: string | null;
+  taskIds: string[];
+  target: Target;
+  options: Record<string, unknown>;
+  state: string;
+  reason: string | null;
+  actionStatus: string;
+  source: string;
+  requestedBy: string;
+  requestedDateTime: string;
+  approvedBy: string | null;
+  approvedDateTime: string | null;
+  startedDateTime: string | null;
+  endedDateTime: string | null;
+  deadlineDateTime: string;
+  progress: { percent: number; text: string } | null;
+  found: unknown;
+  readBack: unknown;
+  undoOf: string | null;
+  comment: string | null;
+  /** Only of one that was asked for by itself. */
+  attempts?: Attempt[];
+  may: Record<ActionVerb, May>;
+};
+export type ActionsAsked = {
+  state?: string;
+  tenantId?: string;
+  search?: string;
+  kind?: string;
+  source?: string;
+  from?: string;
+  to?: string;
+  deviceId?: string;
+  incidentId?: string;
+  order?: string;
+};
+
+/** One thing to be told with an action. */
+export type ActionOption = {
+  name: string;
+  title: string;
+  kind: 'choice' | 'text' | 'number' | 'list' | 'boolean';
+  choices?: { value: string; title: string }[];
+  required: boolean;
+  explains: string;
+};
+export type ActionType = {
+  actionType: string;
+  title: string;
+  explains: string;
+  target: string;
+  oneClick: boolean;
+  reverse: string | null;
+  dangerous: boolean;
+  options: ActionOption[];
+};
+
+export type TaskVerb = 'run' | 'complete' | 'skip' | 'reopen' | 'undo' | 'edit' | 'remove' | 'cancel';
+/** A card of a managed response (MR-4). */
+export type Task = {
+  id: string;
+  incidentId: string;
+  tenantId: string;
+  state: string;
+  status: string | null;
+  actionStatus: string;
+  actionType: string;
+  title: string;
+  oneClick: boolean;
+  displayName: string;
+  description: string;
+  source: string | null;
+  target: Target | null;
+  options: Record<string, unknown>;
+  guidedBecause: string | null;
+  closed: { by: string; at: string; because: string | null; verified: boolean } | null;
+  undoOf: string | null;
+  undoneBy: string | null;
+  createdByDisplayName: string;
+  createdDateTime: string;
+  lastModifiedByDisplayName: string;
+  lastModifiedDateTime: string;
+  actions: Action[];
+  overlap: Overlap[];
+  may: Record<TaskVerb, May>;
+};
+export type NewTask = {
+  actionType: string;
+  target?: { kind: string; id: string };
+  displayName?: string;
+  description?: string;
+  options?: Record<string, unknown>;
+};
+
+/** What the experts hand over with an incident: what they found, and what is to be done. */
+export type ManagedResponse = {
+  incidentId: string;
+  revision: number;
+  summary: string | null;
+  draftSummary: string | null;
+  classification: string | null;
+  determination: string | null;
+  publishedDateTime: string | null;
+  publishedBy: string | null;
+  rejected: { by: string; at: string; because: string } | null;
+  readyToClose: boolean;
+  drafts: Task[];
+  pending: Task[];
+  completed: Task[];
+  may: Record<'draft' | 'publish' | 'reject' | 'saveSummary', May>;
+};
+
+/** What running a task would do. */
+export type RunPreview = {
+  sends: { deviceId: string | null; channel: string; body: unknown }[];
+  undo: string | null;
+  signedIn: string[];
+  services: string[];
+  overlap: Overlap[];
+  blockedBecause: string | null;
+};
+
+export type Agent = {
+  id: string;
+  version: string;
+  online: boolean;
+  seenDateTime: string | null;
+  can: string[];
+  /** What it cannot do there, and why. */
+  lacks: [word: string, why: string][];
+  memory: number | null;
+  enrolledDateTime: string;
+};
+/** As the agent sends it: times in microseconds. */
+export type Inventory = {
+  users: { name: string; uid: number; can_sign_in: boolean; administrator: boolean }[];
+  signed_in: { user: string; line: string; from: string | null; since: number }[];
+  ports: { protocol: string; address: string; port: number; process: string | null }[];
+  packages: { name: string; version: string }[];
+  services: string[];
+  memory: number;
+  processors: number;
+  booted: number;
+};
+export type DeviceVerb = 'act' | 'code' | 'remove' | 'edit';
+export type Device = {
+  id: string;
+  tenantId: string;
+  tenantName: string;
+  name: string;
+  os: string;
+  kernel: string;
+  architecture: string;
+  addresses: string[];
+  groups: string[];
+  highValue: boolean;
+  excluded: { because: string } | null;
+  agent: Agent | null;
+  state: {
+    isolated: { mode: string; sinceDateTime: string } | null;
+    restricted: boolean;
+    blocked: { kind: string; value: string }[];
+    quarantined: string[];
+  };
+  createdDateTime: string;
+  incidentCount: number;
+  may: Record<DeviceVerb, May>;
+  /** The rest only of one that was asked for by itself. */
+  inventory?: Inventory | null;
+  incidents?: { id: string; displayName: string; status: string; severity: string }[];
+  actions?: { actionType: string; title: string; may: May }[];
+};
+export type DeviceEvent = { at: string; kind: string; text: string; detail: unknown };
+
+export type AgentToken = {
+  id: string;
+  createdBy: string;
+  createdDateTime: string;
+  expiresDateTime: string;
+  uses: number;
+};
+
+export type ExclusionKind = 'device' | 'user' | 'deviceGroup' | 'userGroup';
+export type Exclusion = { id: string; name: string; by: string; at: string; because: string | null };
+export type Exclusions = {
+  devices: Exclusion[];
+  users: Exclusion[];
+  deviceGroups: Exclusion[];
+  userGroups: Exclusion[];
+  highValueDevices: boolean;
+  highValueUsers: boolean;
+  may: { change: May };
+};
+
 export type Page<Row> = { value: Row[]; nextCursor: string | number | null };
 
 type Narrowed = { filter?: string; orderby?: string; search?: string; tenantId?: string };
@@ -412,6 +628,56 @@ export type Undocumented = {
   '/api/v1/alerts/{id}/comments': Post<{ comment: string }, Alert, Id>;
   '/api/v1/filters': Get<{ value: Filter[] }> & Post<{ name: string; query: string }, Filter>;
   '/api/v1/home': Get<Home>;
+  '/api/v1/action-types': Get<{ value: ActionType[] }>;
+  '/api/v1/incidents/{id}/response': Get<ManagedResponse, Nothing, Id>;
+  '/api/v1/incidents/{id}/response/summary': Send<'put', { summary: string }, ManagedResponse, Id>;
+  '/api/v1/incidents/{id}/response/reject': Post<{ because: string }, ManagedResponse, Id>;
+  '/api/v1/incidents/{id}/tasks': Post<NewTask, Task, Id>;
+  '/api/v1/incidents/{id}/publish': Post<
+    { classification: string; determination: string; summary: string },
+    ManagedResponse,
+    Id
+  >;
+  '/api/v1/tasks/{id}': Get<Task, Nothing, Id> &
+    Send<'patch', { displayName?: string; description?: string; options?: Record<string, unknown> }, Task, Id> &
+    Remove<undefined, Id>;
+  '/api/v1/tasks/{id}/run': Post<Nothing, Task, Id>;
+  '/api/v1/tasks/{id}/complete': Post<Nothing, Task, Id>;
+  '/api/v1/tasks/{id}/skip': Post<{ because: string }, Task, Id>;
+  '/api/v1/tasks/{id}/reopen': Post<Nothing, Task, Id>;
+  '/api/v1/tasks/{id}/undo': Post<{ comment?: string }, Task, Id>;
+  '/api/v1/tasks/{id}/preview': Post<Nothing, RunPreview, Id>;
+  '/api/v1/actions': Get<Page<Action> & { count: number }, ActionsAsked & { top?: number; cursor?: string }>;
+  '/api/v1/actions/{id}': Get<Action, Nothing, Id>;
+  '/api/v1/actions/{id}/approve': Post<Nothing, Action, Id>;
+  '/api/v1/actions/{id}/reject': Post<{ because: string }, Action, Id>;
+  '/api/v1/actions/{id}/cancel': Post<Nothing, Action, Id>;
+  '/api/v1/actions/{id}/undo': Post<{ comment?: string }, Action, Id>;
+  '/api/v1/actions/{id}/decide': Post<{ succeeded: boolean; because: string }, Action, Id>;
+  '/api/v1/actions/change': Post<
+    { ids: string[]; change: 'approve' | 'reject' | 'undo'; because?: string },
+    { value: { id: string; done: boolean; because: string | null }[] }
+  >;
+  '/api/v1/devices': Get<
+    Page<Device> & { count: number },
+    { search?: string; tenantId?: string; top?: number; cursor?: string }
+  >;
+  '/api/v1/devices/{id}': Get<Device, Nothing, Id> &
+    Send<'patch', { groups?: string[]; highValue?: boolean }, Device, Id> &
+    Remove<undefined, Id>;
+  '/api/v1/devices/{id}/actions': Post<
+    { actionType: string; options?: Record<string, unknown>; comment: string },
+    Action,
+    Id
+  >;
+  '/api/v1/devices/{id}/timeline': Get<Page<DeviceEvent>, { top?: number; cursor?: string }, Id>;
+  '/api/v1/devices/{id}/release-code': Post<Nothing, { code: string; validUntilDateTime: string }, Id>;
+  '/api/v1/agent-tokens': Get<{ value: AgentToken[] }> &
+    Post<{ hours: number }, { token: string; expiresDateTime: string; command: string }>;
+  '/api/v1/agent-tokens/{id}': Remove<undefined, Id>;
+  '/api/v1/exclusions': Get<Exclusions> & Post<{ kind: ExclusionKind; name: string; because?: string }, Exclusion>;
+  '/api/v1/exclusions/{id}': Remove<undefined, Id>;
+  '/api/v1/exclusions/high-value': Send<'put', { devices: boolean; users: boolean }, Exclusions>;
   '/api/v1/audit': Get<
     Page<AuditRecord>,
     {

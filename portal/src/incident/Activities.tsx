@@ -11,7 +11,7 @@ import { Rich, RICH_HINT } from '../ui/Rich';
 import { Section } from '../ui/Section';
 import { Empty, Failure, Waiting } from '../ui/states';
 import { useTake } from './data';
-import { spelled } from './words';
+import { spelled } from '../api/words';
 
 const useStyles = makeStyles({
   all: { display: 'flex', flexDirection: 'column', gap: '16px', maxWidth: '860px' },

@@ -3,8 +3,11 @@ import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { useState } from 'react';
 
 import { api, read } from '../api/client';
+import { evidenceFacts, evidenceKind, evidenceName, words as list } from '../api/evidence';
 import type { Alert, AlertChange, Incident } from '../api/hand';
 import { useSession } from '../api/session';
+import { useWords } from '../api/use-words';
+import { labelOf, sourceName, spelled } from '../api/words';
 import { Choices } from '../ui/Choices';
 import { Facts } from '../ui/Facts';
 import { GuardedButton } from '../ui/Guarded';
@@ -20,8 +23,6 @@ import { ClassificationFields } from './Manage';
 import { MoveDialog } from './Move';
 import { Severity } from './badges';
 import { useForget } from './data';
-import { evidenceFacts, evidenceKind, evidenceName, words as list } from './evidence';
-import { labelOf, sourceName, spelled, useWords } from './words';
 
 const useStyles = makeStyles({
   text: { whiteSpace: 'pre-wrap', overflowWrap: 'anywhere', margin: 0 },

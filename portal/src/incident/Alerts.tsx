@@ -9,8 +9,8 @@ import { Empty, Failure, Waiting } from '../ui/states';
 import { LinkReason } from './LinkReason';
 import { MoveDialog } from './Move';
 import { Severity } from './badges';
-import { useIncidentAlerts } from './data';
-import { sourceName, spelled } from './words';
+import { useIncidentAlerts } from '../api/incident-alerts';
+import { sourceName, spelled } from '../api/words';
 
 const useStyles = makeStyles({
   all: { display: 'flex', flexDirection: 'column', gap: '12px' },

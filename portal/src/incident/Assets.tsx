@@ -6,7 +6,7 @@ import { Section } from '../ui/Section';
 import { Table, type Column } from '../ui/Table';
 import { Empty } from '../ui/states';
 import { assetsOf } from './assets';
-import { spelled } from './words';
+import { spelled } from '../api/words';
 
 const useStyles = makeStyles({ all: { display: 'flex', flexDirection: 'column', gap: '16px' } });
 

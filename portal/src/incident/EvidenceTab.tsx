@@ -8,9 +8,9 @@ import { Moment } from '../ui/Moment';
 import { Panel } from '../ui/Panel';
 import { Table, type Column } from '../ui/Table';
 import { Empty, Failure, Waiting } from '../ui/states';
-import { useIncidentAlerts } from './data';
-import { evidenceFacts, gathered, words, type EvidenceRow } from './evidence';
-import { spelled } from './words';
+import { evidenceFacts, gathered, words, type EvidenceRow } from '../api/evidence';
+import { useIncidentAlerts } from '../api/incident-alerts';
+import { spelled } from '../api/words';
 
 const useStyles = makeStyles({
   all: { display: 'flex', flexDirection: 'column', gap: '12px' },

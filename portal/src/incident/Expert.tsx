@@ -6,6 +6,7 @@ import { api, read } from '../api/client';
 import { sentence } from '../api/error';
 import type { Incident, IncidentChange } from '../api/hand';
 import { useSession } from '../api/session';
+import { useWords } from '../api/use-words';
 import { Ask } from '../ui/Ask';
 import { Choices } from '../ui/Choices';
 import { GuardedButton } from '../ui/Guarded';
@@ -13,7 +14,6 @@ import { useToasts } from '../ui/Toasts';
 import { Notice } from '../ui/states';
 import { useAct, useForget, useTake } from './data';
 import { ClassificationFields } from './Manage';
-import { useWords } from './words';
 
 const useStyles = makeStyles({ acts: { display: 'contents' } });
 

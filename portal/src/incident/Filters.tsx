@@ -28,6 +28,8 @@ import { api, read } from '../api/client';
 import type { IncidentRow, Word } from '../api/hand';
 import { plain } from '../api/plain';
 import { useSession } from '../api/session';
+import { useWords } from '../api/use-words';
+import { sourceName, spelled } from '../api/words';
 import { fromInput, toInput } from '../ui/time';
 import {
   DEFAULT_PERIOD,
@@ -42,7 +44,6 @@ import {
   type View,
   type Worded,
 } from './query';
-import { sourceName, spelled, useWords } from './words';
 
 /** Service sources of the contract; others can be typed. */
 const SOURCES = ['microsoftDefenderForEndpoint', 'microsoftDefenderForIdentity', 'microsoftDefenderForCloudApps', 'microsoftDefenderForOffice365', 'microsoft365Defender', 'azureAdIdentityProtection', 'microsoftDefenderForCloud', 'microsoftSentinel'].map(

@@ -2,11 +2,12 @@ import { makeStyles, tokens } from '@fluentui/react-components';
 
 import type { IncidentRow } from '../api/hand';
 import { useSession } from '../api/session';
+import { useWords } from '../api/use-words';
+import { labelOf, spelled } from '../api/words';
 import { Facts } from '../ui/Facts';
 import { Moment } from '../ui/Moment';
 import { Go } from '../ui/Go';
 import { Priority, Severity, Status, Tags } from './badges';
-import { labelOf, spelled, useWords } from './words';
 
 const useStyles = makeStyles({
   factors: { listStyleType: 'none', margin: 0, padding: 0, display: 'grid', gap: '6px' },

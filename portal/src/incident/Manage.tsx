@@ -14,12 +14,12 @@ import { useState } from 'react';
 import { api, read } from '../api/client';
 import type { Incident, IncidentChange, IncidentRow, Words } from '../api/hand';
 import { useSession } from '../api/session';
+import { useWords } from '../api/use-words';
 import { Choices } from '../ui/Choices';
 import { Panel } from '../ui/Panel';
 import { useToasts } from '../ui/Toasts';
 import { Failure, Notice } from '../ui/states';
 import { before, rowsById, useChange, usePatchRows } from './data';
-import { useWords } from './words';
 
 const useStyles = makeStyles({
   form: { display: 'flex', flexDirection: 'column', gap: '14px' },

@@ -18,8 +18,8 @@ import { LinkReason } from './LinkReason';
 import { Drawing } from './Story';
 import { assetsOf } from './assets';
 import { useIncident } from './data';
-import { gathered } from './evidence';
-import { spelled } from './words';
+import { gathered } from '../api/evidence';
+import { spelled } from '../api/words';
 
 /** INC-21: what of each a report has. */
 const ASSETS = 10;

@@ -3,12 +3,13 @@ import { useQuery } from '@tanstack/react-query';
 
 import { api, read } from '../api/client';
 import type { Incident, IncidentRow } from '../api/hand';
+import { useWords } from '../api/use-words';
+import { labelOf, spelled } from '../api/words';
 import { Moment } from '../ui/Moment';
 import { Table, type Column } from '../ui/Table';
 import { Empty, Failure, Waiting } from '../ui/states';
 import { Go } from '../ui/Go';
 import { Severity, Status } from './badges';
-import { labelOf, spelled, useWords } from './words';
 
 type Row = { incident: IncidentRow; shared: { kind: string; name: string }[] };
 

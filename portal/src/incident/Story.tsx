@@ -23,10 +23,10 @@ import { Facts } from '../ui/Facts';
 import { Moment } from '../ui/Moment';
 import { Empty, Failure, Notice, Waiting } from '../ui/states';
 import { Severity } from './badges';
-import { useIncidentAlerts } from './data';
 import { kindIcon } from './kinds';
 import { bounds, layOut } from './layout';
-import { spelled } from './words';
+import { useIncidentAlerts } from '../api/incident-alerts';
+import { spelled } from '../api/words';
 
 const useStyles = makeStyles({
   columns: {

@@ -9,7 +9,8 @@ import {
 } from '@fluentui/react-components';
 
 import type { IncidentRow } from '../api/hand';
-import { labelOf, useWords } from './words';
+import { useWords } from '../api/use-words';
+import { labelOf } from '../api/words';
 
 const useStyles = makeStyles({
   line: { display: 'inline-flex', alignItems: 'center', gap: '6px', whiteSpace: 'nowrap' },

@@ -1,10 +1,11 @@
 import { makeStyles, tokens } from '@fluentui/react-components';
 
 import type { IncidentRow, Side } from '../api/hand';
+import { useWords } from '../api/use-words';
+import { labelOf, spelled } from '../api/words';
 import { Moment } from '../ui/Moment';
 import type { Column } from '../ui/Table';
 import { Priority, Severity, Status, Tags } from './badges';
-import { labelOf, spelled, useWords } from './words';
 
 export type QueueColumn = Column<IncidentRow> & {
   /** The member it is sorted by. */

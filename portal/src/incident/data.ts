@@ -10,7 +10,7 @@ import {
 } from '@tanstack/react-query';
 
 import { api, read } from '../api/client';
-import type { Alert, Incident, IncidentChange, IncidentRow, Page } from '../api/hand';
+import type { Incident, IncidentChange, IncidentRow, Page } from '../api/hand';
 import { useToasts } from '../ui/Toasts';
 import { filterOf, orderOf, readView, searchOf, type View } from './query';
 
@@ -157,22 +157,6 @@ export function useChange() {
       }, toasts.fail);
     });
   };
-}
-
-export function useIncidentAlerts(id: string, enabled = true) {
-  return useInfiniteQuery({
-    queryKey: ['incident-alerts', id],
-    initialPageParam: undefined as string | undefined,
-    queryFn: ({ pageParam, signal }) =>
-      read(
-        api.GET('/api/v1/incidents/{id}/alerts', {
-          params: { path: { id }, query: { top: 100, cursor: pageParam } },
-          signal,
-        }),
-      ),
-    getNextPageParam: (last: Page<Alert>) => (last.nextCursor ? String(last.nextCursor) : undefined),
-    enabled,
-  });
 }
 
 /** An act on an incident that answers with it. */

@@ -1,5 +1,5 @@
 /** What an evidence says: 48 subtypes, told by what their members are called. Pure. */
-import type { Alert, Evidence } from '../api/hand';
+import type { Alert, Evidence } from './hand';
 import { spelled } from './words';
 
 /** "#microsoft.graph.security.deviceEvidence" → "Device". */

@@ -1,19 +1,4 @@
-import { useQuery } from '@tanstack/react-query';
-
-import { api, read } from '../api/client';
-import type { Words } from '../api/hand';
-
-const NONE: Words = { status: [], severity: [], classification: [] };
-
-/** All words the portal offers, and which determination goes with which classification. */
-export function useWords(): Words {
-  const { data } = useQuery({
-    queryKey: ['words'],
-    queryFn: () => read(api.GET('/api/v1/words')),
-    staleTime: Infinity,
-  });
-  return data ?? NONE;
-}
+/** Words of the API as people read them. Pure. */
 
 /** What a word is called; an unknown one is taken apart, because the server may know more than we. */
 export function labelOf(words: { value: string; label: string }[], value: string): string {
