@@ -14,6 +14,7 @@ use crate::db::{Db, Transaction, column};
 use crate::error::{Error, Result};
 use crate::id::{Random, TenantNo};
 use crate::metrics::Metrics;
+use crate::presence::Presence;
 use crate::vault::{Key, Means, Vault};
 
 /// Everybody with a ledger, as a table `owner (no, id)`: the tenants, and the provider under its
@@ -47,6 +48,8 @@ pub struct Inner {
     pub incident_ids: Ids,
     /// The keys that secrets in the store are sealed with.
     pub vault: Vault,
+    /// Agents, as this process knows them.
+    pub agents: Presence,
     /// The name of this process among the replicas.
     pub holder: String,
     /// The id of every tenant by its number; tenants are never renumbered.
@@ -75,6 +78,7 @@ impl App {
             pace: Pace::default(),
             incident_ids: Ids::default(),
             vault: Vault::default(),
+            agents: Presence::default(),
             holder,
             tenant_ids: Mutex::default(),
         })))

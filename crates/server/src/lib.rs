@@ -22,6 +22,7 @@ pub mod word;
 
 pub mod db;
 
+pub mod presence;
 pub mod vault;
 
 pub mod app;
@@ -45,6 +46,10 @@ pub mod triage;
 pub mod incident;
 
 pub mod asset;
+
+pub mod coverage;
+
+pub mod response;
 
 // Roof.
 pub mod backup;

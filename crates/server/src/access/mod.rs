@@ -262,6 +262,32 @@ pub async fn running(
     Ok(running)
 }
 
+/// How far a person may go in a tenant now, by the accesses that run; the grant still bounds it.
+pub async fn level_in(
+    tx: &Transaction,
+    tenant: TenantNo,
+    person: &str,
+    now: Timestamp,
+) -> Result<ExpertAccess> {
+    let rows = tx
+        .query(
+            "select level from access where tenant_no = $1 and person_id = $2 and \
+             decision = 'approved' and ended_at is null and until > $3",
+            vec![tenant.0.into(), person.into(), now.micros().into()],
+        )
+        .await?;
+    let mut furthest = ExpertAccess::None;
+    for row in rows {
+        let level: String = column(&row, 0)?;
+        let level = ExpertAccess::read(&level)
+            .ok_or_else(|| Error::Internal("table access: level cannot be read".to_owned()))?;
+        if level.rank() > furthest.rank() {
+            furthest = level;
+        }
+    }
+    Ok(furthest)
+}
+
 /// What an expert asks for.
 #[derive(Clone, Debug)]
 pub struct Wanted {

@@ -40,6 +40,8 @@ pub const WALLED: &[&str] = &[
     "incident_facet",
     "incident_tag",
     "ledger",
+    "package",
+    "package_part",
     "response",
     "run",
     "saved_filter",

@@ -1,0 +1,327 @@
+//! Coverage: on what experts may act, and the one maker of a [`Clearance`].
+//!
+//! Experts act on a thing when the customer's grant goes as far as *operator*, the expert's own
+//! access does and is running, the thing is not excluded (EXC-1..3) and, where the customer has named
+//! groups of covered devices, it is in them (TRI-5). The customer's own people are not held back by
+//! any of that. Invariant: nothing is sent to a device or a product without a clearance, and none is
+//! kept: it is asked for again in the transaction that writes that something is about to be sent
+//! (quality 2). Not here: what is sent, and to whom a task goes that is not cleared (see `response`).
+
+use sea_orm::Value as Sql;
+use serde_json::json;
+
+use crate::access;
+use crate::app::App;
+use crate::asset::Device;
+use crate::clock::Timestamp;
+use crate::db::{Transaction, column};
+use crate::error::{Error, Result};
+use crate::event::{Change, Fact};
+use crate::id::TenantNo;
+use crate::permission::Permission;
+use crate::tenant::ExpertAccess;
+use crate::tenant::caller::Caller;
+use crate::tenant::grant;
+use crate::tx::Tx;
+
+/// The group of devices that experts cover, where a customer has one (TRI-5).
+pub const SCOPED_DEVICES: &str = "Defender_Experts_Scoped_Coverage_Devices";
+/// Exclusions a customer may have of one kind.
+const MOST: usize = 10_000;
+
+/// Leave to act on one thing now. Only [`clear`] makes one.
+#[derive(Debug)]
+pub struct Clearance(());
+
+/// On whose word something is done.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Authority {
+    /// An expert's; the person when it is one, whose own access counts then.
+    Expert {
+        /// The person's id.
+        person: Option<String>,
+    },
+    /// The customer's.
+    Customer,
+    /// Riposte's own: what somebody decided before ends by itself.
+    System,
+}
+
+/// What is to be acted on.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Thing<'a> {
+    /// The device, when it is known.
+    pub device: Option<&'a Device>,
+    /// The name of a device that is not.
+    pub device_name: Option<&'a str>,
+    /// The user.
+    pub user: Option<&'a str>,
+}
+
+/// Asks whether somebody may act on a thing at this moment; the reason where not.
+pub async fn clear(
+    tx: &Transaction,
+    tenant: TenantNo,
+    authority: &Authority,
+    thing: Thing<'_>,
+    now: Timestamp,
+) -> Result<std::result::Result<Clearance, String>> {
+    let Authority::Expert { person } = authority else { return Ok(Ok(Clearance(()))) };
+    let granted = grant::find_in(tx, tenant).await?.effective(now);
+    if granted != ExpertAccess::Operator {
+        return Ok(Err(match granted {
+            ExpertAccess::None => "the customer grants the experts no access".to_owned(),
+            _ => "the customer grants the experts access to investigate, not to act".to_owned(),
+        }));
+    }
+    if let Some(person) = person
+        && access::level_in(tx, tenant, person, now).await? != ExpertAccess::Operator
+    {
+        return Ok(Err("the expert has no running access to act for this customer".to_owned()));
+    }
+    if let Some(reason) = excluded(tx, tenant, thing).await? {
+        return Ok(Err(reason));
+    }
+    if let Some(reason) = out_of_scope(tx, tenant, thing).await? {
+        return Ok(Err(reason));
+    }
+    Ok(Ok(Clearance(())))
+}
+
+/// Why a thing is excluded; `None` when it is not.
+async fn excluded(tx: &Transaction, tenant: TenantNo, thing: Thing<'_>) -> Result<Option<String>> {
+    let mut wanted: Vec<(&str, String)> = Vec::new();
+    if let Some(device) = thing.device {
+        wanted.push(("device", device.name.to_lowercase()));
+        wanted.push(("device", device.id.clone()));
+        for group in &device.groups {
+            wanted.push(("deviceGroup", group.to_lowercase()));
+        }
+        if device.high_value.is_some() {
+            wanted.push(("highValueDevices", String::new()));
+        }
+    }
+    if let Some(name) = thing.device_name {
+        let name = name.trim().to_lowercase();
+        if let Some((short, _)) = name.split_once('.') {
+            wanted.push(("device", short.to_owned()));
+        }
+        wanted.push(("device", name));
+    }
+    if let Some(user) = thing.user {
+        let user = user.trim().to_lowercase();
+        if let Some((short, _)) = user.split_once('@') {
+            wanted.push(("user", short.to_owned()));
+        }
+        wanted.push(("user", user));
+    }
+    for (kind, key) in wanted {
+        let row = tx
+            .query_one(
+                "select name from exclusion where tenant_no = $1 and kind = $2 and name_key = $3",
+                vec![tenant.0.into(), kind.into(), key.into()],
+            )
+            .await?;
+        let Some(row) = row else { continue };
+        let name: String = column(&row, 0)?;
+        return Ok(Some(match kind {
+            "deviceGroup" => format!("the device group {name} is excluded"),
+            "highValueDevices" => "devices of high value are excluded".to_owned(),
+            "user" => format!("the user {name} is excluded"),
+            _ => format!("the device {name} is excluded"),
+        }));
+    }
+    Ok(None)
+}
+
+/// Why a thing is not covered where the customer has chosen what is.
+async fn out_of_scope(
+    tx: &Transaction,
+    tenant: TenantNo,
+    thing: Thing<'_>,
+) -> Result<Option<String>> {
+    if thing.device.is_none() && thing.device_name.is_none() {
+        return Ok(None);
+    }
+    if let Some(device) = thing.device
+        && device.groups.iter().any(|group| group == SCOPED_DEVICES)
+    {
+        return Ok(None);
+    }
+    let row = tx
+        .query_one(
+            "select 1 from device where tenant_no = $1 and device_groups like $2 escape '\\' limit 1",
+            vec![tenant.0.into(), format!("%\"{}\"%", SCOPED_DEVICES.replace('_', "\\_")).into()],
+        )
+        .await?;
+    Ok(row.map(|_| format!("it is not in the group {SCOPED_DEVICES}, which the experts cover")))
+}
+
+/// Why experts never act on a device, for its page.
+pub async fn why_excluded(app: &App, device: &Device) -> Result<Option<String>> {
+    let tx = app.db.of(device.tenant).snapshot().await?;
+    excluded(&tx, device.tenant, Thing { device: Some(device), ..Thing::default() }).await
+}
+
+/// What experts never act on: one line.
+#[derive(Clone, Debug, serde::Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Exclusion {
+    /// Its id.
+    pub id: String,
+    /// `device`, `user` or `deviceGroup`; a switch under its own name.
+    #[serde(skip)]
+    pub kind: String,
+    /// Which.
+    pub name: String,
+    /// Who excluded it.
+    pub by: String,
+    /// When.
+    pub at: Timestamp,
+    /// Why.
+    pub because: Option<String>,
+}
+
+/// The kinds somebody can name.
+const NAMED: [&str; 3] = ["device", "user", "deviceGroup"];
+/// The switches.
+pub const HIGH_VALUE_DEVICES: &str = "highValueDevices";
+
+/// Everything that a customer excludes.
+pub async fn exclusions(app: &App, tenant: TenantNo) -> Result<Vec<Exclusion>> {
+    let rows = app
+        .db
+        .of(tenant)
+        .query(
+            "select id, kind, name, created_by, created_at, because from exclusion \
+             where tenant_no = $1 order by name_key, id",
+            vec![tenant.0.into()],
+        )
+        .await?;
+    rows.iter()
+        .map(|row| {
+            Ok(Exclusion {
+                id: column(row, 0)?,
+                kind: column(row, 1)?,
+                name: column(row, 2)?,
+                by: column(row, 3)?,
+                at: Timestamp::from_micros(column(row, 4)?),
+                because: column(row, 5)?,
+            })
+        })
+        .collect()
+}
+
+/// Excludes a device, a user or a device group; what is excluded already stays as it is.
+pub async fn exclude(
+    app: &App,
+    caller: &Caller,
+    kind: &str,
+    name: &str,
+    because: Option<String>,
+) -> Result<String> {
+    caller.require(&[Permission::ExclusionReadWrite])?;
+    let tenant = caller.own_tenant()?;
+    if kind == "userGroup" {
+        return Err(Error::Invalid(
+            "no directory is connected, so nobody can tell who is in a user group: exclude users \
+             one by one"
+                .to_owned(),
+        ));
+    }
+    let known = NAMED.into_iter().find(|known| *known == kind);
+    let kind = known.ok_or_else(|| {
+        Error::Invalid(format!("kind is one of {}, or userGroup", NAMED.join(", ")))
+    })?;
+    let name = name.trim().to_owned();
+    if name.is_empty() || name.chars().count() > 256 || name.chars().any(char::is_control) {
+        return Err(Error::Invalid("a name has 1 to 256 characters".to_owned()));
+    }
+    let because = because.map(|text| text.trim().to_owned()).filter(|text| !text.is_empty());
+    if because.as_ref().is_some_and(|text| text.chars().count() > 1_000 || text.contains('\0')) {
+        return Err(Error::Invalid("a reason has at most 1,000 characters".to_owned()));
+    }
+    let id = app.random.uuid()?;
+    let mut tx = Tx::begin(app, tenant, caller.actor()).await?;
+    let sql = "select count(*) from exclusion where tenant_no = $1";
+    let row = tx.query_one(sql, vec![tenant.0.into()]).await?;
+    let there: i64 = row.map_or(Ok(0), |row| column(&row, 0))?;
+    if there >= MOST as i64 {
+        return Err(Error::Invalid(format!("a customer excludes {MOST} things at most")));
+    }
+    add(&mut tx, (&id, kind, &name), because.as_deref()).await?;
+    let sql = "select id from exclusion where tenant_no = $1 and kind = $2 and name_key = $3";
+    let values = vec![tenant.0.into(), kind.into(), name.to_lowercase().into()];
+    let row = tx.query_one(sql, values).await?;
+    let id = row.map_or(Ok(id), |row| column(&row, 0))?;
+    tx.commit().await?;
+    Ok(id)
+}
+
+async fn add(
+    tx: &mut Tx,
+    (id, kind, name): (&str, &'static str, &str),
+    because: Option<&str>,
+) -> Result<()> {
+    let added = tx
+        .execute(
+            "insert into exclusion (id, tenant_no, kind, name, name_key, because, created_by, \
+             created_at) values ($1, $2, $3, $4, $5, $6, $7, $8) on conflict do nothing",
+            vec![
+                id.into(),
+                tx.tenant().0.into(),
+                kind.into(),
+                name.into(),
+                name.to_lowercase().into(),
+                because.into(),
+                tx.actor().name.clone().into(),
+                tx.now().micros().into(),
+            ],
+        )
+        .await?;
+    if added > 0 {
+        let after = if name.is_empty() { json!(true) } else { json!(name) };
+        let before = if name.is_empty() { json!(false) } else { serde_json::Value::Null };
+        tx.record(Fact::ExclusionChanged { changes: vec![Change { field: kind, before, after }] });
+    }
+    Ok(())
+}
+
+/// Takes an exclusion back.
+pub async fn include(app: &App, caller: &Caller, id: &str) -> Result<()> {
+    caller.require(&[Permission::ExclusionReadWrite])?;
+    let tenant = caller.own_tenant()?;
+    let mut tx = Tx::begin(app, tenant, caller.actor()).await?;
+    let values: Vec<Sql> = vec![tenant.0.into(), id.into()];
+    let sql = "select kind, name from exclusion where tenant_no = $1 and id = $2";
+    let Some(row) = tx.query_one(sql, values.clone()).await? else {
+        return Err(Error::NotFound("the exclusion does not exist".to_owned()));
+    };
+    let (kind, name): (String, String) = (column(&row, 0)?, column(&row, 1)?);
+    let Some(field) = NAMED.into_iter().find(|known| *known == kind) else {
+        return Err(Error::NotFound("the exclusion does not exist".to_owned()));
+    };
+    tx.execute("delete from exclusion where tenant_no = $1 and id = $2", values).await?;
+    let change = Change { field, before: json!(name), after: serde_json::Value::Null };
+    tx.record(Fact::ExclusionChanged { changes: vec![change] });
+    tx.commit().await
+}
+
+/// Excludes all devices of high value, or no longer (EXC-3).
+pub async fn exclude_high_value(app: &App, caller: &Caller, devices: bool) -> Result<()> {
+    caller.require(&[Permission::ExclusionReadWrite])?;
+    let tenant = caller.own_tenant()?;
+    let id = app.random.uuid()?;
+    let mut tx = Tx::begin(app, tenant, caller.actor()).await?;
+    if devices {
+        add(&mut tx, (&id, HIGH_VALUE_DEVICES, ""), None).await?;
+    } else {
+        let sql = "delete from exclusion where tenant_no = $1 and kind = $2";
+        if tx.execute(sql, vec![tenant.0.into(), HIGH_VALUE_DEVICES.into()]).await? > 0 {
+            let (before, after) = (json!(true), json!(false));
+            let change = Change { field: HIGH_VALUE_DEVICES, before, after };
+            tx.record(Fact::ExclusionChanged { changes: vec![change] });
+        }
+    }
+    tx.commit().await
+}

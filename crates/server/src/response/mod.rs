@@ -1,0 +1,5 @@
+//! Managed response.
+pub mod catalog;
+pub mod model;
+pub mod order;
+pub mod store;
