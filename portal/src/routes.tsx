@@ -18,6 +18,11 @@ const queue = () => import('./incident/Queue');
 const Queue = lazy(queue);
 const incidentPage = () => import('./incident/IncidentPage');
 const IncidentPage = lazy(incidentPage);
+const response = {
+  Card: lazy(() => import('./response/ResponseCard')),
+  Tab: lazy(() => import('./response/ResponseTab')),
+  Flyout: lazy(() => import('./response/Flyout')),
+};
 const Report = lazy(() => import('./incident/Report'));
 const AlertPage = lazy(() => import('./incident/AlertPage'));
 const Customers = lazy(() => import('./customer/Customers'));
@@ -56,7 +61,7 @@ export function Portal() {
         <Route element={<Shell />}>
           <Route index element={<Home />} />
           <Route path="incidents" element={<Queue />} />
-          <Route path="incidents/:id" element={<IncidentPage />} />
+          <Route path="incidents/:id" element={<IncidentPage response={response} />} />
           <Route path="incidents/:id/report" element={<Report />} />
           <Route path="alerts/:id" element={<AlertPage />} />
           <Route path="customers" element={<Customers />} />

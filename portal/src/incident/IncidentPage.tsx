@@ -15,7 +15,7 @@ import {
   tokens,
 } from '@fluentui/react-components';
 import { EditRegular, LinkRegular, MergeRegular, MoreHorizontalRegular, PrintRegular } from '@fluentui/react-icons';
-import { lazy, Suspense, useEffect, useRef, useState } from 'react';
+import { lazy, Suspense, useEffect, useRef, useState, type ComponentType } from 'react';
 import { useNavigate, useParams, useSearchParams } from 'react-router';
 
 import { useEvents } from '../api/events';
@@ -46,6 +46,7 @@ const Activities = lazy(() => import('./Activities'));
 
 const TABS = [
   { id: 'story', label: 'Attack story' },
+  { id: 'response', label: 'Managed response' },
   { id: 'alerts', label: 'Alerts' },
   { id: 'assets', label: 'Assets' },
   { id: 'evidence', label: 'Evidence' },
@@ -61,14 +62,17 @@ const useStyles = makeStyles({
   tabs: { overflowX: 'auto', marginInline: '-8px', borderBottom: `1px solid ${tokens.colorNeutralStroke2}` },
 });
 
-export default function IncidentPage() {
+/** What other parts of the portal show of an incident; the route table puts them in. */
+export type Guests = Record<'Card' | 'Tab' | 'Flyout', ComponentType<{ incident: Incident }>>;
+
+export default function IncidentPage({ response }: { response: Guests }) {
   const { id = '' } = useParams();
   const incident = useIncident(id);
   const forget = useForget();
   useEvents((fact) => {
     if (fact.incidentId === id) forget(id);
   });
-  if (incident.data) return <Shown incident={incident.data} />;
+  if (incident.data) return <Shown incident={incident.data} response={response} />;
   const gone = incident.error instanceof Refusal && incident.error.status === 404;
   return (
     <Page title={`Incident ${id}`}>
@@ -85,7 +89,7 @@ export default function IncidentPage() {
   );
 }
 
-function Shown({ incident }: { incident: Incident }) {
+function Shown({ incident, response: Response }: { incident: Incident; response: Guests }) {
   const styles = useStyles();
   const tabs = useRef<HTMLDivElement>(null);
   const { side } = useSession();
@@ -189,6 +193,9 @@ function Shown({ incident }: { incident: Incident }) {
       )}
       {open ? (
         <>
+          <Suspense>
+            <Response.Card incident={incident} />
+          </Suspense>
           <div className={styles.tabs} ref={tabs}>
             <TabList
               selectedValue={tab}
@@ -205,6 +212,7 @@ function Shown({ incident }: { incident: Incident }) {
           <div role="tabpanel" aria-labelledby={`tab-${tab}`}>
             <Suspense fallback={<PageWaiting />}>
               {tab === 'story' && <Story incident={incident} onAlert={openAlert} />}
+              {tab === 'response' && <Response.Tab incident={incident} />}
               {tab === 'alerts' && <Alerts incident={incident} onAlert={openAlert} current={params.get('alert')} />}
               {tab === 'assets' && <Assets incident={incident} />}
               {tab === 'evidence' && <EvidenceTab incident={incident} onAlert={openAlert} />}
@@ -222,6 +230,11 @@ function Shown({ incident }: { incident: Incident }) {
       )}
       {managing && <ManagePanel incident={incident} onClose={() => setManaging(false)} />}
       <MergeDialog incident={incident} open={merging} onClose={() => setMerging(false)} />
+      {open && (
+        <Suspense>
+          <Response.Flyout incident={incident} />
+        </Suspense>
+      )}
       <AlertPane id={params.get('alert')} onClose={() => openAlert(null)} incident={incident} />
     </Page>
   );

@@ -9,6 +9,9 @@ const useStyles = makeStyles({
   quote: { paddingInlineStart: '12px', borderLeft: `3px solid ${tokens.colorNeutralStroke1}` },
   code: { fontFamily: tokens.fontFamilyMonospace, fontSize: tokens.fontSizeBase200 },
   block: { padding: '8px 10px', whiteSpace: 'pre-wrap', backgroundColor: tokens.colorNeutralBackground4, borderRadius: tokens.borderRadiusMedium },
+  scroll: { overflowX: 'auto' },
+  table: { borderCollapse: 'collapse' },
+  cell: { padding: '4px 10px', textAlign: 'start', verticalAlign: 'top', minWidth: '60px', border: `1px solid ${tokens.colorNeutralStroke2}` },
   heading: { fontWeight: tokens.fontWeightSemibold },
 });
 
@@ -75,6 +78,33 @@ export function Rich({ text }: { text: string }) {
               </ul>
             );
           }
+          case 'table':
+            return (
+              <div key={at} className={styles.scroll}>
+                <table className={styles.table}>
+                  <thead>
+                    <tr>
+                      {block.head.map((cell, place) => (
+                        <th key={place} scope="col" className={`${styles.cell} ${styles.heading}`}>
+                          {drawn(cell)}
+                        </th>
+                      ))}
+                    </tr>
+                  </thead>
+                  <tbody>
+                    {block.rows.map((row, line) => (
+                      <tr key={line}>
+                        {row.map((cell, place) => (
+                          <td key={place} className={styles.cell}>
+                            {drawn(cell)}
+                          </td>
+                        ))}
+                      </tr>
+                    ))}
+                  </tbody>
+                </table>
+              </div>
+            );
           case 'quote':
             return (
               <blockquote key={at} className={styles.quote}>
@@ -90,4 +120,4 @@ export function Rich({ text }: { text: string }) {
 }
 
 /** What a field says of it. */
-export const RICH_HINT = 'Markdown: **bold**, *italic*, `code`, lists, > quotes, links.';
+export const RICH_HINT = 'Markdown: **bold**, *italic*, `code`, lists, > quotes, | tables |, links.';

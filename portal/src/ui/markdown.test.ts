@@ -56,3 +56,18 @@ test('the longest comment of the worst kind comes to an end', () => {
     expect(blocks(piece.repeat(30_000 / piece.length)).length).toBeGreaterThan(0);
   }
 });
+
+test('a table has its heads over a rule of dashes, and each row as many cells', () => {
+  expect(blocks('| What | Verdict |\n|---|:-:|\n| `a\\|b` | **bad** |\n| one |\n\nafter')).toEqual([
+    {
+      kind: 'table',
+      head: [[text('What')], [text('Verdict')]],
+      rows: [
+        [[{ kind: 'code', text: 'a|b' }], [{ kind: 'strong', inside: [text('bad')] }]],
+        [[text('one')], []],
+      ],
+    },
+    { kind: 'paragraph', lines: [[text('after')]] },
+  ]);
+  expect(blocks('| no rule |\n| below |').map((block) => block.kind)).toEqual(['paragraph']);
+});

@@ -14,6 +14,7 @@ export type Block =
   | { kind: 'paragraph' | 'quote'; lines: Inline[][] }
   | { kind: 'heading'; line: Inline[] }
   | { kind: 'list'; ordered: boolean; items: Inline[][] }
+  | { kind: 'table'; head: Inline[][]; rows: Inline[][][] }
   | { kind: 'code'; text: string };
 
 /** How deep marks lie within one another. */
@@ -52,6 +53,22 @@ const BULLET = /^\s{0,3}[-*•]\s+/;
 const NUMBER = /^\s{0,3}\d{1,3}[.)]\s+/;
 const QUOTE = /^\s{0,3}>\s?/;
 const HEADING = /^#{1,6}\s+/;
+/** Below the heads of a table: as many dashes as one likes, between bars. */
+const RULE = /^\s{0,3}\|(?:\s*:?-+:?\s*\|)+\s*$/;
+const ROW = /^\s{0,3}\|.*\|\s*$/;
+
+/** The cells of a line between bars; a bar with a backslash is part of its cell. */
+function cells(line: string): Inline[][] {
+  const inside = line.trim().replace(/^\||\|$/g, '');
+  const apart: string[] = [''];
+  for (let at = 0; at < inside.length; at += 1) {
+    const escaped = inside[at] === '\\' && inside[at + 1] === '|';
+    if (inside[at] === '|') apart.push('');
+    else apart.push(`${apart.pop() ?? ''}${escaped ? '|' : inside[at]}`);
+    if (escaped) at += 1;
+  }
+  return apart.map((cell) => inline(cell.trim()));
+}
 
 export function blocks(text: string): Block[] {
   const found: Block[] = [];
@@ -66,6 +83,15 @@ export function blocks(text: string): Block[] {
       const until = end < 0 ? lines.length : end;
       found.push({ kind: 'code', text: lines.slice(at + 1, until).join('\n') });
       at = until;
+    } else if (ROW.test(line) && RULE.test(lines[at + 1] ?? '')) {
+      const head = cells(line);
+      const rows: Inline[][][] = [];
+      for (at += 2; at < lines.length && ROW.test(lines[at] ?? ''); at += 1) {
+        const row = cells(lines[at] ?? '');
+        rows.push(head.map((_, place) => row[place] ?? []));
+      }
+      at -= 1;
+      found.push({ kind: 'table', head, rows });
     } else if (HEADING.test(line)) {
       found.push({ kind: 'heading', line: inline(line.replace(HEADING, '')) });
     } else if (BULLET.test(line) || NUMBER.test(line)) {

@@ -1,0 +1,89 @@
+/** What the parts of managed response ask and change. */
+import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
+import { useRef } from 'react';
+
+import { api, read } from '../api/client';
+import { useEvents } from '../api/events';
+import type { ManagedResponse, Task } from '../api/hand';
+import { useToasts } from '../ui/Toasts';
+
+const key = (incidentId: string) => ['response', incidentId];
+
+export function useResponse(incidentId: string) {
+  return useQuery({
+    queryKey: key(incidentId),
+    queryFn: ({ signal }) =>
+      read(api.GET('/api/v1/incidents/{id}/response', { params: { path: { id: incidentId } }, signal })),
+  });
+}
+
+const MOVES = /^(task|response|action|exclusion|device)\./;
+/** A running action reports often; it is asked for at most so often. */
+const AGAIN_MS = 400;
+
+/** Reads the response again when something of it has moved. */
+export function useLiveResponse(incidentId: string): void {
+  const queries = useQueryClient();
+  const timer = useRef<ReturnType<typeof setTimeout> | null>(null);
+  useEvents((fact) => {
+    if (!MOVES.test(fact.kind)) return;
+    // A device that changed may be any task's; all else names its incident.
+    if (fact.incidentId !== incidentId && !/^(device|exclusion)\./.test(fact.kind)) return;
+    timer.current ??= setTimeout(() => {
+      timer.current = null;
+      void queries.invalidateQueries({ queryKey: key(incidentId) });
+    }, AGAIN_MS);
+  });
+}
+
+/** Everything that a task's change moves, read again. */
+export function useForgetResponse() {
+  const queries = useQueryClient();
+  return (incidentId: string) => {
+    for (const name of ['response', 'incident', 'timeline']) {
+      void queries.invalidateQueries({ queryKey: [name, incidentId] });
+    }
+    for (const name of ['actions', 'home', 'incidents']) void queries.invalidateQueries({ queryKey: [name] });
+  };
+}
+
+export function useTakeResponse() {
+  const queries = useQueryClient();
+  const forget = useForgetResponse();
+  return (response: ManagedResponse) => {
+    queries.setQueryData(key(response.incidentId), response);
+    forget(response.incidentId);
+  };
+}
+
+/** Takes the answer to a saved draft: nothing else has moved. */
+export function useTakeDraft() {
+  const queries = useQueryClient();
+  return (response: ManagedResponse) => queries.setQueryData(key(response.incidentId), response);
+}
+
+type Verb = 'run' | 'complete' | 'reopen';
+
+export function sendTask(verb: Verb, id: string): Promise<Task> {
+  const given = { params: { path: { id } }, body: {} };
+  if (verb === 'run') return read(api.POST('/api/v1/tasks/{id}/run', given));
+  if (verb === 'complete') return read(api.POST('/api/v1/tasks/{id}/complete', given));
+  return read(api.POST('/api/v1/tasks/{id}/reopen', given));
+}
+
+/** Stops what of a task is under way. */
+export function useCancel() {
+  const toasts = useToasts();
+  const forget = useForgetResponse();
+  return useMutation({
+    mutationFn: async (task: Task) => {
+      const stoppable = task.actions.filter((action) => action.may.cancel.allowed);
+      for (const action of stoppable) {
+        await read(api.POST('/api/v1/actions/{id}/cancel', { params: { path: { id: action.id } }, body: {} }));
+      }
+    },
+    onSuccess: (_, task) => toasts.done(`${task.displayName}: what could be stopped is stopped.`),
+    onError: toasts.fail,
+    onSettled: (_, _error, task) => forget(task.incidentId),
+  });
+}

@@ -1,0 +1,119 @@
+/** How tasks are counted and put together for the page. Pure. */
+import type { ActionType, Entity, ManagedResponse, Target, Task } from '../api/hand';
+import { targetName } from '../api/action-words';
+import { evidenceName, type EvidenceRow } from '../api/evidence';
+
+export const BY_CUSTOMER = 'defenderExpertsGuidedResponse';
+
+/** Tasks that wait for the customer: neither under way nor the experts' own. */
+export const waiting = (response: ManagedResponse): Task[] =>
+  response.pending.filter((task) => task.source === BY_CUSTOMER && task.state !== 'running');
+
+export type Headline = {
+  mood: 'urgent' | 'calm' | 'bad';
+  title: string;
+  text: string;
+};
+
+const many = (count: number, what: string): string => `${count} ${what}${count === 1 ? '' : 's'}`;
+
+/** What the card on top of an incident says; null when there is nothing to say. */
+export function headline(response: ManagedResponse, customer: boolean): Headline | null {
+  if (response.revision === 0) return null;
+  const all = response.pending.length + response.completed.length;
+  const need = waiting(response).length;
+  const running = response.pending.filter((task) => task.state === 'running').length;
+  const failed = response.pending.filter((task) => task.state === 'failed').length;
+  if (response.rejected) {
+    return {
+      mood: 'bad',
+      title: 'Managed response: the plan was rejected',
+      text: `${response.rejected.by}: ${response.rejected.because}`,
+    };
+  }
+  const also = [running > 0 && `${running} in progress`, failed > 0 && `${failed} failed`].filter(Boolean).join(', ');
+  if (need > 0) {
+    return {
+      mood: 'urgent',
+      title: customer
+        ? `Managed response: ${need} of ${many(all, 'action')} ${need === 1 ? 'needs' : 'need'} you`
+        : `Managed response: ${need} of ${many(all, 'action')} ${need === 1 ? 'waits' : 'wait'} for the customer`,
+      text: also ? `${also}.` : customer ? 'Experts have done what they could; this part is yours.' : '',
+    };
+  }
+  if (response.pending.length > 0) {
+    return {
+      mood: failed > 0 ? 'bad' : 'calm',
+      title: `Managed response: ${response.pending.length} of ${many(all, 'action')} ${failed === response.pending.length ? 'failed' : 'in progress'}`,
+      text: failed > 0 && running > 0 ? `${also}.` : failed > 0 ? 'Open the actions to see why.' : 'Nothing of it needs you now.',
+    };
+  }
+  return {
+    mood: 'calm',
+    title: all === 0 ? 'Managed response: an investigation summary' : `Managed response: ${all === 1 ? 'the action is' : `all ${all} actions are`} done`,
+    text: response.readyToClose ? 'The incident is ready to close.' : '',
+  };
+}
+
+/** The catalogue by what actions are done to, in its own order. */
+export function byTarget(types: ActionType[]): { title: string; types: ActionType[] }[] {
+  const groups = new Map<string, ActionType[]>();
+  for (const type of types) groups.set(type.target, [...(groups.get(type.target) ?? []), type]);
+  return [...groups].map(([kind, list]) => ({ title: targetName(kind), types: list }));
+}
+
+/** Words of the incident's entities and evidence for each kind of target. */
+const ENTITIES: Record<string, RegExp> = {
+  device: /^device( name)?$/,
+  user: /^(account( name)?|user)$/,
+  file: /^file/,
+  mail: /^(message|mailbox)$/,
+  indicator: /^(file|IP address|URL|domain)/,
+  app: /^(application|oauth)/,
+  process: /^process/,
+};
+const EVIDENCE: Record<string, RegExp> = {
+  device: /^device$/i,
+  user: /^(user|account)/i,
+  file: /^(file|process)$/i,
+  mail: /^(analyzed message|mail)/i,
+  indicator: /^(file|ip address|url|dns|domain)/i,
+  app: /^(oauth application|cloud application)/i,
+  process: /^process/i,
+};
+
+/** What an action of this kind could be done to: id and name, each once. */
+export function targetsFor(kind: string, entities: Entity[], evidence: EvidenceRow[]): { id: string; name: string }[] {
+  const found = new Map<string, { id: string; name: string }>();
+  const add = (id: string, name: string) => {
+    const key = id.toLowerCase();
+    if (id && !found.has(key)) found.set(key, { id, name });
+  };
+  for (const row of evidence) {
+    if (!EVIDENCE[kind]?.test(row.kind)) continue;
+    const sha = kind === 'file' || (kind === 'indicator' && /^file/i.test(row.kind)) ? sha256(row) : null;
+    // Of a process it is the program that can be taken away, and that goes by its hash.
+    if (kind === 'file' && !sha && !/^file$/i.test(row.kind)) continue;
+    add(sha ?? evidenceName(row.evidence), row.name);
+  }
+  const named = new Set([...found.values()].map((one) => one.name.toLowerCase()));
+  for (const entity of entities) {
+    if (ENTITIES[kind]?.test(entity.kind) && !named.has(entity.name.toLowerCase())) add(entity.name, entity.name);
+  }
+  return [...found.values()];
+}
+
+function sha256(row: EvidenceRow): string | null {
+  for (const member of ['fileDetails', 'imageFile']) {
+    const details = row.evidence[member];
+    if (typeof details === 'object' && details !== null) {
+      const sha = (details as Record<string, unknown>).sha256;
+      if (typeof sha === 'string' && sha) return sha;
+    }
+  }
+  return null;
+}
+
+/** Where a target has a page of its own. */
+export const pageOf = (target: Target | null): string | undefined =>
+  target?.deviceId ? `/devices/${encodeURIComponent(target.deviceId)}` : undefined;

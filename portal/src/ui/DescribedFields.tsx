@@ -1,0 +1,60 @@
+import { Checkbox, Field, Input, Textarea } from '@fluentui/react-components';
+
+import { Choices } from './Choices';
+import { fault, type Described, type Values } from './described';
+
+/** The fields of a form that the server describes. */
+export function DescribedFields({
+  fields,
+  values,
+  onValues,
+}: {
+  fields: Described[];
+  values: Values;
+  onValues: (values: Values) => void;
+}) {
+  return fields.map((field) => {
+    const value = values[field.name];
+    const text = typeof value === 'string' ? value : '';
+    const set = (next: string | boolean) => onValues({ ...values, [field.name]: next });
+    if (field.kind === 'boolean') {
+      return (
+        <Field key={field.name} hint={field.explains}>
+          <Checkbox label={field.title} checked={value === true} onChange={(_, data) => set(data.checked === true)} />
+        </Field>
+      );
+    }
+    // What was not touched yet is not complained about.
+    const wrong = text.trim() ? fault(field, values) : null;
+    return (
+      <Field
+        key={field.name}
+        label={field.title}
+        required={field.required}
+        hint={field.kind === 'list' ? `${field.explains} One a line.`.trim() : field.explains}
+        validationState={wrong ? 'error' : 'none'}
+        validationMessage={wrong}
+      >
+        {field.kind === 'choice' ? (
+          <Choices
+            placeholder="Choose"
+            choices={[
+              ...(field.required ? [] : [{ value: '', label: 'Not set' }]),
+              ...(field.choices ?? []).map((choice) => ({ value: choice.value, label: choice.title })),
+            ]}
+            value={text}
+            onChoose={set}
+          />
+        ) : field.kind === 'list' ? (
+          <Textarea value={text} resize="vertical" onChange={(_, data) => set(data.value)} />
+        ) : (
+          <Input
+            value={text}
+            inputMode={field.kind === 'number' ? 'numeric' : undefined}
+            onChange={(_, data) => set(data.value)}
+          />
+        )}
+      </Field>
+    );
+  });
+}
