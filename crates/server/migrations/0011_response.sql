@@ -158,8 +158,11 @@ create table action (
   found text,
   read_back text,
   undo_of bigint,
+  -- When what was set for a time is to be taken back.
+  ends_at bigint,
   updated_at bigint not null
 );
+create index action_ends on action (ends_at) where ends_at is not null;
 create index action_open on action (tenant_no, target_key, family)
   where state in ('proposed', 'approved', 'started', 'unknown', 'needsHuman');
 create index action_of_device on action (device_no, id)

@@ -30,7 +30,7 @@ use crate::clock::Timestamp;
 use crate::db::column;
 use crate::error::{Error, Result};
 use crate::event::{Change, Fact};
-use crate::id::{IncidentId, TenantNo};
+use crate::id::{IncidentId, TaskId, TenantNo};
 use crate::incident::facts::Facts;
 use crate::incident::model::{AlertCascade, Finding, OwnerCascade, Patch, Refusal, Step};
 use crate::tenant::caller::Caller;
@@ -133,14 +133,22 @@ pub async fn conclude(
     summary: String,
 ) -> Result<()> {
     let finding = Finding { classification, determination, summary };
-    step(
-        app,
-        caller,
-        id,
-        |incident, actor, at| incident.conclude(&finding, 0, actor, at),
-        |id, changes| Fact::IncidentConcluded { incident: id, changes },
-    )
-    .await
+    let mut tx = begin(app, caller, id).await?;
+    let incident = one(&tx, id).await?;
+    let row = tx
+        .query_one(
+            "select count(*) from task where incident_id = $1 \
+             and state in ('open', 'doing', 'running', 'failed')",
+            vec![id.0.into()],
+        )
+        .await?;
+    let open: i64 = row.map_or(Ok(0), |row| column(&row, 0))?;
+    let (actor, at) = (tx.actor().clone(), tx.now());
+    let step = incident.model.clone().conclude(&finding, open as u32, &actor, at);
+    let step = step.map_err(refused)?;
+    let fact = |id, changes| Fact::IncidentConcluded { incident: id, changes };
+    apply(&mut tx, &incident, step, fact).await?;
+    tx.commit().await
 }
 
 async fn step(
@@ -162,7 +170,7 @@ async fn step(
 }
 
 /// Begins a change in the tenant of an incident within the caller's reach.
-async fn begin(app: &App, caller: &Caller, id: IncidentId) -> Result<Tx> {
+pub(crate) async fn begin(app: &App, caller: &Caller, id: IncidentId) -> Result<Tx> {
     let row = caller
         .view(app)
         .query_one("select tenant_no from incident where id = $1", vec![id.0.into()])
@@ -173,12 +181,13 @@ async fn begin(app: &App, caller: &Caller, id: IncidentId) -> Result<Tx> {
     Tx::begin(app, tenant, caller.actor()).await
 }
 
-async fn one(tx: &Tx, id: IncidentId) -> Result<Incident> {
+/// The incident of an id inside a change.
+pub(crate) async fn one(tx: &Tx, id: IncidentId) -> Result<Incident> {
     store::load(tx, tx.tenant(), &[id]).await?.remove(&id).ok_or_else(|| unknown(id))
 }
 
 /// Writes what a transition gave back, and records it.
-async fn apply(
+pub(crate) async fn apply(
     tx: &mut Tx,
     before: &Incident,
     step: Step,
@@ -195,6 +204,9 @@ async fn apply(
     if let Some(cascade) = &step.cascade {
         cascade_to_alerts(tx, after.id, cascade).await?;
     }
+    if before.model.is_open() && !after.model.is_open() {
+        close_tasks(tx, after.id).await?;
+    }
     if !step.changes.is_empty() {
         tx.record(fact(after.id, step.changes));
     }
@@ -202,6 +214,45 @@ async fn apply(
         let id = tx.comment(Some(after.id), None, &comment.text).await?;
         tx.record(Fact::IncidentCommented { incident: after.id, comment: id, text: comment.text });
     }
+    Ok(())
+}
+
+/// What nobody has begun of a closed incident's tasks is no longer wanted: a closed incident asks
+/// nothing of anybody (INV-3). Actions that are under way come to their end.
+async fn close_tasks(tx: &mut Tx, id: IncidentId) -> Result<()> {
+    let because = "the incident was closed";
+    let rows = tx
+        .query(
+            "select id from task where incident_id = $1 and state in ('open', 'doing', 'failed') \
+             order by id",
+            vec![id.0.into()],
+        )
+        .await?;
+    for row in rows {
+        let task = TaskId(column(&row, 0)?);
+        let (updated, by) = (tx.next_update(), tx.actor().name.clone());
+        tx.execute(
+            "update task set state = 'withdrawn', closed_at = $2, closed_by = $3, \
+             closed_because = $4, updated_at = $5, updated_by = $3 where id = $1",
+            vec![
+                task.0.into(),
+                tx.now().micros().into(),
+                by.into(),
+                because.into(),
+                updated.micros().into(),
+            ],
+        )
+        .await?;
+        tx.record(Fact::TaskClosed {
+            incident: id,
+            task,
+            state: "withdrawn",
+            because: Some(because.to_owned()),
+            verified: false,
+        });
+    }
+    tx.execute("delete from task where incident_id = $1 and state = 'draft'", vec![id.0.into()])
+        .await?;
     Ok(())
 }
 
@@ -262,7 +313,7 @@ fn unknown(id: IncidentId) -> Error {
 
 /// What a refusal of the model means to who asked.
 #[expect(clippy::needless_pass_by_value, reason = "it is what map_err hands over")]
-fn refused(refusal: Refusal) -> Error {
+pub(crate) fn refused(refusal: Refusal) -> Error {
     match &refusal {
         Refusal::WrongState { .. } => Error::Conflict(refusal.to_string()),
         Refusal::NotAllowed { .. } => Error::Denied(refusal.to_string()),

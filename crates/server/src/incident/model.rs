@@ -4,6 +4,7 @@
 //! ```text
 //! New -queue-> Queued -start-> InProgress -conclude-> Resolved            (T2, T3, T4)
 //!  |-leave out-> LeftOut         |-hand over-> AwaitingCustomer           (T5)
+//!                                |     AwaitingCustomer -take back-> InProgress  (T7)
 //!                                |-finish response-> Resolved             (T6)
 //! any open state -resolve-> Resolved -update by hand-> New | Queued | InProgress
 //! any open state but AwaitingCustomer -redirect-> Redirected              (T8)
@@ -256,15 +257,41 @@ impl Incident {
         at: Timestamp,
     ) -> Result<Step, Refusal> {
         self.by_expert(actor, "handed over")?;
-        self.in_stage(&[Stage::InProgress], "handed over")?;
+        self.in_stage(&[Stage::InProgress, Stage::AwaitingCustomer], "handed over")?;
         self.must_be_threat(finding)?;
         let (mut next, comment) = self.found(finding, actor, at)?;
         if pending_tasks == 0 {
             return Err(self.invalid("status", "awaitingAction needs a task for the customer"));
         }
-        next.enter(State::AwaitingCustomer { by: actor.clone(), since: at });
+        // More tasks while the customer has some do not begin its time anew.
+        if !matches!(self.state, State::AwaitingCustomer { .. }) {
+            next.enter(State::AwaitingCustomer { by: actor.clone(), since: at });
+        }
         next.owner = Some(OWNER_CUSTOMER.to_owned());
         Ok(self.step(next, actor, at).with(comment))
+    }
+
+    /// An expert publishes a response whose actions are still under way: it stays with the experts
+    /// until they have ended.
+    pub fn respond(self, finding: &Finding, actor: &Actor, at: Timestamp) -> Result<Step, Refusal> {
+        self.by_expert(actor, "published")?;
+        self.in_stage(&[Stage::InProgress], "published")?;
+        self.must_be_threat(finding)?;
+        let (next, comment) = self.found(finding, actor, at)?;
+        Ok(self.step(next, actor, at).with(comment))
+    }
+
+    /// Back to the experts: the customer has nothing left to do (T7), or sent the plan back. It is
+    /// in progress again with the expert who had handed it over.
+    pub fn take_back(self, actor: &Actor, at: Timestamp) -> Result<Step, Refusal> {
+        let State::AwaitingCustomer { by, .. } = &self.state else {
+            return Err(self.wrong("taken back"));
+        };
+        let by = by.clone();
+        let mut next = self.clone();
+        next.enter(State::InProgress { by, at });
+        next.owner = Some(OWNER_EXPERTS.to_owned());
+        Ok(self.step(next, actor, at))
     }
 
     /// An expert publishes a response of which nothing is left to do (T6).

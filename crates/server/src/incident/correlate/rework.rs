@@ -79,6 +79,8 @@ pub(in crate::incident) async fn join(
         "update run set incident_id = $2 where incident_id = $1",
         "update comment set incident_id = $2, origin_id = coalesce(origin_id, $1) \
          where incident_id = $1",
+        "update task set incident_id = $2 where incident_id = $1",
+        "update action set incident_id = $2 where incident_id = $1",
         // Whoever was pointed at the source is pointed on, so that no client walks a chain.
         "update incident set redirect_id = $2 where redirect_id = $1",
     ] {
