@@ -11,6 +11,7 @@ import { Rich, RICH_HINT } from '../ui/Rich';
 import { Section } from '../ui/Section';
 import { Empty, Failure, Waiting } from '../ui/states';
 import { useTake } from './data';
+import { said, told } from './told';
 import { spelled } from '../api/words';
 
 const useStyles = makeStyles({
@@ -56,6 +57,9 @@ const KINDS = [
   { value: 'alert.moved', label: 'Moved alerts' },
   { value: 'alert.changed', label: 'Changes of alerts' },
   { value: 'alert.commented', label: 'Comments on alerts' },
+  { value: 'response.*', label: 'Managed responses' },
+  { value: 'task.*', label: 'Tasks of a response' },
+  { value: 'action.*', label: 'Actions on assets' },
   { value: 'access.*', label: 'Access of experts' },
 ];
 const ACTORS = [
@@ -184,12 +188,6 @@ export function FactLine({ fact }: { fact: Fact }) {
   );
 }
 
-/** What somebody wrote with it. */
-function said(fact: Fact): string | undefined {
-  const written = fact.kind === 'access.requested' ? fact.reason : fact.kind.startsWith('access.') ? fact.because : undefined;
-  return typeof written === 'string' ? written : undefined;
-}
-
 /** Members that are called otherwise on the page. */
 const FIELDS: Record<string, string> = {
   startedDateTime: 'Investigation began',
@@ -213,36 +211,6 @@ function value(of: unknown): string {
   if (Array.isArray(of)) return of.map(value).join(', ') || 'nothing';
   if (typeof of === 'object') return JSON.stringify(of);
   return String(of);
-}
-
-const many = (of: unknown, what: string): string => {
-  const count = Array.isArray(of) ? of.length : typeof of === 'number' ? of : 1;
-  return count === 1 ? `one ${what}` : `${count} ${what}s`;
-};
-
-/** The sentence of a fact; one that is new to this page is told by its name. */
-function told(fact: Fact): string {
-  const sentences: Record<string, () => string> = {
-    'incident.opened': () => `opened the incident with ${many(fact.alertIds, 'alert')}`,
-    'incident.grew': () => `added ${many(fact.alertIds, 'alert')}`,
-    'incident.merged': () => 'merged incidents',
-    'incident.queued': () => 'put it into the queue of Defender Experts',
-    'incident.leftOut': () => `left it to you: ${spelled(String(fact.reason ?? 'out of scope')).toLowerCase()}`,
-    'incident.started': () => 'took it up',
-    'incident.concluded': () => 'concluded the investigation',
-    'incident.changed': () => 'changed the incident',
-    'incident.commented': () => 'commented',
-    'alert.moved': () => `moved ${many(fact.alertIds, 'alert')}`,
-    'alert.received': () => `sent alert ${fact.alertId ?? ''}`,
-    'alert.updated': () => `sent newer content of alert ${fact.alertId ?? ''}`,
-    'alert.changed': () => `changed alert ${fact.alertId ?? ''}`,
-    'alert.commented': () => `commented on alert ${fact.alertId ?? ''}`,
-    'access.requested': () => `asked for access for ${many(fact.hours, 'hour')}`,
-    'access.approved': () => 'let the expert in',
-    'access.denied': () => 'denied the access',
-    'access.ended': () => 'ended the access',
-  };
-  return (sentences[fact.kind] ?? (() => spelled(fact.kind.replace('.', ' ')).toLowerCase()))();
 }
 
 function AddComment({ incident }: { incident: Incident }) {

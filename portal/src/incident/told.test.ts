@@ -1,0 +1,39 @@
+import { expect, it } from 'vitest';
+
+import type { Fact } from '../api/hand';
+import { said, told } from './told';
+
+const fact = (kind: string, rest: Record<string, unknown> = {}): Fact => ({
+  position: 1,
+  at: '2026-01-01T00:00:00Z',
+  kind,
+  actor: { kind: 'expert', name: 'Signe Holm' },
+  tenantId: 't',
+  incidentId: '4',
+  alertId: null,
+  ...rest,
+});
+
+it('tells what happened to a managed response', () => {
+  expect(told(fact('task.drafted', { taskId: '7', actionType: 'isolateDevice', target: 'LT-042' }))).toBe(
+    'drafted task 7: isolate device on LT-042',
+  );
+  expect(told(fact('response.published', { guidedTaskIds: ['1'], managedTaskIds: [] }))).toBe(
+    'published the managed response: one action for the customer, no actions by the experts',
+  );
+  expect(told(fact('task.closed', { taskId: '7', state: 'completed', verified: true }))).toBe(
+    'completed task 7, verified on the asset',
+  );
+  expect(told(fact('action.ended', { actionId: 'ac9', state: 'failed', verified: false }))).toBe('action ac9 failed');
+});
+
+it('says why, where somebody wrote it', () => {
+  expect(said(fact('response.rejected', { because: 'not on a payday' }))).toBe('not on a payday');
+  expect(said(fact('action.lost', { reason: 'the device fell silent' }))).toBe('the device fell silent');
+  expect(said(fact('incident.merged', { because: 'x' }))).toBeUndefined();
+  expect(said(fact('task.closed', { because: null }))).toBeUndefined();
+});
+
+it('tells a fact that is new to it by its name', () => {
+  expect(told(fact('whale.seenTwice'))).toBe('whale seen twice');
+});

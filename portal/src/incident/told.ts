@@ -1,0 +1,83 @@
+/** What a fact of the log says, as a sentence behind the name of who caused it. Pure. */
+import type { Fact } from '../api/hand';
+import { spelled } from '../api/words';
+
+/** Facts whose reason somebody wrote, or an asset gave. */
+const REASONED = /^(access|response|task|action)\./;
+
+/** What somebody wrote with it. */
+export function said(fact: Fact): string | undefined {
+  if (!REASONED.test(fact.kind)) return undefined;
+  const written = fact.kind === 'access.requested' ? fact.reason : (fact.because ?? fact.reason);
+  return typeof written === 'string' ? written : undefined;
+}
+
+const many = (of: unknown, what: string): string => {
+  const count = Array.isArray(of) ? of.length : typeof of === 'number' ? of : 1;
+  return count === 1 ? `one ${what}` : `${count} ${what}s`;
+};
+
+/** "isolateDevice" on "KONTOR-LT-042", as part of a sentence. */
+const done = (kind: unknown, target: unknown): string => {
+  const what = typeof kind === 'string' && kind ? spelled(kind).toLowerCase() : 'an action';
+  return typeof target === 'string' && target ? `${what} on ${target}` : what;
+};
+const ENDED: Record<string, string> = {
+  succeeded: 'was carried out',
+  failed: 'failed',
+  cancelled: 'was cancelled',
+  rejected: 'was rejected',
+  expired: 'expired before it was begun',
+  needsHuman: 'ended, and somebody has to look at how',
+};
+const CLOSED: Record<string, string> = {
+  completed: 'completed',
+  failed: 'could not carry out',
+  skipped: 'skipped',
+  withdrawn: 'withdrew',
+};
+
+const actions = (of: unknown): string => many(Array.isArray(of) ? of : [], 'action').replace(/^0 /, 'no ');
+
+/** The sentence of a fact; one that is new to this page is told by its name. */
+export function told(fact: Fact): string {
+  const sentences: Record<string, () => string> = {
+    'incident.opened': () => `opened the incident with ${many(fact.alertIds, 'alert')}`,
+    'incident.grew': () => `added ${many(fact.alertIds, 'alert')}`,
+    'incident.merged': () => 'merged incidents',
+    'incident.queued': () => 'put it into the queue of Defender Experts',
+    'incident.leftOut': () => `left it to you: ${spelled(String(fact.reason ?? 'out of scope')).toLowerCase()}`,
+    'incident.started': () => 'took it up',
+    'incident.concluded': () => 'concluded the investigation',
+    'incident.changed': () => 'changed the incident',
+    'incident.commented': () => 'commented',
+    'alert.moved': () => `moved ${many(fact.alertIds, 'alert')}`,
+    'alert.received': () => `sent alert ${fact.alertId ?? ''}`,
+    'alert.updated': () => `sent newer content of alert ${fact.alertId ?? ''}`,
+    'alert.changed': () => `changed alert ${fact.alertId ?? ''}`,
+    'alert.commented': () => `commented on alert ${fact.alertId ?? ''}`,
+    'task.drafted': () => `drafted task ${fact.taskId}: ${done(fact.actionType, fact.target)}`,
+    'task.changed': () => `changed task ${fact.taskId}`,
+    'task.removed': () => `removed the draft of task ${fact.taskId}`,
+    'task.started': () => `started task ${fact.taskId}`,
+    'task.closed': () =>
+      `${CLOSED[String(fact.state)] ?? 'closed'} task ${fact.taskId}${fact.verified === true ? ', verified on the asset' : ''}`,
+    'task.reopened': () => `reopened task ${fact.taskId}`,
+    'response.published': () =>
+      `published the managed response: ${actions(fact.guidedTaskIds)} for the customer, ${actions(fact.managedTaskIds)} by the experts`,
+    'response.rejected': () => 'rejected the plan',
+    'action.requested': () => `asked for ${done(fact.actionType, fact.target)}`,
+    'action.approved': () => `approved action ${fact.actionId}`,
+    'action.rejected': () => `rejected action ${fact.actionId}`,
+    'action.cancelled': () => `cancelled action ${fact.actionId}`,
+    'action.started': () => `sent action ${fact.actionId}${Number(fact.attempt) > 1 ? `, attempt ${fact.attempt}` : ''}`,
+    'action.lost': () => `lost sight of action ${fact.actionId}; the asset is asked what became of it`,
+    'action.ended': () =>
+      `action ${fact.actionId} ${ENDED[String(fact.state)] ?? 'ended'}${fact.verified === true ? ', verified on the asset' : ''}`,
+    'access.requested': () => `asked for access for ${many(fact.hours, 'hour')}`,
+    'access.approved': () => 'let the expert in',
+    'access.denied': () => 'denied the access',
+    'access.ended': () => 'ended the access',
+  };
+  return (sentences[fact.kind] ?? (() => spelled(fact.kind.replace('.', ' ')).toLowerCase()))();
+}
