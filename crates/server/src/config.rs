@@ -22,6 +22,9 @@ pub struct Config {
     pub listen: SocketAddr,
     /// How connections are protected.
     pub tls: Tls,
+    /// Where agents connect besides; without it at the next port when `listen` has no TLS, and
+    /// nowhere else when it has.
+    pub agents: Option<Agents>,
     /// The address people and clients reach this installation by, for links; without it links
     /// follow the request's host.
     pub public_url: Option<String>,
@@ -58,6 +61,34 @@ pub struct Tls {
     pub key: Option<PathBuf>,
     /// Whether to make a certificate authority and a certificate in the data directory.
     pub self_signed: bool,
+}
+
+/// A listener for agents alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub enum Agents {
+    /// There is none.
+    Off,
+    /// At this address, under TLS.
+    At(SocketAddr),
+}
+
+impl std::str::FromStr for Agents {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text == "off" {
+            return Ok(Self::Off);
+        }
+        let address = text.parse();
+        address.map(Self::At).map_err(|_| "expected off or an address such as 0.0.0.0:8471".into())
+    }
+}
+
+impl TryFrom<String> for Agents {
+    type Error = String;
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
+    }
 }
 
 /// Intake limits: what may wait in memory before requests are refused with 503.
@@ -121,6 +152,7 @@ impl Default for Config {
             store: None,
             listen: SocketAddr::from(([127, 0, 0, 1], 8470)),
             tls: Tls::default(),
+            agents: None,
             public_url: None,
             trusted_proxies: Vec::new(),
             log_json: false,

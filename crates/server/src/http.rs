@@ -23,8 +23,12 @@ use axum::http::header::{
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
+use rustls::pki_types::CertificateDer;
 use serde_json::{Value, json};
+use tokio::sync::OnceCell;
 
+use crate::agent::authority::Authority;
+use crate::agent::enrol::Door;
 use crate::alert::intake::Intake;
 use crate::app::App;
 use crate::clock::Timestamp;
@@ -63,6 +67,10 @@ pub struct Site {
     pub providers: Arc<oidc::Known>,
     /// Ends what would otherwise go on for ever: live streams.
     pub stop: tokio_util::sync::CancellationToken,
+    /// Where agents come in, once the process listens.
+    pub door: Arc<OnceLock<Door>>,
+    /// The agents' authority, once somebody needed it.
+    authority: Arc<OnceCell<Arc<Authority>>>,
     /// Tenants that always want every enumeration member by name, as last seen.
     spelling: Arc<Mutex<HashMap<TenantNo, (Timestamp, bool)>>>,
 }
@@ -83,8 +91,16 @@ impl Site {
             crawls: Arc::default(),
             providers: Arc::default(),
             stop: tokio_util::sync::CancellationToken::new(),
+            door: Arc::default(),
+            authority: Arc::default(),
             spelling: Arc::default(),
         }
+    }
+
+    /// What signs agents' certificates and orders.
+    pub async fn authority(&self) -> crate::error::Result<Arc<Authority>> {
+        let load = async || Authority::load(&self.app).await.map(Arc::new);
+        self.authority.get_or_try_init(load).await.cloned()
     }
 
     /// Whether a tenant asked (`alwaysSpellStatus`) that members after the sentinel are always
@@ -435,6 +451,11 @@ impl FromRequestParts<Site> for Caller {
 /// Put into a request's extensions by a listener that speaks TLS.
 #[derive(Clone, Copy, Debug)]
 pub struct Tls;
+
+/// Put into a request's extensions by a listener that verified it: the certificate of the agent at
+/// the other end.
+#[derive(Clone, Debug)]
+pub struct Certificate(pub CertificateDer<'static>);
 
 /// The address this very client reached us by, without a final `/`.
 pub struct Base(pub String);

@@ -51,6 +51,8 @@ pub mod coverage;
 
 pub mod response;
 
+pub mod agent;
+
 // Roof.
 pub mod backup;
 pub mod tls;
@@ -61,6 +63,7 @@ pub mod http;
 pub mod serve;
 
 pub mod api;
+pub mod endpoint;
 pub mod graph;
 pub mod portal;
 

@@ -22,6 +22,7 @@ use utoipa::OpenApi as _;
 use utoipa::openapi::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 
+use crate::endpoint;
 use crate::graph::{self, Version};
 use crate::http::{Answer, EXCHANGE, Exchange, Failure, Site, Tls, client_request_id};
 use crate::log;
@@ -58,6 +59,7 @@ pub fn router(site: Site) -> Router {
         .merge(graph::old_routes())
         .merge(graph::token::routes())
         .merge(api)
+        .merge(endpoint::routes())
         .merge(portal::routes())
         .fallback(unknown)
         .method_not_allowed_fallback(wrong_method)
@@ -66,6 +68,16 @@ pub fn router(site: Site) -> Router {
         .with_state(site);
     // Rewriting comes before routing, so the routed part is a service behind it.
     Router::new().fallback_service(MapRequestLayer::new(graph::key::rewrite).layer(inner))
+}
+
+/// What is answered where only agents come in.
+pub fn agents(site: Site) -> Router {
+    endpoint::routes()
+        .fallback(nothing_there)
+        .method_not_allowed_fallback(wrong_method)
+        .layer(catching_panics())
+        .layer(middleware::from_fn_with_state(site.clone(), attend))
+        .with_state(site)
 }
 
 fn documented() -> (Router<Site>, OpenApi) {
@@ -150,6 +162,10 @@ async fn unknown(State(site): State<Site>, request: Request) -> Answer {
         return portal::page(&site);
     }
     Err(Failure::new(StatusCode::NOT_FOUND, "there is nothing at this address"))
+}
+
+async fn nothing_there() -> Failure {
+    Failure::new(StatusCode::NOT_FOUND, "there is nothing at this address")
 }
 
 async fn wrong_method() -> Failure {
@@ -241,6 +257,7 @@ async fn attend(State(site): State<Site>, mut request: Request, next: Next) -> R
     let part = match path.split('/').nth(1) {
         Some("v1.0" | "beta") => "graph",
         Some("api") => "api",
+        Some("agent") => "agent",
         Some("{tenant}" | "common") => "token",
         _ => "other",
     };

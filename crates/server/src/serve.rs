@@ -31,6 +31,7 @@ use tower::ServiceExt as _;
 
 use crate::app::App;
 use crate::error::{Error, Result};
+use crate::http::Certificate;
 use framing::Framed;
 use linger::Lingering;
 
@@ -96,34 +97,34 @@ pub async fn listen(options: Options) -> Result<Listening> {
     Ok(Listening { listener, tls: tls.map(TlsAcceptor::from), address })
 }
 
+/// An open address and what is answered there.
+pub struct Door {
+    /// The address.
+    pub listening: Listening,
+    /// The routes.
+    pub router: axum::Router,
+}
+
 /// Serves until a signal, which also cancels `stop`; see the module.
-pub async fn serve(
-    app: App,
-    router: axum::Router,
-    listening: Listening,
-    stop: CancellationToken,
-) -> Result<()> {
+pub async fn serve(app: App, doors: Vec<Door>, stop: CancellationToken) -> Result<()> {
     let signals = Signals::new()?;
     tokio::spawn(signals.wait(stop.clone()));
-    serve_until(app, router, listening, stop).await
+    serve_until(app, doors, stop).await
 }
 
 /// Serves until `stop`; see the module.
-pub async fn serve_until(
-    app: App,
-    router: axum::Router,
-    listening: Listening,
-    stop: CancellationToken,
-) -> Result<()> {
-    tracing::info!("listening at {}", listening.url());
+pub async fn serve_until(app: App, doors: Vec<Door>, stop: CancellationToken) -> Result<()> {
+    for door in &doors {
+        tracing::info!("listening at {}", door.listening.url());
+    }
     // Workers stop after the requests: what is acknowledged last is still correlated if time allows.
     let stop_work = CancellationToken::new();
     let workers = tokio::spawn(crate::worker::run(app.clone(), stop_work.clone()));
     let places = Arc::new(Semaphore::new(CONNECTIONS));
     let abort = CancellationToken::new();
-    accept(&listening, &router, &places, &stop, &abort).await;
-    drop(listening);
-    drop(router);
+    let accepting = doors.iter().map(|door| accept(door, &places, &stop, &abort));
+    futures_util::future::join_all(accepting).await;
+    drop(doors);
     let open = || CONNECTIONS - places.available_permits();
     tracing::info!(connections = open(), "draining");
     // Every connection holds a place until it ends.
@@ -148,12 +149,12 @@ pub async fn serve_until(
 }
 
 async fn accept(
-    listening: &Listening,
-    router: &axum::Router,
+    door: &Door,
     places: &Arc<Semaphore>,
     stop: &CancellationToken,
     abort: &CancellationToken,
 ) {
+    let Door { listening, router } = door;
     loop {
         let place = tokio::select! {
             () = stop.cancelled() => return,
@@ -201,8 +202,12 @@ async fn connection(
         None => requests(Framed::new(stream), peer, None, router, stop).await,
         Some(tls) => match tokio::time::timeout(HANDSHAKE, tls.accept(stream)).await {
             Ok(Ok(stream)) => {
-                let h2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
-                let secured = Some(Secured { h2 });
+                let session = stream.get_ref().1;
+                let h2 = session.alpn_protocol() == Some(b"h2");
+                // Verified by now: without being ours it would have ended the handshake.
+                let shown = session.peer_certificates().and_then(<[_]>::first);
+                let certificate = shown.map(|it| Certificate(it.clone().into_owned()));
+                let secured = Some(Secured { h2, certificate });
                 if h2 {
                     requests(stream, peer, secured, router, stop).await;
                 } else {
@@ -217,10 +222,12 @@ async fn connection(
 }
 
 /// What is known of a connection under TLS.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 struct Secured {
     /// Whether both ends agreed on HTTP/2.
     h2: bool,
+    /// The agent's certificate, when the client showed one.
+    certificate: Option<Certificate>,
 }
 
 async fn requests<I>(
@@ -248,14 +255,17 @@ async fn requests<I>(
         .keep_alive_timeout(Duration::from_secs(20));
     // Which of the two is settled here: guessing from the first bytes would wait for them without
     // a limit.
-    let h2 = secured.is_some_and(|secured| secured.h2);
+    let h2 = secured.as_ref().is_some_and(|secured| secured.h2);
     let builder = if h2 { builder.http2_only() } else { builder.http1_only() };
     let ended = stop.clone();
     let service = router
         .map_request(move |request: Request<hyper::body::Incoming>| {
             let mut request = request.map(Body::new);
-            if secured.is_some() {
+            if let Some(secured) = &secured {
                 request.extensions_mut().insert(crate::http::Tls);
+                if let Some(certificate) = &secured.certificate {
+                    request.extensions_mut().insert(certificate.clone());
+                }
             }
             if let Some(peer) = peer {
                 request.extensions_mut().insert(crate::http::Peer(peer));
@@ -372,11 +382,11 @@ mod tests {
         let any = SocketAddr::from(([127, 0, 0, 1], 0));
         let tls = tls.then(|| {
             let names = crate::tls::names(any, None);
-            crate::tls::self_signed(&dir.path().join("tls"), &names, app.clock.now()).unwrap()
+            crate::tls::self_signed(&dir.path().join("tls"), &names, app.clock.now(), None).unwrap()
         });
         let listening = listen(Options { listen: any, tls }).await.unwrap();
         let (address, stop) = (listening.address, CancellationToken::new());
-        let ended = tokio::spawn(serve_until(app, router, listening, stop.clone()));
+        let ended = tokio::spawn(serve_until(app, vec![Door { listening, router }], stop.clone()));
         Running { address, stop, ended, dir }
     }
 

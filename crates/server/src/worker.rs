@@ -30,6 +30,7 @@ const GATHER: Duration = Duration::from_millis(25);
 /// Works until `stop`: what is under way is finished first.
 pub async fn run(app: App, stop: CancellationToken) {
     let checkpoints = tokio::spawn(tick(app.clone(), stop.clone()));
+    let agents = tokio::spawn(crate::agent::poll::watch(app.clone(), stop.clone()));
     let (mut leases, mut size) = (HashMap::new(), Size::default());
     let mut flow = Flow::new(Instant::now());
     loop {
@@ -72,6 +73,7 @@ pub async fn run(app: App, stop: CancellationToken) {
         }
     }
     let _ = checkpoints.await;
+    let _ = agents.await;
     for (_, lease) in leases {
         if let Err(error) = lease.release(&app).await {
             tracing::warn!("a lease was not given back and ends by itself: {error}");
@@ -179,7 +181,11 @@ async fn tick(app: App, stop: CancellationToken) {
         if let Err(error) = count_backlog(&app).await {
             tracing::error!("the backlog was not counted: {error}");
         }
-        for tidied in [forget_replies(&app).await, crate::person::session::tidy(&app).await] {
+        for tidied in [
+            forget_replies(&app).await,
+            crate::person::session::tidy(&app).await,
+            crate::agent::package::tidy(&app).await,
+        ] {
             if let Err(error) = tidied {
                 tracing::error!("tidying up failed, will be tried again: {error}");
             }

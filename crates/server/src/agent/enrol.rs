@@ -236,7 +236,8 @@ pub(super) fn bounded(mut host: Host) -> Host {
     // Addresses are shown and searched: what is none is left out.
     host.addresses.retain(|address| {
         let bare = address.split('%').next().unwrap_or_default();
-        address.len() <= ENTRIES && bare.parse::<IpAddr>().is_ok()
+        let plain = address.len() <= ENTRIES && address.bytes().all(|byte| byte.is_ascii_graphic());
+        plain && bare.parse::<IpAddr>().is_ok()
     });
     host.addresses.truncate(ENTRIES);
     host.can.truncate(ENTRIES);
@@ -279,7 +280,9 @@ mod tests {
     fn what_a_device_says_of_itself_is_bounded() {
         let loud = Host {
             os: format!("x\u{1b}[2J{}", "y".repeat(9_999)),
-            addresses: ["10.0.0.1", "fe80::1%eth0", "nowhere", "<script>"].map(str::to_owned).into(),
+            addresses: ["10.0.0.1", "fe80::1%eth0", "nowhere", "<script>"]
+                .map(str::to_owned)
+                .into(),
             can: vec!["isolate".to_owned(); 1_000],
             lacks: vec![("w".repeat(500), "z".repeat(5_000)); 1_000],
             ..host("web")

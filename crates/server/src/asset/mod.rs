@@ -5,6 +5,9 @@
 //! share it, and then its id has to be named. Invariant: one device for each name and machine.
 //! Not here: how an agent enrols and what it is told (see `agent`), who may act (see `coverage`).
 
+pub mod inventory;
+pub mod timeline;
+
 use sea_orm::{QueryResult, Value as Sql};
 use serde_json::{Value, json};
 

@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
-use super::{print, routes, serve_options, settings};
+use super::{open_doors, print, routes, settings};
 use crate::app::App;
 use crate::config::Config;
 use crate::error::{Error, Result};
@@ -16,7 +16,7 @@ use crate::{demo, serve};
 /// Fills an empty store, says who can sign in, and serves.
 pub(super) async fn run(app: App, json: bool) -> Result<()> {
     // First the address: a demo that cannot be reached need not be filled.
-    let listening = serve::listen(serve_options(&app)?).await?;
+    let open = open_doors(&app).await?;
     let file = app.config.data_dir.join("demo-access.json");
     if let Some(access) = demo::fill(&app).await? {
         let text = serde_json::to_string_pretty(&access).map_err(Error::internal)?;
@@ -25,14 +25,14 @@ pub(super) async fn run(app: App, json: bool) -> Result<()> {
     }
     let access: Option<Value> =
         std::fs::read_to_string(&file).ok().and_then(|text| serde_json::from_str(&text).ok());
-    let (router, stop) = routes(&app).await?;
-    let url = listening.url();
+    let url = open.main.url();
+    let (doors, stop) = routes(&app, open).await?;
     if json {
         print(&json!({ "url": url, "access": access }).to_string()).map_err(Error::Invalid)?;
     } else {
         print(&demo_text(&url, access.as_ref(), &app.config)).map_err(Error::Invalid)?;
     }
-    serve::serve(app, router, listening, stop).await
+    serve::serve(app, doors, stop).await
 }
 
 fn demo_text(url: &str, access: Option<&Value>, config: &Config) -> String {

@@ -19,16 +19,20 @@ use clap::{Args, Parser, Subcommand};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
+use crate::agent::authority::Authority;
+use crate::agent::enrol;
+use crate::agent::token;
 use crate::alert::format::Format;
 use crate::alert::intake::Intake;
 use crate::app::App;
 use crate::clock::Clock;
-use crate::config::Config;
+use crate::config::{Agents, Config};
 use crate::db::{Db, column};
 use crate::error::{Error, Result};
 use crate::http::Site;
 use crate::id::Random;
 use crate::permission::Permission;
+use crate::serve::Listening;
 use crate::tenant::caller::Callers;
 use crate::tenant::token::Keys;
 use crate::tenant::{self, ExpertAccess, Side};
@@ -92,6 +96,15 @@ enum Command {
     /// People.
     #[command(subcommand)]
     User(UserCommand),
+    /// Make a token that endpoint agents of a customer enrol with; shown this once.
+    AgentToken {
+        /// The customer that the devices belong to.
+        #[arg(long, value_name = "ID")]
+        tenant: String,
+        /// For how long it is valid: 1 to 720 hours.
+        #[arg(long, value_name = "N", default_value_t = token::HOURS)]
+        hours: i64,
+    },
     /// Take alerts in from files.
     Import {
         /// The customer the alerts belong to.
@@ -210,6 +223,10 @@ struct Listen {
     /// Serve HTTPS with a certificate of our own; clients trust tls/ca.pem in the data directory.
     #[arg(long, conflicts_with = "tls")]
     tls_self_signed: bool,
+    /// Where agents connect: an address, or off [default: the address above when it has TLS, else
+    /// its next port, with a certificate of our own].
+    #[arg(long, value_name = "ADDR", value_parser = parse::<Agents>)]
+    agents: Option<Agents>,
 }
 
 fn parse<T: std::str::FromStr<Err = String>>(text: &str) -> std::result::Result<T, String> {
@@ -334,10 +351,10 @@ async fn run(command: Command, config: Config, clock: Clock, json: bool) -> Resu
     let app = open(config, clock, makes_store).await?;
     match command {
         Command::Serve(_) => {
-            let listening = serve::listen(serve_options(&app)?).await?;
+            let open = open_doors(&app).await?;
             // The listener closes the store when it has drained.
-            let (router, stop) = routes(&app).await?;
-            serve::serve(app, router, listening, stop).await?;
+            let (doors, stop) = routes(&app, open).await?;
+            serve::serve(app, doors, stop).await?;
             Ok(None)
         }
         Command::Demo(_) => demo::run(app, json).await.map(|()| None),
@@ -378,6 +395,11 @@ async fn one_shot(app: &App, command: Command) -> Result<Option<Said>> {
                 invited.user_id, invited.setup_url
             );
             Said::new(serde_json::to_value(&invited).map_err(Error::internal)?, text)
+        }
+        Command::AgentToken { tenant, hours } => {
+            let made = token::add_by_command(app, &tenant, Some(hours)).await?;
+            let text = format!("{}\nvalid until {} (shown this once)", made.token, made.until);
+            Said::new(json!({ "token": made.token }), text)
         }
         Command::Import { tenant, format, files } => {
             let tenant = tenant::find(app, &tenant).await?;
@@ -467,23 +489,33 @@ async fn open(config: Config, clock: Clock, makes_store: bool) -> Result<App> {
     App::new(db, clock, Random::system(), config)
 }
 
-/// Everything this process answers, and what ends its streams.
-async fn routes(app: &App) -> Result<(axum::Router, CancellationToken)> {
-    let callers = Arc::new(Callers::new(Keys::load(app).await?));
-    let site = Site::new(app.clone(), callers, Intake::start(app));
-    let stop = site.stop.clone();
-    Ok((router::router(site), stop))
+/// The addresses that are open.
+struct Open {
+    /// For everybody.
+    main: Listening,
+    /// For agents alone.
+    agents: Option<Listening>,
+    /// What agents are told of it.
+    door: enrol::Door,
 }
 
-fn serve_options(app: &App) -> Result<serve::Options> {
+/// Opens the addresses of this process.
+async fn open_doors(app: &App) -> Result<Open> {
     let config = &app.config;
-    let tls = match (&config.tls.cert, &config.tls.key) {
-        (Some(cert), Some(key)) => Some(tls::load(cert, key)?),
-        (None, None) if config.tls.self_signed => {
-            let dir = config.data_dir.join("tls");
-            let names = tls::names(config.listen, config.public_url.as_deref());
-            Some(tls::self_signed(&dir, &names, app.clock.now())?)
+    let authority = Authority::load(app).await?;
+    let certificate = authority.certificate();
+    let dir = config.data_dir.join("tls");
+    let own = |listen: SocketAddr| {
+        let mut names = tls::names(listen, config.public_url.as_deref());
+        if let Some(Agents::At(address)) = config.agents {
+            let more = tls::names(address, None).into_iter();
+            names.extend(more.filter(|name| !names.contains(name)).collect::<Vec<_>>());
         }
+        tls::self_signed(&dir, &names, app.clock.now(), Some(certificate))
+    };
+    let tls = match (&config.tls.cert, &config.tls.key) {
+        (Some(cert), Some(key)) => Some(tls::load(cert, key, Some(certificate))?),
+        (None, None) if config.tls.self_signed => Some(own(config.listen)?),
         (None, None) => None,
         _ => {
             return Err(Error::Invalid(
@@ -491,7 +523,52 @@ fn serve_options(app: &App) -> Result<serve::Options> {
             ));
         }
     };
-    Ok(serve::Options { listen: config.listen, tls })
+    let main = serve::Options { listen: config.listen, tls: tls.clone() };
+    let main = serve::listen(main).await?;
+    let beside = match (config.agents, &tls) {
+        (Some(Agents::Off), _) | (None, Some(_)) => None,
+        (Some(Agents::At(address)), _) => Some(address),
+        (None, None) => {
+            let port = if config.listen.port() == 0 { 0 } else { main.address.port() + 1 };
+            Some(SocketAddr::new(main.address.ip(), port))
+        }
+    };
+    let mut agents = None;
+    if let Some(listen) = beside {
+        let tls = tls.clone().map_or_else(|| own(listen), Ok)?;
+        match serve::listen(serve::Options { listen, tls: Some(tls) }).await {
+            Ok(listening) => agents = Some(listening),
+            Err(error) => tracing::warn!("agents cannot connect: {error}"),
+        }
+    }
+    let ours = tls.is_none() || config.tls.self_signed;
+    let door = enrol::Door {
+        server: agents
+            .as_ref()
+            .filter(|_| tls.is_none())
+            .map(|listening| tls::reachable(listening.address, config.public_url.as_deref())),
+        authority: if ours && (tls.is_some() || agents.is_some()) {
+            Some(tls::authority(&dir)?)
+        } else {
+            None
+        },
+        open: tls.is_some() || agents.is_some(),
+    };
+    Ok(Open { main, agents, door })
+}
+
+/// What this process answers at its addresses, and what ends its streams.
+async fn routes(app: &App, open: Open) -> Result<(Vec<serve::Door>, CancellationToken)> {
+    let callers = Arc::new(Callers::new(Keys::load(app).await?));
+    let site = Site::new(app.clone(), callers, Intake::start(app));
+    let _ = site.door.set(open.door);
+    let stop = site.stop.clone();
+    let mut doors = Vec::new();
+    if let Some(listening) = open.agents {
+        doors.push(serve::Door { listening, router: router::agents(site.clone()) });
+    }
+    doors.insert(0, serve::Door { listening: open.main, router: router::router(site) });
+    Ok((doors, stop))
 }
 
 #[cfg(test)]
@@ -521,6 +598,9 @@ mod tests {
             "audit verify --checkpoint f",
             "backup f",
             "restore f",
+            "agent-token --tenant t --hours 48 --json",
+            "serve --agents off",
+            "demo --agents 0.0.0.0:8471",
             "migrate",
             "openapi",
         ] {
@@ -536,6 +616,8 @@ mod tests {
             "import --tenant t",
             "import --tenant t --format morse f",
             "serve --listen nowhere",
+            "serve --agents nowhere",
+            "agent-token",
             "serve --tls cert.pem",
             "tenant add A --experts all",
         ] {

@@ -20,6 +20,7 @@ const VARIABLES: &[(&str, Set)] = &[
     ("MASTER_KEY", |config, text| some(&mut config.master_key, text)),
     ("STORE", |config, text| some(&mut config.store, text)),
     ("LISTEN", |config, text| set(&mut config.listen, text)),
+    ("AGENTS", |config, text| some(&mut config.agents, text)),
     ("TLS_CERT", |config, text| some(&mut config.tls.cert, text)),
     ("TLS_KEY", |config, text| some(&mut config.tls.key, text)),
     ("TLS_SELF_SIGNED", |config, text| flag(&mut config.tls.self_signed, text)),
@@ -144,6 +145,7 @@ pub(super) fn listen(config: &mut Config, flags: &Listen) {
     if let Some(address) = flags.address {
         config.listen = address;
     }
+    config.agents = flags.agents.or(config.agents);
     if let Some([cert, key]) = flags.tls.as_deref() {
         config.tls.cert = Some(cert.clone());
         config.tls.key = Some(key.clone());
