@@ -1,2 +1,134 @@
-//! The endpoint agent.
-fn main() {}
+//! The endpoint agent of Riposte for Linux: carries out what the server orders, once, and proves it.
+//!
+//! In order of dependency: `fault`, `lock`, `clock`, `files`, `data`, `network` are the floor;
+//! `host` touches the system; `collect` reads, `act` changes; `order`, `journal`, `spool`, `watch`
+//! decide what is carried out, kept and ended; `agent`, `carry`, `session` are the running agent.
+//!
+//! Not here: what an order means to an incident. The protocol is the crate `riposte-wire`.
+
+mod act;
+mod agent;
+mod can;
+mod carry;
+mod clock;
+mod collect;
+mod data;
+mod enrol;
+mod fault;
+mod files;
+mod host;
+mod http;
+mod identity;
+mod journal;
+mod lock;
+mod network;
+mod observe;
+mod order;
+mod session;
+mod spool;
+mod states;
+mod watch;
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::data::Data;
+use crate::fault::{During, Result};
+
+/// The endpoint agent of Riposte.
+#[derive(Debug, Parser)]
+#[command(name = "riposte-agent", version, about)]
+struct Arguments {
+    /// Where the agent keeps what it must know.
+    #[arg(long, global = true, default_value = "/var/lib/riposte-agent")]
+    data_dir: PathBuf,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Takes this device into a customer's fleet.
+    Enrol {
+        /// Where the server is: `https://host:port`.
+        #[arg(long)]
+        server: String,
+        /// The customer's token.
+        #[arg(long)]
+        token: String,
+        /// The authority of the server's certificate, in PEM.
+        #[arg(long)]
+        ca: Option<PathBuf>,
+        /// The name to report instead of the host name.
+        #[arg(long)]
+        name: Option<String>,
+        /// Enrols anew although it was done.
+        #[arg(long)]
+        again: bool,
+    },
+    /// Runs until it is told to end.
+    Run,
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    match carry_out(arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(e) => {
+            let _ = writeln!(std::io::stderr(), "riposte-agent: {e}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn carry_out(arguments: Arguments) -> Result<()> {
+    rustix::process::umask(rustix::fs::Mode::from_bits_truncate(0o077));
+    let data = Data::open(&arguments.data_dir)?;
+    match arguments.verb {
+        Verb::Enrol { server, token, ca, name, again } => {
+            let wish = enrol::Wish {
+                server: &server,
+                token: &token,
+                authority: ca.as_deref(),
+                name: name.as_deref(),
+                again,
+            };
+            let facts = runtime()?.block_on(enrol::enrol(&data, &wish))?;
+            say(&format!("enrolled as agent {} at {}", facts.agent, facts.server))
+        }
+        Verb::Run => {
+            log();
+            let runtime = runtime()?;
+            let ended = runtime.block_on(session::run(&data));
+            // A thread that is in the middle of something does not hold the end up.
+            runtime.shutdown_background();
+            ended
+        }
+    }
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .max_blocking_threads(4)
+        .thread_stack_size(1 << 20)
+        .build()
+        .during("cannot start the runtime")
+}
+
+fn log() {
+    let filter = tracing_subscriber::EnvFilter::try_from_env("RIPOSTE_AGENT_LOG")
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(false)
+        .init();
+}
+
+fn say(line: &str) -> Result<()> {
+    writeln!(std::io::stdout(), "{line}").during("cannot write")
+}

@@ -1,0 +1,130 @@
+//! Starts programs of the system: by absolute path, with an argument vector, a clean environment
+//! and a time limit. Never a shell.
+//!
+//! Not here: which values may become arguments; whoever calls has typed them.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+
+use crate::fault::{During, Fault, Result};
+
+/// Where programs of the system are; what `PATH` says does not matter.
+const FOLDERS: [&str; 6] =
+    ["/usr/sbin", "/usr/bin", "/sbin", "/bin", "/usr/local/sbin", "/usr/local/bin"];
+
+/// What a program said.
+#[derive(Debug)]
+pub(crate) struct Said {
+    /// Its exit status; `None` when a signal ended it.
+    pub(crate) status: Option<i32>,
+    /// What it wrote.
+    pub(crate) output: Vec<u8>,
+    /// What it complained about, in one line.
+    pub(crate) complaint: String,
+}
+
+/// Where a program is, when it is installed.
+pub(crate) fn find(name: &str) -> Option<PathBuf> {
+    FOLDERS.iter().map(|folder| Path::new(folder).join(name)).find(|path| path.is_file())
+}
+
+/// A program with a clean environment.
+pub(crate) fn program(path: &Path) -> Command {
+    let mut command = Command::new(path);
+    command
+        .env_clear()
+        .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
+        .env("LC_ALL", "C.UTF-8")
+        .env("TZ", "UTC")
+        .current_dir("/")
+        .stdin(Stdio::null());
+    command
+}
+
+/// Runs an installed program to its end.
+pub(crate) fn run(name: &str, arguments: &[&str], input: &[u8], limit: Duration) -> Result<Said> {
+    let path = find(name).ok_or_else(|| Fault::new(format!("{name} is not installed")))?;
+    let mut command = program(&path);
+    command.args(arguments);
+    finish(command, name, input, limit)
+}
+
+/// Runs a prepared program to its end; it is killed when it takes longer than `limit`.
+pub(crate) fn finish(
+    mut command: Command,
+    name: &str,
+    input: &[u8],
+    limit: Duration,
+) -> Result<Said> {
+    let what = format!("cannot run {name}");
+    let stdin = if input.is_empty() { Stdio::null() } else { Stdio::piped() };
+    let mut child =
+        command.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().during(&what)?;
+    let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
+    let pidfd = pid.and_then(|pid| pidfd_open(pid, PidfdFlags::empty()).ok());
+    let (done, waiting) = mpsc::channel::<()>();
+    let killer = thread::Builder::new().stack_size(64 << 10).spawn(move || {
+        let late = waiting.recv_timeout(limit) == Err(mpsc::RecvTimeoutError::Timeout);
+        if let (true, Some(pidfd)) = (late, pidfd) {
+            let _ = pidfd_send_signal(pidfd, Signal::KILL);
+        }
+        late
+    });
+    if let Some(mut stdin) = child.stdin.take() {
+        // A program that ends without reading says why on stderr.
+        let _ = stdin.write_all(input);
+    }
+    let output = child.wait_with_output();
+    drop(done);
+    let late = killer.is_ok_and(|killer| killer.join().unwrap_or(false));
+    let output = output.during(&what)?;
+    if late {
+        return Err(Fault::new(format!("{name} took longer than {} s", limit.as_secs())));
+    }
+    let complaint = String::from_utf8_lossy(&output.stderr)
+        .lines()
+        .map(str::trim)
+        .find(|line| !line.is_empty())
+        .unwrap_or("")
+        .chars()
+        .take(300)
+        .collect();
+    Ok(Said { status: output.status.code(), output: output.stdout, complaint })
+}
+
+impl Said {
+    /// What it wrote, when it ended well.
+    pub(crate) fn ok(self, name: &str) -> Result<Vec<u8>> {
+        match self.status {
+            Some(0) => Ok(self.output),
+            Some(status) => {
+                Err(Fault::new(format!("{name} ended with {status}: {}", self.complaint)))
+            }
+            None => Err(Fault::new(format!("{name} was killed"))),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_program_that_hangs_is_ended() {
+        let e = run("sleep", &["60"], b"", Duration::from_millis(50)).unwrap_err();
+        assert_eq!(e.to_string(), "sleep took longer than 0 s");
+    }
+
+    #[test]
+    fn a_program_gets_its_input_and_says_how_it_ended() {
+        assert_eq!(run("cat", &[], b"x", Duration::from_secs(9)).unwrap().output, b"x");
+        let e = run("false", &[], b"", Duration::from_secs(9)).unwrap().ok("false").unwrap_err();
+        assert!(e.to_string().starts_with("false ended with 1"));
+    }
+}

@@ -1,0 +1,113 @@
+//! The real program, enrolled and running in a namespace of its own.
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use crate::net::Net;
+use crate::server::{Server, TOKEN};
+
+pub const PROGRAM: &str = env!("CARGO_BIN_EXE_riposte-agent");
+
+/// An enrolled agent; ended when dropped.
+pub struct Agent {
+    pub folder: tempfile::TempDir,
+    namespace: Option<String>,
+    child: Option<Child>,
+}
+
+impl Agent {
+    /// Enrols in the agent's namespace.
+    pub fn enrol(net: Option<&Net>, server: &Server) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let agent = Self { folder, namespace: net.map(Net::agent), child: None };
+        let authority = agent.folder.path().join("authority.pem");
+        std::fs::write(&authority, &server.authority).unwrap();
+        let said = agent.call(&[
+            "enrol",
+            "--server",
+            &server.url,
+            "--token",
+            TOKEN,
+            "--name",
+            "device-1",
+            "--ca",
+            authority.to_str().unwrap(),
+        ]);
+        assert!(said.status.success(), "{}", String::from_utf8_lossy(&said.stderr));
+        agent
+    }
+
+    pub fn data(&self) -> PathBuf {
+        self.folder.path().join("data")
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = match &self.namespace {
+            Some(namespace) => {
+                let mut command = Command::new("ip");
+                command.args(["netns", "exec", namespace, PROGRAM]);
+                command
+            }
+            None => Command::new(PROGRAM),
+        };
+        command.arg("--data-dir").arg(self.data()).args(arguments);
+        command
+    }
+
+    /// Calls the program and waits for its end.
+    pub fn call(&self, arguments: &[&str]) -> Output {
+        self.command(arguments).output().unwrap()
+    }
+
+    /// Starts the agent.
+    pub fn start(&mut self) {
+        let log = std::fs::File::options()
+            .append(true)
+            .create(true)
+            .open(self.folder.path().join("log"))
+            .unwrap();
+        self.child =
+            Some(self.command(&["run"]).stderr(log).stdout(Stdio::null()).spawn().unwrap());
+    }
+
+    pub fn pid(&self) -> i32 {
+        i32::try_from(self.child.as_ref().unwrap().id()).unwrap()
+    }
+
+    /// Ends it with a signal; says its exit status.
+    pub fn end(&mut self, signal: Signal) -> Option<i32> {
+        let mut child = self.child.take().unwrap();
+        kill(Pid::from_raw(i32::try_from(child.id()).unwrap()), signal).unwrap();
+        child.wait().unwrap().code()
+    }
+
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
+    }
+
+    pub fn keep(&self, name: &str, content: &[u8]) -> PathBuf {
+        let path = self.folder.path().join(name);
+        std::fs::write(&path, content).unwrap();
+        path
+    }
+}
+
+impl Drop for Agent {
+    fn drop(&mut self) {
+        if let Some(child) = &mut self.child {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+        if std::thread::panicking() {
+            eprintln!("--- the agent's log ---\n{}", self.log());
+        }
+    }
+}
+
+/// The mode and content of a path, for comparisons.
+pub fn exists(path: &Path) -> bool {
+    path.symlink_metadata().is_ok()
+}
