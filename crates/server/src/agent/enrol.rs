@@ -46,6 +46,8 @@ pub struct Door {
     pub authority: Option<String>,
     /// Whether agents can come in at all.
     pub open: bool,
+    /// Whether that other listener can be reached from other machines.
+    pub remote: bool,
 }
 
 /// Takes an agent in; `None` when its token is not valid.

@@ -15,9 +15,15 @@ pub mod poll;
 pub mod report;
 pub mod token;
 
+use std::collections::HashMap;
+
+use ring::hmac;
+use riposte_wire::release;
+
 use crate::actor::Actor;
 use crate::app::App;
 use crate::asset::{self, Device};
+use crate::clock::Timestamp;
 use crate::db::column;
 use crate::error::{Error, Result};
 use crate::event::Fact;
@@ -102,6 +108,54 @@ pub async fn shut_out(app: &App, caller: &Caller, device: &str) -> Result<()> {
     tx.commit().await?;
     app.agents.ring(seen.no);
     Ok(())
+}
+
+/// The code that releases a device without the server, and until when it holds (MR-18). Who asked
+/// for it is on record before it is told.
+///
+/// # Errors
+/// `Conflict` when no agent speaks for the device.
+pub async fn release_code(app: &App, caller: &Caller, id: &str) -> Result<(String, Timestamp)> {
+    caller.require(&[Permission::DeviceReadWrite])?;
+    caller.require_step_up(app.clock.now())?;
+    let device = asset::find(app, caller, id).await?;
+    let key = app.vault_key(device.tenant).await?;
+    let mut tx = Tx::begin(app, device.tenant, caller.actor()).await?;
+    let row = tx
+        .query_one(
+            "select agent.id, agent.release_secret from device \
+             join agent on agent.id = device.agent_id where device.no = $1",
+            vec![device.no.0.into()],
+        )
+        .await?;
+    let row = row
+        .ok_or_else(|| Error::Conflict(format!("no agent speaks for {} any more", device.name)))?;
+    let (agent, sealed): (String, Vec<u8>) = (column(&row, 0)?, column(&row, 1)?);
+    let secret = key.open(enrol::secret_of(&agent), &sealed)?;
+    let day = release::day(tx.now().micros());
+    let secret = hmac::Key::new(hmac::HMAC_SHA256, &secret);
+    let code = release::spell(hmac::sign(&secret, release::text(&agent, day).as_bytes()).as_ref());
+    tx.record(Fact::ReleaseCodeShown { device: device.id, name: device.name });
+    tx.commit().await?;
+    Ok((code, Timestamp::from_micros(0).plus_seconds((day + release::DAYS) * 86_400)))
+}
+
+/// When each of these agents enrolled.
+pub async fn enrolments(
+    app: &App,
+    caller: &Caller,
+    devices: &[Device],
+) -> Result<HashMap<String, Timestamp>> {
+    let ids: Vec<_> = devices.iter().filter_map(|it| it.agent.clone()).map(Into::into).collect();
+    if ids.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let scope = caller.view(app);
+    let (among, values) = scope.engine().among(1, ids);
+    let sql = format!("select id, enrolled_at from agent where id {among}");
+    let rows = scope.query(&sql, values).await?;
+    let one = |row| Ok((column(row, 0)?, Timestamp::from_micros(column(row, 1)?)));
+    rows.iter().map(one).collect()
 }
 
 async fn revoke(tx: &Tx, device: DeviceNo) -> Result<u64> {

@@ -5,14 +5,17 @@
 
 mod access;
 mod activity;
+mod agent_token;
 mod alert;
 mod app;
 mod audit;
+mod device;
 mod event;
 pub mod idempotency;
 mod identity_provider;
 mod incident;
 mod oidc;
+mod package;
 mod people;
 mod queue;
 mod session;
@@ -100,6 +103,13 @@ pub fn routes() -> OpenApiRouter<Site> {
         .routes(routes!(app::remove))
         .routes(routes!(app::renew))
         .routes(routes!(tenant::list, tenant::add))
+        .routes(routes!(agent_token::list, agent_token::add))
+        .routes(routes!(agent_token::remove))
+        .routes(routes!(device::list))
+        .routes(routes!(device::get, device::change, device::remove))
+        .routes(routes!(device::timeline))
+        .routes(routes!(device::release_code))
+        .routes(routes!(package::get))
         .routes(routes!(access::grant, access::change_grant))
         .routes(routes!(access::list, access::request))
         .routes(routes!(access::approve))

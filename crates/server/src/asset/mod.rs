@@ -6,6 +6,7 @@
 //! Not here: how an agent enrols and what it is told (see `agent`), who may act (see `coverage`).
 
 pub mod inventory;
+pub mod mention;
 pub mod timeline;
 
 use sea_orm::{QueryResult, Value as Sql};

@@ -553,6 +553,7 @@ async fn open_doors(app: &App) -> Result<Open> {
             None
         },
         open: tls.is_some() || agents.is_some(),
+        remote: agents.as_ref().is_some_and(|it| !it.address.ip().to_canonical().is_loopback()),
     };
     Ok(Open { main, agents, door })
 }
