@@ -284,8 +284,10 @@ async fn look_at(
     }
     // Another agent speaks for the device: what it says of the device now tells.
     let read = state_of(action, device);
+    let number = attempt.number;
+    store::close_attempt(tx, action.id, number, "unknown", None, read.as_ref()).await?;
     let reason = "the agent that was told is gone; the device was looked at";
-    reconcile(tx, action, attempt.number, read.as_ref(), reason).await?;
+    reconcile(tx, action, read.as_ref(), reason).await?;
     Ok(None)
 }
 
@@ -308,13 +310,11 @@ fn state_of(action: &Action, device: &Device) -> Option<Value> {
 async fn reconcile(
     tx: &mut Tx,
     action: &mut Action,
-    attempt: i64,
     read: Option<&Value>,
     reason: &str,
 ) -> Result<()> {
     let so = read.and_then(|read| proves(action.kind, &action.options, read));
     let effect = action.kind.entry().effect;
-    store::close_attempt(tx, action.id, attempt, "unknown", None, read).await?;
     action.read_back = read.cloned();
     match so {
         Some(true) => end(tx, action, ActionStep::Succeed, None).await,
@@ -534,7 +534,7 @@ async fn settle_one(tx: &mut Tx, device: &Device, result: &OrderResult) -> Resul
                 attempt: number,
                 reason: reason.clone(),
             });
-            reconcile(tx, &mut action, number, read.as_ref(), &reason).await?;
+            reconcile(tx, &mut action, read.as_ref(), &reason).await?;
         }
         Outcome::Progress { .. } => {}
     }

@@ -1,8 +1,1029 @@
-//! Managed response.
+//! Managed response: the tasks experts publish on an incident, and what became of each.
+//!
+//! ```text
+//! draft -publish-> the customer's (guided)   -run, complete, skip->   closed
+//!               -> the experts' (managed)    -their actions run->     closed
+//! ```
+//!
+//! Whose a task is, is decided for each task and target when it is published (MR-15): the experts'
+//! where something connected can do it and coverage clears them, else the customer's, with the
+//! reason. An expert who is cleared may run a draft before it is published. Invariants: a published
+//! true positive has a summary (INV-4); an incident that waits for the customer has an open task
+//! (INV-2); nothing is carried out but by an action of the engine. Not here: how an action is carried
+//! out (`engine`), which states follow which (`model`), which actions there are (`catalog`).
+
 pub mod catalog;
 pub mod engine;
 mod follow;
 pub mod model;
 pub mod order;
 pub mod store;
+mod target;
 mod timed;
+
+pub use store::{Action, Attempt, Requester, Response, Source, Target, Task};
+
+use serde_json::{Value, json};
+
+use crate::actor::ActorKind;
+use crate::app::App;
+use crate::asset::{self, Device};
+use crate::coverage::{self, Thing};
+use crate::db::column;
+use crate::error::{Error, Result};
+use crate::event::{Change, Fact};
+use crate::id::{ActionId, IncidentId, TaskId, TenantNo};
+use crate::incident::model::{Finding, LONGEST_NAME, LONGEST_TEXT, OwnerAfter};
+use crate::incident::{self, Incident};
+use crate::permission::Permission;
+use crate::response::catalog::{Entry, Kind, TargetKind};
+use crate::response::engine::Wish;
+use crate::response::model::{ActionState, ActionStep, TaskState, TaskStep};
+use crate::tenant::caller::Caller;
+use crate::tx::Tx;
+use crate::word::{Classification, Determination, Stage};
+
+/// Tasks an incident has at most.
+const MOST_TASKS: usize = 500;
+/// From which part of the product, as the action centre names it (MR-21).
+pub const BY_EXPERTS: &str = "Managed response (experts)";
+/// The same, of the customer's.
+pub const BY_CUSTOMER: &str = "Managed response (customer)";
+/// The same, from a device's own page.
+pub const BY_HAND: &str = "Manual device action";
+
+/// A task as an expert wants it.
+#[derive(Clone, Debug)]
+pub struct NewTask {
+    /// What is to be done.
+    pub kind: Kind,
+    /// To what: kind and name.
+    pub target: Option<(TargetKind, String)>,
+    /// Its title; the catalogue's and the target's when absent.
+    pub display_name: Option<String>,
+    /// Why and how, in Markdown; the catalogue's when absent.
+    pub description: Option<String>,
+    /// How.
+    pub options: Value,
+}
+
+fn expert(caller: &Caller) -> Result<()> {
+    caller.require(&[Permission::Experts])?;
+    if caller.actor().kind == ActorKind::Expert {
+        return Ok(());
+    }
+    Err(Error::Denied("only the provider's experts do this".to_owned()))
+}
+
+fn requester(caller: &Caller) -> Requester {
+    let actor = caller.actor();
+    let person = (actor.kind == ActorKind::Expert && caller.person.is_some())
+        .then(|| caller.client_id.clone());
+    Requester { name: actor.name, kind: actor.kind, person }
+}
+
+/// Text without outer blanks, within bounds.
+fn text(field: &str, text: &str, most: usize) -> Result<String> {
+    let text = text.trim();
+    if text.contains('\0') {
+        return Err(Error::Invalid(format!("{field} contains a null character")));
+    }
+    if text.chars().count() > most {
+        return Err(Error::Invalid(format!("{field} is longer than {most} characters")));
+    }
+    Ok(text.to_owned())
+}
+
+fn title(field: &str, given: &str) -> Result<String> {
+    let given = text(field, given, LONGEST_NAME)?;
+    if given.is_empty() {
+        return Err(Error::Invalid(format!("{field} must not be empty")));
+    }
+    Ok(given)
+}
+
+/// A target of the kind an action takes.
+async fn target_of(
+    tx: &Tx,
+    entry: &Entry,
+    given: Option<(TargetKind, String)>,
+    options: &Value,
+) -> Result<Option<Target>> {
+    let wanted = entry.target;
+    let Some((kind, key)) = given else {
+        if wanted == TargetKind::None {
+            return Ok(None);
+        }
+        return Err(Error::Invalid(format!("{} needs a target: a {}", entry.word, wanted.word())));
+    };
+    if kind != wanted && wanted != TargetKind::None {
+        return Err(Error::Invalid(format!(
+            "{} is done to a {}, not to a {}",
+            entry.word,
+            wanted.word(),
+            kind.word()
+        )));
+    }
+    let key = text("target", &key, 2_048)?;
+    if key.is_empty() || key.chars().any(char::is_control) {
+        return Err(Error::Invalid("target.id is a text of 1 to 2,048 characters".to_owned()));
+    }
+    let named = match kind {
+        TargetKind::Device => Some(key.clone()),
+        _ => options.get("deviceId").and_then(Value::as_str).map(str::to_owned),
+    };
+    let device = match named {
+        Some(name) => asset::find_in(tx, tx.tenant(), &name).await?,
+        None => None,
+    };
+    let name = match (&device, kind) {
+        (Some(device), TargetKind::Device) => device.name.clone(),
+        (Some(device), _) => format!("{key} on {}", device.name),
+        (None, _) => key.clone(),
+    };
+    // A device goes by its id from here on: a name may come to mean another.
+    let key = match (&device, kind) {
+        (Some(device), TargetKind::Device) => device.id.clone(),
+        _ => key,
+    };
+    Ok(Some(Target { kind, key, name, device: device.map(|device| device.id) }))
+}
+
+/// An expert drafts a task: only the experts see it.
+pub async fn draft(app: &App, caller: &Caller, id: IncidentId, new: NewTask) -> Result<TaskId> {
+    expert(caller)?;
+    let mut tx = incident::begin(app, caller, id).await?;
+    let incident = incident::one(&tx, id).await?;
+    match incident.model.state.stage() {
+        Stage::InProgress | Stage::AwaitingCustomer => {}
+        Stage::New | Stage::LeftOut | Stage::Queued => {
+            return Err(Error::Conflict(format!("incident {id}: nobody has taken it up yet")));
+        }
+        Stage::Resolved | Stage::Redirected => {
+            return Err(Error::Conflict(format!("incident {id} is closed")));
+        }
+    }
+    let tasks = store::tasks_in(&tx, id).await?;
+    if tasks.len() >= MOST_TASKS {
+        return Err(Error::Invalid(format!("an incident has {MOST_TASKS} tasks at most")));
+    }
+    let entry = new.kind.entry();
+    let options = entry.options(&new.options).map_err(Error::Invalid)?;
+    let target = target_of(&tx, entry, new.target, &options).await?;
+    if let Some(target) = &target
+        && order::word(entry.kind).is_some()
+        && target.device.is_some()
+    {
+        // What the agent of a known device could not use is said now.
+        order::action(entry.kind, &target.key, &options, tx.now()).map_err(Error::Invalid)?;
+    }
+    let display_name = match new.display_name {
+        Some(given) => title("displayName", &given)?,
+        None => match &target {
+            Some(target) => format!("{}: {}", entry.title, target.name),
+            None => entry.title.to_owned(),
+        },
+    };
+    let description = match new.description {
+        Some(given) => text("description", &given, LONGEST_TEXT)?,
+        None => entry.explains.to_owned(),
+    };
+    let revision = current(&store::responses_in(&tx, id).await?);
+    let actor = tx.actor().name.clone();
+    let now = tx.now();
+    let mut task = Task {
+        id: TaskId(tx.next_id("task").await?),
+        tenant: tx.tenant(),
+        incident: id,
+        revision,
+        kind: new.kind,
+        target,
+        options,
+        display_name,
+        description,
+        source: None,
+        guided_because: None,
+        state: TaskState::Draft,
+        run: 0,
+        closed: None,
+        verified: None,
+        undo_of: None,
+        published: None,
+        created_by: actor.clone(),
+        created: now,
+        updated_by: actor,
+        updated: now,
+    };
+    store::save_task(&mut tx, &mut task).await?;
+    tx.record(Fact::TaskDrafted {
+        incident: id,
+        task: task.id,
+        action: entry.word,
+        target: task.object(),
+    });
+    tx.commit().await?;
+    Ok(task.id)
+}
+
+/// The revision that is being written.
+fn current(responses: &[Response]) -> i64 {
+    match responses.last() {
+        None => 1,
+        Some(last) if last.published.is_some() => last.revision + 1,
+        Some(last) => last.revision,
+    }
+}
+
+/// The task of an id within the caller's reach: drafts are for experts.
+pub async fn find(app: &App, caller: &Caller, id: TaskId) -> Result<Task> {
+    let sql = format!("select {} from task where id = $1", store::TASK);
+    let row = caller.view(app).query_one(&sql, vec![id.0.into()]).await?;
+    let task = row.as_ref().map(Task::from_row).transpose()?;
+    let Some(task) = task.filter(|task| caller.queue.includes(task.tenant)) else {
+        return Err(store::unknown_task(id));
+    };
+    caller.require_inside(app, task.tenant, store::unknown_task(id)).await?;
+    if task.published.is_none() && caller.actor().kind != ActorKind::Expert {
+        return Err(store::unknown_task(id));
+    }
+    Ok(task)
+}
+
+/// Begins a change of a task within the caller's reach.
+async fn begin(app: &App, caller: &Caller, id: TaskId) -> Result<(Tx, Task)> {
+    let seen = find(app, caller, id).await?;
+    let tx = Tx::begin(app, seen.tenant, caller.actor()).await?;
+    let task = store::task(&tx, id).await?;
+    Ok((tx, task))
+}
+
+fn stepped(task: &Task, step: TaskStep) -> Result<TaskState> {
+    task.state
+        .after(step, task.verified.is_some())
+        .map_err(|because| Error::Conflict(format!("task {}: {because}", task.id)))
+}
+
+/// Refuses to touch a draft's words once somebody has seen or run it.
+fn must_be_draft(task: &Task) -> Result<()> {
+    if task.state == TaskState::Draft {
+        return Ok(());
+    }
+    Err(Error::Conflict(format!("task {} is no draft any more", task.id)))
+}
+
+/// What an expert changes of a draft.
+#[derive(Clone, Debug, Default)]
+pub struct TaskPatch {
+    /// Its title.
+    pub display_name: Option<String>,
+    /// Why and how.
+    pub description: Option<String>,
+    /// How it is done.
+    pub options: Option<Value>,
+}
+
+/// Changes a draft.
+pub async fn edit(app: &App, caller: &Caller, id: TaskId, patch: TaskPatch) -> Result<()> {
+    expert(caller)?;
+    let (mut tx, mut task) = begin(app, caller, id).await?;
+    must_be_draft(&task)?;
+    let mut changes = Vec::new();
+    let mut note = |field, before: Value, after: Value| {
+        if before != after {
+            changes.push(Change { field, before, after });
+        }
+    };
+    if let Some(given) = patch.display_name {
+        let given = title("displayName", &given)?;
+        note("displayName", json!(task.display_name), json!(given));
+        task.display_name = given;
+    }
+    if let Some(given) = patch.description {
+        let given = text("description", &given, LONGEST_TEXT)?;
+        note("description", json!(task.description), json!(given));
+        task.description = given;
+    }
+    if let Some(given) = patch.options {
+        let given = task.kind.entry().options(&given).map_err(Error::Invalid)?;
+        note("options", task.options.clone(), given.clone());
+        task.options = given;
+    }
+    if changes.is_empty() {
+        return Ok(());
+    }
+    store::save_task(&mut tx, &mut task).await?;
+    tx.record(Fact::TaskChanged { incident: task.incident, task: id, changes });
+    tx.commit().await
+}
+
+/// Takes a draft away.
+pub async fn remove(app: &App, caller: &Caller, id: TaskId) -> Result<()> {
+    expert(caller)?;
+    let (mut tx, task) = begin(app, caller, id).await?;
+    must_be_draft(&task)?;
+    tx.execute("delete from task where id = $1", vec![id.0.into()]).await?;
+    tx.record(Fact::TaskRemoved { incident: task.incident, task: id });
+    tx.commit().await
+}
+
+/// Keeps the summary as far as it is written.
+pub async fn save_summary(app: &App, caller: &Caller, id: IncidentId, summary: &str) -> Result<()> {
+    expert(caller)?;
+    let tx = incident::begin(app, caller, id).await?;
+    let incident = incident::one(&tx, id).await?;
+    if !incident.model.is_open() {
+        return Err(Error::Conflict(format!("incident {id} is closed")));
+    }
+    let responses = store::responses_in(&tx, id).await?;
+    let mut response = unpublished(&responses);
+    response.summary = Some(text("summary", summary, LONGEST_TEXT)?);
+    store::save_response(&tx, id, &response).await?;
+    tx.commit().await
+}
+
+fn unpublished(responses: &[Response]) -> Response {
+    match responses.last() {
+        Some(last) if last.published.is_none() => last.clone(),
+        _ => Response {
+            revision: current(responses),
+            published: None,
+            publisher: None,
+            summary: None,
+            classification: Classification::Unknown,
+            determination: Determination::Unknown,
+            rejected: None,
+        },
+    }
+}
+
+/// Whose a task is, and on which devices it is done.
+enum Decision {
+    /// The experts'.
+    Managed(Vec<Device>),
+    /// The customer's, and why.
+    Guided(String),
+}
+
+/// Decides for one task (MR-15): the experts' for what they are cleared for, the customer's for the
+/// rest. Gives both where some devices are cleared and others are not.
+async fn decide(
+    tx: &Tx,
+    caller: &Requester,
+    task: &Task,
+) -> Result<(Decision, Option<(Vec<Device>, String)>)> {
+    let entry = task.kind.entry();
+    let whose = (task.tenant, Some(task.incident));
+    let target = task.target.as_ref();
+    let devices = match target::devices(tx, whose, entry, target, &task.options).await? {
+        Ok(devices) => devices,
+        Err(reason) => {
+            // What nothing can do by itself may be excluded all the same: that is the reason then.
+            let reason = not_cleared(tx, caller, task, None).await?.unwrap_or(reason);
+            return Ok((Decision::Guided(reason), None));
+        }
+    };
+    let (mut cleared, mut left, mut why) = (Vec::new(), Vec::new(), String::new());
+    for device in devices {
+        match not_cleared(tx, caller, task, Some(&device)).await? {
+            None => cleared.push(device),
+            Some(reason) => {
+                why = reason;
+                left.push(device);
+            }
+        }
+    }
+    Ok(match (cleared.is_empty(), left.is_empty()) {
+        (true, _) => (Decision::Guided(why), None),
+        (false, true) => (Decision::Managed(cleared), None),
+        (false, false) => (Decision::Managed(cleared), Some((left, why))),
+    })
+}
+
+async fn not_cleared(
+    tx: &Tx,
+    requester: &Requester,
+    task: &Task,
+    device: Option<&Device>,
+) -> Result<Option<String>> {
+    let target = task.target.as_ref();
+    let of = |kind| target.filter(|it| it.kind == kind).map(|it| it.key.as_str());
+    let device_name = if device.is_none() { of(TargetKind::Device) } else { None };
+    let thing = Thing { device, device_name, user: of(TargetKind::User) };
+    let authority = requester.authority();
+    Ok(coverage::clear(tx, task.tenant, &authority, thing, tx.now()).await?.err())
+}
+
+/// Asks the engine for a task's action on each device.
+async fn start(
+    tx: &mut Tx,
+    task: &mut Task,
+    devices: &[Device],
+    requester: &Requester,
+    (source, undo_of): (&'static str, Option<ActionId>),
+) -> Result<()> {
+    let Some(target) = task.target.clone() else {
+        return Err(Error::Conflict(format!("task {} has nothing to run", task.id)));
+    };
+    task.state = stepped(task, TaskStep::Run)?;
+    task.run += 1;
+    task.closed = None;
+    task.verified = None;
+    let mut ids = Vec::new();
+    for device in devices {
+        let action = engine::request(
+            tx,
+            Wish {
+                kind: task.kind,
+                target: &target,
+                device,
+                options: &task.options,
+                incident: Some(task.incident),
+                source,
+                comment: Some(task.display_name.clone()),
+                undo_of,
+                requester: requester.clone(),
+            },
+        )
+        .await?;
+        tx.execute(
+            "insert into task_action (task_id, run, action_id) values ($1, $2, $3) \
+             on conflict do nothing",
+            vec![task.id.0.into(), task.run.into(), action.id.0.into()],
+        )
+        .await?;
+        ids.push(action.id);
+    }
+    store::save_task(tx, task).await?;
+    tx.record(Fact::TaskStarted { incident: task.incident, task: task.id, actions: ids });
+    Ok(())
+}
+
+/// Tells the agents of devices that something waits for them.
+fn ring(app: &App, devices: &[Device]) {
+    for device in devices {
+        app.agents.ring(device.no);
+    }
+}
+
+/// Experts publish a managed response (T5, T6): a true positive with its summary. Each draft becomes
+/// the experts' or the customer's.
+pub async fn publish(app: &App, caller: &Caller, id: IncidentId, finding: Finding) -> Result<()> {
+    expert(caller)?;
+    let requester = requester(caller);
+    let mut tx = incident::begin(app, caller, id).await?;
+    let before = incident::one(&tx, id).await?;
+    let responses = store::responses_in(&tx, id).await?;
+    let mut response = unpublished(&responses);
+    let (mut guided, mut managed, mut rung) = (Vec::new(), Vec::new(), Vec::new());
+    for mut task in store::tasks_in(&tx, id).await? {
+        if task.published.is_some() {
+            continue;
+        }
+        task.published = Some(tx.now());
+        task.revision = response.revision;
+        if task.state != TaskState::Draft {
+            // The experts have run it already.
+            store::save_task(&mut tx, &mut task).await?;
+            managed.push(task.id);
+            continue;
+        }
+        match decide(&tx, &requester, &task).await? {
+            (Decision::Managed(devices), rest) => {
+                task.source = Some(Source::Managed);
+                if let Some((left, reason)) = rest {
+                    let sibling = leave(&mut tx, &task, &left, reason).await?;
+                    guided.push(sibling);
+                }
+                start(&mut tx, &mut task, &devices, &requester, (BY_EXPERTS, None)).await?;
+                managed.push(task.id);
+                rung.extend(devices);
+            }
+            (Decision::Guided(reason), _) => {
+                task.source = Some(Source::Guided);
+                task.guided_because = Some(reason);
+                task.state = TaskState::Open;
+                store::save_task(&mut tx, &mut task).await?;
+                guided.push(task.id);
+            }
+        }
+    }
+    let tasks = store::tasks_in(&tx, id).await?;
+    let of = |source| move |task: &&Task| task.source == Some(source) && task.state.is_open();
+    let pending = tasks.iter().filter(of(Source::Guided)).count() as u32;
+    let running = tasks.iter().filter(of(Source::Managed)).count();
+    let (actor, at) = (tx.actor().clone(), tx.now());
+    let model = before.model.clone();
+    let step = if pending > 0 {
+        model.hand_over(&finding, pending, &actor, at)
+    } else if running > 0 {
+        model.respond(&finding, &actor, at)
+    } else {
+        model.finish_response(&finding, OwnerAfter::Nobody, &actor, at)
+    };
+    let step = step.map_err(incident::refused)?;
+    response.published = Some((at, actor.name.clone()));
+    response.publisher = Some(follow::kept(&actor));
+    response.summary.clone_from(&step.incident.summary);
+    response.classification = finding.classification;
+    response.determination = finding.determination;
+    store::save_response(&tx, id, &response).await?;
+    tx.record(Fact::ResponsePublished {
+        incident: id,
+        revision: response.revision,
+        guided,
+        managed,
+    });
+    let fact = |id, changes| Fact::IncidentChanged { incident: id, changes };
+    incident::apply(&mut tx, &before, step, fact).await?;
+    tx.commit().await?;
+    ring(app, &rung);
+    Ok(())
+}
+
+/// A task for the customer on the devices that experts are not cleared for.
+async fn leave(tx: &mut Tx, task: &Task, devices: &[Device], reason: String) -> Result<TaskId> {
+    let names: Vec<&str> = devices.iter().map(|device| device.name.as_str()).collect();
+    let mut sibling = task.clone();
+    sibling.id = TaskId(tx.next_id("task").await?);
+    sibling.source = Some(Source::Guided);
+    sibling.guided_because = Some(reason);
+    sibling.state = TaskState::Open;
+    sibling.display_name = format!("{} (on {})", task.display_name, names.join(", "));
+    sibling.display_name = sibling.display_name.chars().take(LONGEST_NAME).collect();
+    if let ([device], Value::Object(options)) = (devices, &mut sibling.options) {
+        options.insert("deviceId".to_owned(), json!(device.id));
+    }
+    store::save_task(tx, &mut sibling).await?;
+    Ok(sibling.id)
+}
+
+/// The customer sends the plan back with a reason: its open tasks are withdrawn, and the experts have
+/// the incident again.
+pub async fn reject(app: &App, caller: &Caller, id: IncidentId, because: &str) -> Result<()> {
+    customer(caller)?;
+    let because = text("because", because, 4_000)?;
+    if because.is_empty() {
+        return Err(Error::Invalid("say why, so that the experts can answer".to_owned()));
+    }
+    let mut tx = incident::begin(app, caller, id).await?;
+    let before = incident::one(&tx, id).await?;
+    if before.model.state.stage() != Stage::AwaitingCustomer {
+        return Err(Error::Conflict(format!("incident {id} does not wait for the customer")));
+    }
+    let responses = store::responses_in(&tx, id).await?;
+    let Some(mut last) = responses.into_iter().rfind(|it| it.published.is_some()) else {
+        return Err(Error::Conflict(format!("incident {id} has no response")));
+    };
+    let said = format!("the customer sent the plan back: {because}");
+    for mut task in store::tasks_in(&tx, id).await? {
+        if task.published.is_some() && task.state.after(TaskStep::Withdraw, false).is_ok() {
+            close(&mut tx, &mut task, TaskStep::Withdraw, Some(said.clone())).await?;
+        }
+    }
+    last.rejected = Some((tx.now(), tx.actor().name.clone(), because.clone()));
+    store::save_response(&tx, id, &last).await?;
+    tx.record(Fact::ResponseRejected { incident: id, revision: last.revision, because });
+    follow::take_back(&mut tx, &before).await?;
+    tx.commit().await
+}
+
+fn customer(caller: &Caller) -> Result<()> {
+    caller.require(&[Permission::TaskReadWrite, Permission::IncidentReadWrite])?;
+    match caller.actor().kind {
+        ActorKind::Customer | ActorKind::Integration => Ok(()),
+        _ => Err(Error::Denied("this is for the customer to say".to_owned())),
+    }
+}
+
+/// Writes that a task is closed or waits again by a step.
+async fn close(
+    tx: &mut Tx,
+    task: &mut Task,
+    step: TaskStep,
+    because: Option<String>,
+) -> Result<()> {
+    task.state = stepped(task, step)?;
+    task.closed = Some((tx.now(), tx.actor().name.clone(), because.clone()));
+    store::save_task(tx, task).await?;
+    tx.record(Fact::TaskClosed {
+        incident: task.incident,
+        task: task.id,
+        state: task.state.word(),
+        because,
+        verified: false,
+    });
+    Ok(())
+}
+
+/// Refuses what is done to a task of a closed incident: what is closed asks nothing of anybody.
+async fn must_be_open(tx: &Tx, task: &Task) -> Result<Incident> {
+    let incident = incident::one(tx, task.incident).await?;
+    if incident.model.is_open() {
+        return Ok(incident);
+    }
+    Err(Error::Conflict(format!("task {}: incident {} is closed", task.id, task.incident)))
+}
+
+/// Runs a task's action: the customer clicked, or an expert acts where it is cleared.
+pub async fn run(app: &App, caller: &Caller, id: TaskId) -> Result<()> {
+    let by_expert = caller.actor().kind == ActorKind::Expert;
+    if by_expert {
+        expert(caller)?;
+    } else {
+        caller.require(&[
+            Permission::TaskTakeAction,
+            Permission::TaskReadWrite,
+            Permission::IncidentReadWrite,
+        ])?;
+    }
+    let requester = requester(caller);
+    let (mut tx, mut task) = begin(app, caller, id).await?;
+    must_be_open(&tx, &task).await?;
+    stepped(&task, TaskStep::Run)?;
+    let entry = task.kind.entry();
+    let whose = (task.tenant, Some(task.incident));
+    let devices = target::devices(&tx, whose, entry, task.target.as_ref(), &task.options).await?;
+    let devices = devices.map_err(|because| Error::Conflict(format!("task {id}: {because}")))?;
+    for device in &devices {
+        if let Some(reason) = not_cleared(&tx, &requester, &task, Some(device)).await? {
+            return Err(Error::Denied(format!("task {id}: {reason}")));
+        }
+    }
+    let source = if by_expert { BY_EXPERTS } else { BY_CUSTOMER };
+    if by_expert {
+        task.source = Some(Source::Managed);
+    }
+    // Taking something back again is taking it back.
+    let undo_of = match task.undo_of {
+        Some(undone) => store::task(&tx, undone).await.ok().map(|task| (task.id, task.run)),
+        None => None,
+    };
+    let undo_of = match undo_of {
+        Some((task, run)) => store::actions_of_task(&tx, task, run).await?.first().map(|it| it.id),
+        None => None,
+    };
+    start(&mut tx, &mut task, &devices, &requester, (source, undo_of)).await?;
+    tx.commit().await?;
+    ring(app, &devices);
+    Ok(())
+}
+
+/// The customer takes a task up by hand.
+pub async fn begin_by_hand(app: &App, caller: &Caller, id: TaskId) -> Result<()> {
+    customer(caller)?;
+    let (mut tx, mut task) = begin(app, caller, id).await?;
+    must_be_open(&tx, &task).await?;
+    let before = task.state;
+    task.state = stepped(&task, TaskStep::Begin)?;
+    store::save_task(&mut tx, &mut task).await?;
+    let (before, after) = (json!(before.word()), json!(task.state.word()));
+    let changes = vec![Change { field: "state", before, after }];
+    tx.record(Fact::TaskChanged { incident: task.incident, task: id, changes });
+    tx.commit().await
+}
+
+/// The customer says that a task is done (MR-12). Nothing was read that would show it, and the task
+/// says so.
+pub async fn complete(app: &App, caller: &Caller, id: TaskId) -> Result<()> {
+    customer(caller)?;
+    let (mut tx, mut task) = begin(app, caller, id).await?;
+    must_be_open(&tx, &task).await?;
+    close(&mut tx, &mut task, TaskStep::Complete, None).await?;
+    follow::tasks_changed(&mut tx, task.incident).await?;
+    tx.commit().await
+}
+
+/// The customer will not do a task (MR-12).
+pub async fn skip(app: &App, caller: &Caller, id: TaskId, because: &str) -> Result<()> {
+    customer(caller)?;
+    let because = Some(text("because", because, 4_000)?).filter(|because| !because.is_empty());
+    let (mut tx, mut task) = begin(app, caller, id).await?;
+    must_be_open(&tx, &task).await?;
+    close(&mut tx, &mut task, TaskStep::Skip, because).await?;
+    follow::tasks_changed(&mut tx, task.incident).await?;
+    tx.commit().await
+}
+
+/// The customer wants a task after all. The experts have the incident by then: only they hand it over
+/// (INC-4).
+pub async fn reopen(app: &App, caller: &Caller, id: TaskId) -> Result<()> {
+    customer(caller)?;
+    let (mut tx, mut task) = begin(app, caller, id).await?;
+    must_be_open(&tx, &task).await?;
+    task.state = stepped(&task, TaskStep::Reopen)?;
+    task.closed = None;
+    store::save_task(&mut tx, &mut task).await?;
+    tx.record(Fact::TaskReopened { incident: task.incident, task: id });
+    tx.commit().await
+}
+
+/// Takes a completed task back: a new task, linked to it, whose action is the reverse (MR-17).
+pub async fn undo(app: &App, caller: &Caller, id: TaskId, comment: &str) -> Result<TaskId> {
+    let comment = text("comment", comment, 4_000)?;
+    let requester = requester(caller);
+    let by_expert = requester.kind == ActorKind::Expert;
+    if by_expert {
+        expert(caller)?;
+    } else {
+        caller.require(&[Permission::TaskTakeAction, Permission::IncidentReadWrite])?;
+    }
+    let (mut tx, done) = begin(app, caller, id).await?;
+    let Some(reverse) = done.kind.entry().reverse else {
+        return Err(Error::Conflict(format!("task {id}: nothing takes this back")));
+    };
+    if done.state != TaskState::Completed || done.verified.is_none() {
+        return Err(Error::Conflict(format!("task {id}: only what was done can be undone")));
+    }
+    if undone_by(&tx, id).await?.is_some() {
+        return Err(Error::Conflict(format!("task {id} is being undone or was undone already")));
+    }
+    let actions = store::actions_of_task(&tx, id, done.run).await?;
+    let mut devices = Vec::new();
+    for action in &actions {
+        if let Some(no) = action.device
+            && let Some(device) = asset::load_in(&tx, no).await?
+        {
+            devices.push(device);
+        }
+    }
+    let entry = reverse.entry();
+    let now = tx.now();
+    let mut task = Task {
+        id: TaskId(tx.next_id("task").await?),
+        kind: reverse,
+        options: json!({}),
+        display_name: format!("{}: {}", entry.title, done.object()),
+        description: if comment.is_empty() { entry.explains.to_owned() } else { comment },
+        source: Some(if by_expert { Source::Managed } else { Source::Guided }),
+        guided_because: None,
+        state: TaskState::Open,
+        run: 0,
+        closed: None,
+        verified: None,
+        undo_of: Some(id),
+        published: Some(now),
+        created_by: requester.name.clone(),
+        created: now,
+        ..done.clone()
+    };
+    for device in &devices {
+        if let Some(reason) = not_cleared(&tx, &requester, &task, Some(device)).await? {
+            return Err(Error::Denied(format!("task {id}: {reason}")));
+        }
+    }
+    let source = if by_expert { BY_EXPERTS } else { BY_CUSTOMER };
+    let undo_of = actions.first().map(|action| action.id);
+    start(&mut tx, &mut task, &devices, &requester, (source, undo_of)).await?;
+    tx.commit().await?;
+    ring(app, &devices);
+    Ok(task.id)
+}
+
+/// The task that takes another back, unless that failed.
+pub async fn undone_by(tx: &crate::db::Transaction, id: TaskId) -> Result<Option<TaskId>> {
+    let row = tx
+        .query_one(
+            "select id from task where undo_of = $1 and state in ('running', 'completed') \
+             order by id desc limit 1",
+            vec![id.0.into()],
+        )
+        .await?;
+    row.map(|row| Ok(TaskId(column(&row, 0)?))).transpose()
+}
+
+/// Begins a change of an action within the caller's reach.
+async fn begin_action(app: &App, caller: &Caller, id: ActionId) -> Result<(Tx, Action)> {
+    let seen = find_action(app, caller, id).await?;
+    let tx = Tx::begin(app, seen.tenant, caller.actor()).await?;
+    let action = store::action(&tx, id).await?;
+    Ok((tx, action))
+}
+
+/// The action of an id within the caller's reach.
+pub async fn find_action(app: &App, caller: &Caller, id: ActionId) -> Result<Action> {
+    let sql = format!("select {} from action where id = $1", store::ACTION);
+    let row = caller.view(app).query_one(&sql, vec![id.0.into()]).await?;
+    let action = row.as_ref().map(Action::from_row).transpose()?;
+    let Some(action) = action.filter(|action| caller.queue.includes(action.tenant)) else {
+        return Err(store::unknown_action(id));
+    };
+    caller.require_inside(app, action.tenant, store::unknown_action(id)).await?;
+    Ok(action)
+}
+
+/// Who may act on actions: the customer's operators, and experts.
+fn acts(caller: &Caller) -> Result<()> {
+    caller.require(&[Permission::TaskTakeAction, Permission::Experts])
+}
+
+/// Takes an action back that has not been sent.
+pub async fn cancel(app: &App, caller: &Caller, id: ActionId) -> Result<()> {
+    acts(caller)?;
+    let (mut tx, mut action) = begin_action(app, caller, id).await?;
+    let reason = format!("{} took it back before it was sent", tx.actor().name);
+    engine::end(&mut tx, &mut action, ActionStep::Cancel, Some(reason)).await?;
+    tx.commit().await
+}
+
+/// A person looked and says what became of an action that nobody knew of.
+pub async fn decide_outcome(
+    app: &App,
+    caller: &Caller,
+    id: ActionId,
+    succeeded: bool,
+    because: &str,
+) -> Result<()> {
+    acts(caller)?;
+    let because = text("because", because, 4_000)?;
+    if because.is_empty() {
+        return Err(Error::Invalid("say what you saw".to_owned()));
+    }
+    let (mut tx, mut action) = begin_action(app, caller, id).await?;
+    let step = if succeeded { ActionStep::DecideDone } else { ActionStep::DecideNotDone };
+    let reason = format!("{} looked: {because}", tx.actor().name);
+    engine::end(&mut tx, &mut action, step, Some(reason)).await?;
+    tx.commit().await
+}
+
+/// Takes a finished action back from the action centre: an action of its own (MR-17, MR-20).
+pub async fn undo_action(
+    app: &App,
+    caller: &Caller,
+    id: ActionId,
+    comment: &str,
+) -> Result<ActionId> {
+    acts(caller)?;
+    let comment = text("comment", comment, 4_000)?;
+    let (mut tx, done) = begin_action(app, caller, id).await?;
+    let Some(reverse) = done.kind.entry().reverse else {
+        return Err(Error::Conflict(format!("{id}: nothing takes this back")));
+    };
+    if done.state != ActionState::Succeeded {
+        return Err(Error::Conflict(format!("{id}: only what was done can be undone")));
+    }
+    let row = tx
+        .query_one(
+            "select id from action where undo_of = $1 and tenant_no = $2 and state in \
+             ('proposed', 'approved', 'started', 'unknown', 'needsHuman', 'succeeded') limit 1",
+            vec![id.0.into(), done.tenant.0.into()],
+        )
+        .await?;
+    if row.is_some() {
+        return Err(Error::Conflict(format!("{id} is being undone or was undone already")));
+    }
+    let device = match done.device {
+        Some(no) => asset::load_in(&tx, no).await?,
+        None => None,
+    };
+    let device =
+        device.ok_or_else(|| Error::Conflict(format!("{id}: its device is not known any more")))?;
+    let requester = requester(caller);
+    let options = json!({});
+    let action =
+        ask(&mut tx, (reverse, &done.target), &device, &options, &requester, |wish| Wish {
+            incident: done.incident,
+            comment: Some(comment).filter(|comment| !comment.is_empty()),
+            undo_of: Some(id),
+            source: if requester.kind == ActorKind::Expert { BY_EXPERTS } else { BY_CUSTOMER },
+            ..wish
+        })
+        .await?;
+    tx.commit().await?;
+    app.agents.ring(device.no);
+    Ok(action)
+}
+
+/// Asks for one action on one device, as far as the one who asks is cleared.
+async fn ask<'a>(
+    tx: &mut Tx,
+    (kind, target): (Kind, &'a Target),
+    device: &'a Device,
+    options: &'a Value,
+    requester: &Requester,
+    more: impl FnOnce(Wish<'a>) -> Wish<'a>,
+) -> Result<ActionId> {
+    let user = (target.kind == TargetKind::User).then_some(target.key.as_str());
+    let thing = Thing { device: Some(device), user, ..Thing::default() };
+    let now = tx.now();
+    let clearance = coverage::clear(tx, device.tenant, &requester.authority(), thing, now).await?;
+    clearance.map_err(Error::Denied)?;
+    if let Some(word) = order::word(kind) {
+        device.can(word).map_err(Error::Conflict)?;
+    } else {
+        return Err(Error::Conflict("nothing is connected that could do it".to_owned()));
+    }
+    let wish = more(Wish {
+        kind,
+        target,
+        device,
+        options,
+        incident: None,
+        source: BY_HAND,
+        comment: None,
+        undo_of: None,
+        requester: requester.clone(),
+    });
+    Ok(engine::request(tx, wish).await?.id)
+}
+
+/// Does something to a device from its own page (MR-11, MR-18): a comment is mandatory.
+pub async fn act_on_device(
+    app: &App,
+    caller: &Caller,
+    device: &str,
+    (kind, target): (Kind, Option<String>),
+    options: &Value,
+    comment: &str,
+) -> Result<ActionId> {
+    acts(caller)?;
+    let comment = text("comment", comment, 4_000)?;
+    if comment.is_empty() {
+        return Err(Error::Invalid("a comment is mandatory: say why".to_owned()));
+    }
+    let seen = asset::find(app, caller, device).await?;
+    let entry = kind.entry();
+    let options = entry.options(options).map_err(Error::Invalid)?;
+    let mut tx = Tx::begin(app, seen.tenant, caller.actor()).await?;
+    let device = asset::load_in(&tx, seen.no)
+        .await?
+        .ok_or_else(|| Error::NotFound("the device does not exist".to_owned()))?;
+    let key = match (entry.target, target) {
+        (TargetKind::Device, _) => device.id.clone(),
+        (TargetKind::None, _) | (_, None) => {
+            return Err(Error::Invalid(format!("{} needs a target", entry.word)));
+        }
+        (_, Some(target)) => text("target", &target, 2_048)?,
+    };
+    let name = match entry.target {
+        TargetKind::Device => device.name.clone(),
+        _ => format!("{key} on {}", device.name),
+    };
+    let target = Target { kind: entry.target, key, name, device: Some(device.id.clone()) };
+    let requester = requester(caller);
+    let id = ask(&mut tx, (kind, &target), &device, &options, &requester, |wish| Wish {
+        comment: Some(comment),
+        ..wish
+    })
+    .await?;
+    tx.commit().await?;
+    app.agents.ring(device.no);
+    Ok(id)
+}
+
+/// What a dry run of a task shows (MR-14): what would be sent to whom, and why not.
+#[derive(Debug)]
+pub struct Preview {
+    /// The devices and what each would be told.
+    pub sends: Vec<(Device, riposte_wire::Action)>,
+    /// Why it would not be done by itself, or not by this caller.
+    pub blocked: Option<String>,
+}
+
+/// Shows what running a task would do, and does nothing.
+pub async fn preview(app: &App, caller: &Caller, id: TaskId) -> Result<Preview> {
+    let task = find(app, caller, id).await?;
+    let requester = requester(caller);
+    // Nothing is written; a change is what looks at all of it as it is at one moment.
+    let tx = Tx::begin(app, task.tenant, caller.actor()).await?;
+    let entry = task.kind.entry();
+    let whose = (task.tenant, Some(task.incident));
+    let devices = target::devices(&tx, whose, entry, task.target.as_ref(), &task.options).await?;
+    let devices = match devices {
+        Ok(devices) => devices,
+        Err(reason) => return Ok(Preview { sends: Vec::new(), blocked: Some(reason) }),
+    };
+    let mut shown = Preview { sends: Vec::new(), blocked: None };
+    for device in devices {
+        if let Some(reason) = not_cleared(&tx, &requester, &task, Some(&device)).await? {
+            shown.blocked = Some(reason);
+        }
+        let key = task.target.as_ref().map_or("", |target| target.key.as_str());
+        let told = order::action(task.kind, key, &task.options, tx.now());
+        shown.sends.push((device, told.map_err(Error::Conflict)?));
+    }
+    Ok(shown)
+}
+
+/// Whether a task could be run by this caller now, and why not: for its buttons.
+pub async fn may_run(tx: &Tx, caller: &Caller, task: &Task) -> Result<Option<String>> {
+    let entry = task.kind.entry();
+    let whose = (task.tenant, Some(task.incident));
+    match target::devices(tx, whose, entry, task.target.as_ref(), &task.options).await? {
+        Err(reason) => Ok(Some(reason)),
+        Ok(devices) => {
+            for device in &devices {
+                if let Some(reason) =
+                    not_cleared(tx, &requester(caller), task, Some(device)).await?
+                {
+                    return Ok(Some(reason));
+                }
+            }
+            Ok(None)
+        }
+    }
+}
+
+/// Whose a tenant's tasks are is needed by lists: the number of the tenant of a task.
+pub async fn tenant_of(app: &App, caller: &Caller, id: TaskId) -> Result<TenantNo> {
+    Ok(find(app, caller, id).await?.tenant)
+}

@@ -1,0 +1,120 @@
+//! On which devices an action is done: what a task names, resolved at the moment of doing.
+//!
+//! A device is named by itself. A file, an account, an indicator or a process is on one device that
+//! the options name, or on those of the incident (files), or of the customer (indicators). What
+//! resolves to nothing is a card for somebody to carry out by hand, and says why.
+
+use crate::asset::{self, Device};
+use crate::db::{Transaction, column};
+use crate::error::{Error, Result};
+use crate::id::{IncidentId, TenantNo};
+use crate::incident::entity::EntityKind;
+use crate::response::catalog::{Entry, Kind, TargetKind};
+use crate::response::order;
+use crate::response::store::Target;
+
+/// Devices one action reaches at most (MR-18).
+const MOST: usize = 1_000;
+
+/// The devices an action is done on, or why it cannot be done by itself.
+pub(super) async fn devices(
+    tx: &Transaction,
+    (tenant, incident): (TenantNo, Option<IncidentId>),
+    entry: &Entry,
+    target: Option<&Target>,
+    options: &serde_json::Value,
+) -> Result<std::result::Result<Vec<Device>, String>> {
+    let Some(word) = order::word(entry.kind) else {
+        return Ok(Err(match entry.kind {
+            Kind::Text => "it is guidance in words".to_owned(),
+            _ => "nothing is connected that could do it".to_owned(),
+        }));
+    };
+    let Some(target) = target else { return Ok(Err("it names nothing".to_owned())) };
+    let named = match target.kind {
+        TargetKind::Device => Some(target.key.as_str()),
+        _ => options.get("deviceId").and_then(serde_json::Value::as_str),
+    };
+    let found = if let Some(name) = named {
+        match asset::find_in(tx, tenant, name).await {
+            Ok(Some(device)) => vec![device],
+            Ok(None) => return Ok(Err(format!("no agent speaks for {name}"))),
+            Err(Error::Invalid(reason)) => return Ok(Err(reason)),
+            Err(error) => return Err(error),
+        }
+    } else {
+        match target.kind {
+            TargetKind::File | TargetKind::User => match incident {
+                Some(incident) => of_incident(tx, tenant, incident).await?,
+                None => Vec::new(),
+            },
+            TargetKind::Indicator => of_tenant(tx, tenant).await?,
+            _ => Vec::new(),
+        }
+    };
+    let mut able = Vec::new();
+    let mut lacking = None;
+    for device in found {
+        match device.can(word) {
+            Ok(()) => able.push(device),
+            Err(reason) => lacking = Some(reason),
+        }
+    }
+    // An account of a directory is no local account of a device.
+    if target.kind == TargetKind::User && named.is_none() && able.len() > 1 {
+        return Ok(Err("the options do not say on which device the account is".to_owned()));
+    }
+    if let Err(reason) =
+        order::action(entry.kind, &target.key, options, crate::clock::Timestamp::default())
+    {
+        return Ok(Err(reason));
+    }
+    if able.len() > MOST {
+        return Ok(Err(format!("it would reach more than {MOST} devices at once")));
+    }
+    if able.is_empty() {
+        return Ok(Err(
+            lacking.unwrap_or_else(|| "no agent speaks for a device it is on".to_owned())
+        ));
+    }
+    Ok(Ok(able))
+}
+
+/// The devices with an agent that an incident names.
+async fn of_incident(
+    tx: &Transaction,
+    tenant: TenantNo,
+    incident: IncidentId,
+) -> Result<Vec<Device>> {
+    let rows = tx
+        .query(
+            "select distinct kind, name from run where incident_id = $1 order by name",
+            vec![incident.0.into()],
+        )
+        .await?;
+    let mut devices: Vec<Device> = Vec::new();
+    for row in rows {
+        let kind: i64 = column(&row, 0)?;
+        let kind = i16::try_from(kind).ok().and_then(EntityKind::from_code);
+        if !matches!(kind, Some(EntityKind::Device | EntityKind::DeviceName)) {
+            continue;
+        }
+        let name: String = column(&row, 1)?;
+        if let Ok(Some(device)) = asset::find_in(tx, tenant, &name).await
+            && device.agent.is_some()
+            && !devices.iter().any(|known| known.no == device.no)
+        {
+            devices.push(device);
+        }
+    }
+    Ok(devices)
+}
+
+async fn of_tenant(tx: &Transaction, tenant: TenantNo) -> Result<Vec<Device>> {
+    let sql = format!(
+        "select {} from device where tenant_no = $1 and agent_id is not null order by no limit {}",
+        asset::COLUMNS,
+        MOST + 1
+    );
+    tx.query(&sql, vec![tenant.0.into()]).await?.iter().map(Device::from_row).collect()
+}
