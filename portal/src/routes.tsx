@@ -25,12 +25,17 @@ const response = {
 };
 const Report = lazy(() => import('./incident/Report'));
 const AlertPage = lazy(() => import('./incident/AlertPage'));
+const ActionCenter = lazy(() => import('./action/ActionCenter'));
+const Devices = lazy(() => import('./device/Devices'));
+const DevicePage = lazy(() => import('./device/DevicePage'));
 const Customers = lazy(() => import('./customer/Customers'));
 const AccessRequests = lazy(() => import('./access/AccessPage'));
 const Permissions = lazy(() => import('./settings/Permissions'));
 const People = lazy(() => import('./settings/People'));
 const Apps = lazy(() => import('./settings/Apps'));
 const IdentityProviders = lazy(() => import('./settings/IdentityProviders'));
+const Exclusions = lazy(() => import('./settings/Exclusions'));
+const Agents = lazy(() => import('./settings/Agents'));
 const Audit = lazy(() => import('./settings/Audit'));
 const Account = lazy(() => import('./settings/Account'));
 
@@ -64,10 +69,15 @@ export function Portal() {
           <Route path="incidents/:id" element={<IncidentPage response={response} />} />
           <Route path="incidents/:id/report" element={<Report />} />
           <Route path="alerts/:id" element={<AlertPage />} />
+          <Route path="actions" element={<ActionCenter />} />
+          <Route path="devices" element={<Devices />} />
+          <Route path="devices/:id" element={<DevicePage />} />
           <Route path="customers" element={<Customers />} />
           <Route path="access" element={<AccessRequests />} />
           <Route path="settings" element={<Navigate to="/settings/people" replace />} />
           <Route path="settings/permissions" element={<Permissions />} />
+          <Route path="settings/exclusions" element={<Exclusions />} />
+          <Route path="settings/agents" element={<Agents />} />
           <Route path="settings/people" element={<People />} />
           <Route path="settings/apps" element={<Apps />} />
           <Route path="settings/sign-in" element={<IdentityProviders />} />

@@ -485,8 +485,8 @@ export type Agent = {
   online: boolean;
   seenDateTime: string | null;
   can: string[];
-  /** What it cannot do there, and why. */
-  lacks: [word: string, why: string][];
+  /** Pairs: what it cannot do there, and why. */
+  lacks: string[][];
   memory: number | null;
   enrolledDateTime: string;
 };

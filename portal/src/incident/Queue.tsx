@@ -29,16 +29,16 @@ import { useNavigate, useSearchParams } from 'react-router';
 import { useEvents } from '../api/events';
 import type { IncidentRow } from '../api/hand';
 import { useSession } from '../api/session';
+import { ColumnsButton } from '../ui/ColumnsButton';
 import { Page } from '../ui/Page';
 import { Table } from '../ui/Table';
 import { useToasts } from '../ui/Toasts';
 import { Empty, Failure, Waiting } from '../ui/states';
-import { ColumnsButton } from './ColumnsButton';
 import { Filters } from './Filters';
 import { IncidentPane } from './IncidentPane';
 import { BulkPanel } from './Manage';
 import { SavedFilters } from './SavedFilters';
-import { chosenColumns } from './columns';
+import { available, chosenColumns, remember, usualColumns } from './columns';
 import { askedBy, rowsById, useCount, usePatchRows, useQueue } from './data';
 import { addressOf, filtersOnly, PRESETS, readView, type View } from './query';
 
@@ -142,7 +142,15 @@ export default function Queue() {
         </div>
         <Toolbar aria-label="List" size="small">
           <SavedFilters query={addressOf({ ...view, open: null })} onUse={(query) => navigate({ search: query })} />
-          <ColumnsButton chosen={columns} side={side} onChoose={(ids) => show({ columns: ids }, true)} />
+          <ColumnsButton
+            chosen={columns}
+            all={available(side)}
+            usual={usualColumns(side)}
+            onChoose={(ids) => {
+              remember(ids);
+              show({ columns: ids }, true);
+            }}
+          />
           <Menu>
             <MenuTrigger disableButtonEnhancement>
               <ToolbarButton icon={<MoreHorizontalRegular />} aria-label="More" />

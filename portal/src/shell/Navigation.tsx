@@ -12,6 +12,7 @@ import {
 import {
   AppsRegular,
   BuildingMultipleRegular,
+  DesktopRegular,
   DismissRegular,
   DocumentTextRegular,
   HomeRegular,
@@ -20,8 +21,11 @@ import {
   PanelLeftExpandRegular,
   PeopleRegular,
   PersonKeyRegular,
+  PlugConnectedSettingsRegular,
   ShieldErrorRegular,
   ShieldKeyholeRegular,
+  ShieldProhibitedRegular,
+  TaskListSquareLtrRegular,
 } from '@fluentui/react-icons';
 import { useState, type ReactElement } from 'react';
 import { NavLink } from 'react-router';
@@ -46,15 +50,22 @@ const GROUPS: Group[] = [
     entries: [
       { to: '/', label: 'Home', icon: <HomeRegular /> },
       { to: '/incidents', label: 'Incidents', icon: <ShieldErrorRegular />, about: CASES },
+      { to: '/actions', label: 'Action center', icon: <TaskListSquareLtrRegular />, about: CASES },
       { to: '/customers', label: 'Customers', icon: <BuildingMultipleRegular />, side: 'provider' },
       { to: '/access', label: 'Access requests', icon: <KeyRegular />, side: 'provider', about: ['Access'] },
       { to: '/access', label: 'Access history', icon: <KeyRegular />, side: 'customer' },
     ],
   },
   {
+    label: 'Assets',
+    entries: [{ to: '/devices', label: 'Devices', icon: <DesktopRegular />, about: ['Device', 'Experts'] }],
+  },
+  {
     label: 'Settings',
     entries: [
       { to: '/settings/permissions', label: 'Permissions', icon: <ShieldKeyholeRegular />, side: 'customer' },
+      { to: '/settings/exclusions', label: 'Exclusions', icon: <ShieldProhibitedRegular />, side: 'customer', about: ['Exclusion'] },
+      { to: '/settings/agents', label: 'Agents', icon: <PlugConnectedSettingsRegular />, side: 'customer', about: ['Device'] },
       { to: '/settings/people', label: 'People', icon: <PeopleRegular /> },
       { to: '/settings/apps', label: 'Apps', icon: <AppsRegular />, about: ['App'] },
       { to: '/settings/sign-in', label: 'Sign-in', icon: <PersonKeyRegular />, about: ['SignIn'] },
@@ -136,20 +147,23 @@ function List(props: { slim?: boolean; inDrawer?: boolean; onSlim?: () => void; 
   const styles = useStyles();
   const session = useSession();
   const { slim, inDrawer, onSlim, onGo } = props;
+  const shown = GROUPS.map(({ label, entries }) => ({
+    label,
+    entries: entries
+      .filter((entry) => !entry.side || entry.side === session.side)
+      .filter((entry) => !entry.about || concerns(session, entry.about)),
+  })).filter((group) => group.entries.length > 0);
   return (
     <nav aria-label="Main" className={mergeClasses(styles.nav, slim && styles.slim, inDrawer && styles.inDrawer)}>
-      {GROUPS.map((group) => (
+      {shown.map((group) => (
         <div key={group.label ?? ''}>
           {group.label && (slim ? <div className={styles.rule} /> : <div className={styles.label}>{group.label}</div>)}
           <ul className={styles.list}>
-            {group.entries
-              .filter((entry) => !entry.side || entry.side === session.side)
-              .filter((entry) => !entry.about || concerns(session, entry.about))
-              .map((entry) => (
-                <li key={entry.label}>
-                  <Item entry={entry} slim={Boolean(slim)} onGo={onGo} />
-                </li>
-              ))}
+            {group.entries.map((entry) => (
+              <li key={entry.label}>
+                <Item entry={entry} slim={Boolean(slim)} onGo={onGo} />
+              </li>
+            ))}
           </ul>
         </div>
       ))}

@@ -12,8 +12,6 @@ import {
 import { ArrowDownRegular, ArrowUpRegular, ColumnEditRegular, ReOrderDotsVerticalRegular } from '@fluentui/react-icons';
 import { useRef, useState } from 'react';
 
-import type { Side } from '../api/hand';
-import { available, remember, usualColumns, type QueueColumn } from './columns';
 
 const useStyles = makeStyles({
   surface: { width: '300px', maxWidth: 'calc(100vw - 48px)', maxHeight: '70vh', overflowY: 'auto', padding: '12px' },
@@ -32,29 +30,30 @@ const useStyles = makeStyles({
   rest: { marginLeft: '18px' },
 });
 
+type Choosable = { id: string; label: string; lead?: boolean | undefined };
+
 /** Which columns, and in which order: by dragging, or with the arrows beside each. */
 export function ColumnsButton({
   chosen,
-  side,
+  all,
+  usual,
   onChoose,
 }: {
-  chosen: QueueColumn[];
-  side: Side;
-  onChoose: (ids: string[] | null) => void;
+  chosen: Choosable[];
+  all: Choosable[];
+  /** What the last button leads back to. */
+  usual: string[];
+  onChoose: (ids: string[]) => void;
 }) {
   const styles = useStyles();
   const [over, setOver] = useState<string | null>(null);
   const dragged = useRef<string | null>(null);
   const ids = chosen.map((column) => column.id);
-  const rest = available(side).filter((column) => !ids.includes(column.id));
-  const choose = (next: string[]) => {
-    remember(next);
-    onChoose(next);
-  };
-  const move = (id: string, to: number) => {
+  const rest = all.filter((column) => !ids.includes(column.id));
+    const move = (id: string, to: number) => {
     const next = ids.filter((one) => one !== id);
     next.splice(Math.max(0, Math.min(next.length, to)), 0, id);
-    choose(next);
+    onChoose(next);
   };
   return (
     <Popover positioning="below-end" trapFocus>
@@ -90,7 +89,7 @@ export function ColumnsButton({
                   label={column.label}
                   checked
                   disabled={column.lead}
-                  onChange={() => choose(ids.filter((id) => id !== column.id))}
+                  onChange={() => onChoose(ids.filter((id) => id !== column.id))}
                 />
               </span>
               <Button
@@ -117,12 +116,12 @@ export function ColumnsButton({
                 className={styles.rest}
                 label={column.label}
                 checked={false}
-                onChange={() => choose([...ids, column.id])}
+                onChange={() => onChoose([...ids, column.id])}
               />
             </li>
           ))}
         </ul>
-        <Button appearance="subtle" onClick={() => choose(usualColumns(side))}>
+        <Button appearance="subtle" onClick={() => onChoose(usual)}>
           Back to the usual columns
         </Button>
       </PopoverSurface>

@@ -1,0 +1,235 @@
+import { Field, Radio, RadioGroup, Textarea, makeStyles } from '@fluentui/react-components';
+import { useMutation } from '@tanstack/react-query';
+import { useState } from 'react';
+
+import { api, read } from '../api/client';
+import type { Action } from '../api/hand';
+import { Ask } from '../ui/Ask';
+import { GuardedButton } from '../ui/Guarded';
+import { useToasts } from '../ui/Toasts';
+import { Notice } from '../ui/states';
+import { useForgetActions } from './data';
+
+const useStyles = makeStyles({
+  acts: { display: 'flex', flexWrap: 'wrap', gap: '8px' },
+  list: { margin: '4px 0 0', paddingInlineStart: '18px', overflowWrap: 'anywhere' },
+});
+
+type Dialog = 'reject' | 'undo' | 'decide' | null;
+const OPEN = new Set(['proposed', 'approved', 'started', 'unknown', 'needsHuman']);
+
+/** What can be done with one action; what cannot, and why. */
+export function Acts({ action }: { action: Action }) {
+  const styles = useStyles();
+  const toasts = useToasts();
+  const forget = useForgetActions();
+  const [dialog, setDialog] = useState<Dialog>(null);
+  const [because, setBecause] = useState('');
+  const [succeeded, setSucceeded] = useState('');
+  const name = `${action.title}: ${action.target.name}`;
+  const act = useMutation({
+    mutationFn: (verb: 'approve' | 'cancel') => {
+      const given = { params: { path: { id: action.id } }, body: {} };
+      return verb === 'approve'
+        ? read(api.POST('/api/v1/actions/{id}/approve', given))
+        : read(api.POST('/api/v1/actions/{id}/cancel', given));
+    },
+    onSuccess: (_, verb) => toasts.done(`${name} is ${verb === 'approve' ? 'approved' : 'being cancelled'}.`),
+    onError: toasts.fail,
+    onSettled: forget,
+  });
+  const close = () => {
+    setDialog(null);
+    setBecause('');
+  };
+  const done = (said: string) => {
+    forget();
+    toasts.done(said);
+  };
+  const { state, may } = action;
+  return (
+    <div className={styles.acts}>
+      {state === 'proposed' && (
+        <>
+          <GuardedButton appearance="primary" may={may.approve} busy={act.isPending} onClick={() => act.mutate('approve')}>
+            Approve
+          </GuardedButton>
+          <GuardedButton may={may.reject} onClick={() => setDialog('reject')}>
+            Reject
+          </GuardedButton>
+        </>
+      )}
+      {state === 'needsHuman' && (
+        <GuardedButton appearance="primary" may={may.decide} onClick={() => setDialog('decide')}>
+          Say what became of it
+        </GuardedButton>
+      )}
+      {OPEN.has(state) && state !== 'proposed' && (
+        <GuardedButton may={may.cancel} busy={act.isPending} onClick={() => act.mutate('cancel')}>
+          Cancel
+        </GuardedButton>
+      )}
+      {!OPEN.has(state) && (
+        <GuardedButton may={may.undo} onClick={() => setDialog('undo')}>
+          Undo
+        </GuardedButton>
+      )}
+      {dialog === 'reject' && (
+        <Ask
+          open
+          title={`Reject: ${name}`}
+          act="Reject"
+          ready={because.trim() !== ''}
+          onClose={close}
+          onAct={async () => {
+            await read(
+              api.POST('/api/v1/actions/{id}/reject', { params: { path: { id: action.id } }, body: { because: because.trim() } }),
+            );
+            done(`${name} is rejected.`);
+          }}
+        >
+          <Field label="Why" required hint="Who asked for it reads this">
+            <Textarea value={because} maxLength={1000} onChange={(_, data) => setBecause(data.value)} />
+          </Field>
+        </Ask>
+      )}
+      {dialog === 'undo' && (
+        <Ask
+          open
+          title={`Undo: ${name}`}
+          act="Undo"
+          onClose={close}
+          onAct={async () => {
+            await read(
+              api.POST('/api/v1/actions/{id}/undo', {
+                params: { path: { id: action.id } },
+                body: because.trim() ? { comment: because.trim() } : {},
+              }),
+            );
+            done(`${name} is being taken back.`);
+          }}
+        >
+          <span>
+            What was done to <strong>{action.target.name}</strong> is taken back by an action of its own, linked to this one.
+          </span>
+          <Field label="Comment">
+            <Textarea value={because} maxLength={1000} onChange={(_, data) => setBecause(data.value)} />
+          </Field>
+        </Ask>
+      )}
+      {dialog === 'decide' && (
+        <Ask
+          open
+          title={`What became of it: ${name}`}
+          act="Put on record"
+          ready={because.trim() !== '' && succeeded !== ''}
+          onClose={close}
+          onAct={async () => {
+            await read(
+              api.POST('/api/v1/actions/{id}/decide', {
+                params: { path: { id: action.id } },
+                body: { succeeded: succeeded === 'yes', because: because.trim() },
+              }),
+            );
+            done(`What became of ${name} is on record.`);
+          }}
+        >
+          <Notice>Look at {action.target.name} itself first: nobody could find out what became of this action.</Notice>
+          <RadioGroup aria-label="What you found" value={succeeded} onChange={(_, data) => setSucceeded(data.value)}>
+            <Radio value="yes" label="It was done" />
+            <Radio value="no" label="It was not done" />
+          </RadioGroup>
+          <Field label="How you know" required hint="It stays on record">
+            <Textarea value={because} maxLength={1000} onChange={(_, data) => setBecause(data.value)} />
+          </Field>
+        </Ask>
+      )}
+    </div>
+  );
+}
+
+const BULK = {
+  approve: { act: 'Approve', done: 'approved' },
+  reject: { act: 'Reject', done: 'rejected' },
+  undo: { act: 'Undo', done: 'being taken back' },
+} as const;
+export type Change = keyof typeof BULK;
+
+/** The server takes so many at a time. */
+const AT_ONCE = 100;
+
+/** Several actions at once: what was not done of them is said one by one. */
+export function BulkDialog({
+  change,
+  actions: all,
+  onClose,
+  onDone,
+}: {
+  change: Change;
+  actions: Action[];
+  onClose: () => void;
+  onDone: () => void;
+}) {
+  const styles = useStyles();
+  const toasts = useToasts();
+  const forget = useForgetActions();
+  const [because, setBecause] = useState('');
+  const [refused, setRefused] = useState<{ id: string; because: string | null }[] | null>(null);
+  const count = `${all.length} action${all.length === 1 ? '' : 's'}`;
+  const nameOf = (id: string) => {
+    const found = all.find((one) => one.id === id);
+    return found ? `${found.title}: ${found.target.name}` : id;
+  };
+  if (refused) {
+    return (
+      <Ask open title={`${refused.length} of ${count} could not be changed`} act="Close" shows onClose={onDone} onAct={async () => undefined}>
+        <ul className={styles.list}>
+          {refused.map((one) => (
+            <li key={one.id}>
+              {nameOf(one.id)}: {one.because ?? 'not possible now'}
+            </li>
+          ))}
+        </ul>
+      </Ask>
+    );
+  }
+  const needs = change === 'reject';
+  return (
+    <Ask
+      open
+      title={`${BULK[change].act} ${count}`}
+      act={`${BULK[change].act} ${count}`}
+      ready={!needs || because.trim() !== ''}
+      onClose={onClose}
+      onAct={async () => {
+        const failed: { id: string; because: string | null }[] = [];
+        for (let start = 0; start < all.length; start += AT_ONCE) {
+          const ids = all.slice(start, start + AT_ONCE).map((one) => one.id);
+          const answer = await read(
+            api.POST('/api/v1/actions/change', { body: { ids, change, ...(because.trim() && { because: because.trim() }) } }),
+          );
+          failed.push(...answer.value.filter((one) => !one.done));
+        }
+        forget();
+        const good = all.length - failed.length;
+        if (good > 0) toasts.done(`${good} of ${count} ${good === 1 ? 'is' : 'are'} ${BULK[change].done}.`);
+        if (failed.length === 0) {
+          onDone();
+          return undefined;
+        }
+        setRefused(failed);
+        return 'stay';
+      }}
+    >
+      <ul className={styles.list}>
+        {all.slice(0, 10).map((one) => (
+          <li key={one.id}>{nameOf(one.id)}</li>
+        ))}
+        {all.length > 10 && <li>and {all.length - 10} more</li>}
+      </ul>
+      <Field label={needs ? 'Why' : 'Comment'} required={needs}>
+        <Textarea value={because} maxLength={1000} onChange={(_, data) => setBecause(data.value)} />
+      </Field>
+    </Ask>
+  );
+}
