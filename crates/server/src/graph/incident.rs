@@ -55,7 +55,7 @@ pub(super) async fn get(State(site): State<Site>, Path(id): Path<String>, ask: A
     show(&site, &ask, id_of(&id)?).await
 }
 
-async fn show(site: &Site, ask: &Ask, id: IncidentId) -> Answer {
+pub(super) async fn show(site: &Site, ask: &Ask, id: IncidentId) -> Answer {
     let incident = incident::find(&site.app, &ask.caller, id).await?;
     let mut writer = ask.writer(site, shape(ask)?);
     writer.context = Some(ask.context("security/incidents") + "/$entity");

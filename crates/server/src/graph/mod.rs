@@ -16,6 +16,7 @@ mod old_incident;
 pub mod page;
 pub(crate) mod patch;
 pub mod search;
+pub mod task;
 pub mod token;
 pub mod write;
 
@@ -58,6 +59,8 @@ pub fn routes(version: Version) -> Router<Site> {
     let first = format!("/{}/security/alerts", version.name());
     let merge = format!("{incidents}/microsoft.graph.security.mergeIncidents");
     let moving = format!("{alerts}/microsoft.graph.security.moveAlerts");
+    let tasks = format!("/{}/security/incidentTasks", version.name());
+    let execute = format!("{tasks}/{{id}}/microsoft.graph.security.executeResponseAction");
     Router::new()
         .route(&incidents, get(incident::list).post(incident::create))
         .route(&format!("{incidents}/$count"), get(incident::count))
@@ -92,6 +95,12 @@ pub fn routes(version: Version) -> Router<Site> {
         .route(&first, get(first_alert::list))
         .route(&format!("{first}/$count"), get(alert::count))
         .route(&format!("{first}/{{id}}"), get(first_alert::get).patch(first_alert::update))
+        .route(&tasks, get(task::list))
+        .route(&format!("{tasks}/$count"), get(task::count))
+        .route(&format!("{tasks}/{{id}}"), get(task::get).patch(task::update))
+        .route(&format!("{tasks}/{{id}}/incident"), get(task::of))
+        .route(&execute, post(task::execute))
+        .route(&format!("{tasks}/{{id}}/executeResponseAction"), post(task::execute))
         .layer(Extension(version))
         .layer(middleware::from_fn(odata_version))
 }
@@ -279,6 +288,11 @@ pub const PATHS: &[(&str, &[&str])] = &[
     ("/security/alerts", &["get"]),
     ("/security/alerts/$count", &["get"]),
     ("/security/alerts/{id}", &["get", "patch"]),
+    ("/security/incidentTasks", &["get"]),
+    ("/security/incidentTasks/$count", &["get"]),
+    ("/security/incidentTasks/{id}", &["get", "patch"]),
+    ("/security/incidentTasks/{id}/incident", &["get"]),
+    ("/security/incidentTasks/{id}/microsoft.graph.security.executeResponseAction", &["post"]),
     ("/api/incidents", &["get"]),
     ("/api/incidents/{id}", &["get", "patch"]),
     ("/{tenant}/oauth2/v2.0/token", &["post"]),

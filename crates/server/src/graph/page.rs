@@ -20,11 +20,11 @@ use crate::app::App;
 use crate::clock::Timestamp;
 use crate::db::column;
 use crate::error::{Error, Result};
-use crate::graph::fields::{ALERTS, INCIDENTS};
+use crate::graph::fields::{ALERTS, INCIDENTS, TASK_RANKS, TASKS};
 use crate::graph::odata::fields::{Kind, Table};
 use crate::graph::odata::query::{Direction, Options};
 use crate::graph::odata::{BadQuery, compile, order};
-use crate::graph::search;
+use crate::graph::{search, task};
 use crate::http::Failure;
 use crate::id::IncidentId;
 use crate::tenant::caller::Reach;
@@ -36,6 +36,8 @@ pub enum Resource {
     Incident,
     /// Alerts, with their bodies.
     Alert,
+    /// Tasks that were published.
+    Task,
 }
 
 impl Resource {
@@ -43,6 +45,7 @@ impl Resource {
         match self {
             Self::Incident => &INCIDENTS,
             Self::Alert => &ALERTS,
+            Self::Task => &TASKS,
         }
     }
 
@@ -50,6 +53,7 @@ impl Resource {
         match self {
             Self::Incident => crate::incident::COLUMNS,
             Self::Alert => crate::alert::view::COLUMNS,
+            Self::Task => task::COLUMNS.as_str(),
         }
     }
 
@@ -57,13 +61,14 @@ impl Resource {
         match self {
             Self::Incident => crate::incident::WIDTH,
             Self::Alert => crate::alert::view::WIDTH,
+            Self::Task => task::WIDTH,
         }
     }
 
     /// When a row came into being: the column of the default order that never changes.
     fn born(self) -> &'static str {
         match self {
-            Self::Incident => "created_at",
+            Self::Incident | Self::Task => "created_at",
             Self::Alert => "received_at",
         }
     }
@@ -159,7 +164,12 @@ impl Plan {
         // Alerts of many tenants lie in the order of their ids already, and the queue over many
         // tenants has indexes of its own.
         let in_order = options.filter.is_none() && options.orderby.is_empty();
-        let many = reach.tenants().len() > 1 && (resource == Resource::Incident || in_order);
+        let many = reach.tenants().len() > 1
+            && match resource {
+                Resource::Incident => true,
+                Resource::Alert => in_order,
+                Resource::Task => false,
+            };
         let mut plan = Self {
             resource,
             reach: reach.clone(),
@@ -178,9 +188,16 @@ impl Plan {
         if let Some(incident) = within {
             plan.conditions.push(Sql::col((table.alias, "incident_id")).eq(incident.0));
         }
+        if resource == Resource::Task {
+            // A draft is nobody's but the experts'.
+            plan.conditions.push(Sql::col((table.alias, "published_at")).is_not_null());
+        }
         if let Some(filter) = &options.filter {
             plan.with_tenant = filter.to_string().to_ascii_lowercase().contains("tenantid");
-            let filter = search::ids_as_numbers(filter.clone());
+            let filter = match resource {
+                Resource::Incident | Resource::Alert => search::ids_as_numbers(filter.clone()),
+                Resource::Task => filter.clone(),
+            };
             plan.conditions.push(compile::filter(&filter, table, app.clock.now())?);
         }
         if let Some(search) = &options.search {
@@ -207,7 +224,7 @@ impl Plan {
             let name = key.field.column;
             still &= matches!(
                 (self.resource, name),
-                (_, "id" | "tenant_id") | (Resource::Incident, "created_at")
+                (_, "id" | "tenant_id") | (Resource::Incident | Resource::Task, "created_at")
             );
             self.with_tenant |= name == "tenant_id";
             let descending = key.direction == Direction::Descending;
@@ -223,8 +240,8 @@ impl Plan {
                 break;
             }
         }
-        if self.sorts.is_empty() && self.resource == Resource::Incident {
-            // Incidents of several replicas get their ids from different blocks; the moment of
+        if self.sorts.is_empty() && self.resource != Resource::Alert {
+            // What several replicas make gets its ids from different blocks; the moment of
             // creation follows the order of commits.
             self.sorts.push(plain(col("created_at"), false));
         }
@@ -395,25 +412,31 @@ impl Plan {
         select
     }
 
-    /// The rows of the resource, with the public id of their tenant when somebody asks about it.
+    /// The rows of the resource, with the public id of their tenant when somebody asks about it and
+    /// with what is found out about each.
     fn source(&self) -> SelectStatement {
         let alias = self.resource.table().alias;
         let mut select = Query::select();
-        if self.with_tenant {
-            let mut all = Query::select();
-            all.expr(Sql::cust(format!("{alias}.*")))
-                .expr_as(Sql::col(("whose", "id")), "tenant_id")
-                .from(alias)
-                .join_as(
-                    sea_orm::sea_query::JoinType::InnerJoin,
-                    "tenant",
-                    "whose",
-                    Sql::col(("whose", "no")).equals((alias, "tenant_no")),
-                );
-            select.from_subquery(all, alias.into_iden());
-        } else {
+        if !self.with_tenant && self.resource != Resource::Task {
             select.from(alias);
+            return select;
         }
+        let mut all = Query::select();
+        all.expr(Sql::cust(format!("{alias}.*"))).from(alias);
+        if self.with_tenant {
+            all.expr_as(Sql::col(("whose", "id")), "tenant_id").join_as(
+                sea_orm::sea_query::JoinType::InnerJoin,
+                "tenant",
+                "whose",
+                Sql::col(("whose", "no")).equals((alias, "tenant_no")),
+            );
+        }
+        if self.resource == Resource::Task {
+            for (column, rank) in TASK_RANKS.iter() {
+                all.expr_as(Sql::cust(rank.as_str()), *column);
+            }
+        }
+        select.from_subquery(all, alias.into_iden());
         select
     }
 
@@ -426,6 +449,7 @@ impl Plan {
                 "alert_body",
                 Sql::col(("alert_body", "alert_id")).equals(("alert", "id")),
             ),
+            Resource::Task => select,
         };
     }
 }

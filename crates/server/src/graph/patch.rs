@@ -148,6 +148,25 @@ fn feedback(word: &str) -> Option<Classification> {
     Classification::read(word)
 }
 
+/// The words of `incidentTaskStatus` that a task can have.
+const TASK_STATUS: &[&str] = &["open", "inProgress", "completed", "failed", "notRelevant"];
+
+/// The status that a PATCH of a task asks for: the one member a client changes (MR-5).
+pub(super) fn task(
+    app: &App,
+    members: &Map<String, Value>,
+) -> Result<Option<&'static str>, Failure> {
+    let known = |text: &str| TASK_STATUS.iter().copied().find(|it| it.eq_ignore_ascii_case(text));
+    let mut wanted = None;
+    for (name, value) in members {
+        match name.as_str() {
+            "status" => wanted = Some(word(name, value, known)?),
+            _ => unknown(app, name)?,
+        }
+    }
+    Ok(wanted)
+}
+
 /// The texts of one comment or of an array of them.
 pub(super) fn comments(body: Value) -> Result<Vec<String>, Failure> {
     let all = match body {

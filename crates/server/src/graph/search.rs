@@ -6,7 +6,7 @@ use crate::graph::odata::filter::Expr;
 use crate::graph::odata::literal::Literal;
 use crate::graph::odata::search::Search;
 use crate::graph::page::Resource;
-use crate::id::{AlertId, IncidentId};
+use crate::id::{AlertId, IncidentId, TaskId};
 
 /// Rows in whose names, ids or entities the words occur, in any case.
 #[must_use]
@@ -23,6 +23,7 @@ pub fn condition(resource: Resource, search: &Search) -> Sql {
         Search::Term(term) => match resource {
             Resource::Incident => incident(term),
             Resource::Alert => alert(term),
+            Resource::Task => task(term),
         },
     }
 }
@@ -46,6 +47,16 @@ fn alert(term: &str) -> Sql {
     let found = contains(Sql::col(("alert", "title")), term).or(contains(provider_id.into(), term));
     match term.parse::<AlertId>() {
         Ok(id) => found.or(Sql::col(("alert", "id")).eq(id.0)),
+        Err(()) => found,
+    }
+}
+
+fn task(term: &str) -> Sql {
+    let target = Func::coalesce([Sql::col(("task", "target_name")), Sql::val("")]);
+    let found =
+        contains(Sql::col(("task", "display_name")), term).or(contains(target.into(), term));
+    match term.parse::<TaskId>() {
+        Ok(id) => found.or(Sql::col(("task", "id")).eq(id.0)),
         Err(()) => found,
     }
 }

@@ -5,14 +5,14 @@
 //! is small, what it says may be large. So memory stays bounded whatever is asked (graph-api rule
 //! 13).
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use axum::body::Body;
 use axum::http::StatusCode;
 use axum::response::Response;
 use bytes::Bytes;
 use sea_orm::QueryResult;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use tokio::sync::mpsc;
 
 use crate::alert::view::{self as alert_view, Comment, Full, Spelling};
@@ -21,10 +21,11 @@ use crate::error::{Error, Result};
 use crate::graph::legacy;
 use crate::graph::odata::query::Options;
 use crate::graph::page::{Phase, Plan, Resource};
+use crate::graph::task::Shown;
 use crate::http::{Failure, Prefer, Site, json_bytes};
 use crate::id::{IncidentId, TenantNo};
 use crate::incident::view as incident_view;
-use crate::incident::{Incident, advice};
+use crate::incident::{self, Incident, advice};
 use crate::tenant::caller::Reach;
 
 /// Rows read at a time.
@@ -59,6 +60,8 @@ pub enum Shape {
     OldIncident,
     /// The first version of `alert`.
     OldAlert,
+    /// `incidentTask`, with its incident in full when asked.
+    Task(Option<Box<Options>>),
 }
 
 impl Shape {
@@ -68,6 +71,7 @@ impl Shape {
         match self {
             Self::Incident(_) | Self::OldIncident => Resource::Incident,
             Self::Alert | Self::OldAlert => Resource::Alert,
+            Self::Task(_) => Resource::Task,
         }
     }
 }
@@ -191,7 +195,7 @@ pub async fn page(
     let expanded = matches!(writer.shape, Shape::Incident(Some(_)) | Shape::OldIncident);
     let start = plan.start();
     let look = match writer.shape.resource() {
-        Resource::Incident => ROWS,
+        Resource::Incident | Resource::Task => ROWS,
         Resource::Alert => FIRST_ALERTS,
     };
     let look = look.min(envelope.top + 1);
@@ -334,6 +338,18 @@ impl Writer {
                 self.alerts(site, tenants, sink, rows, &self.select, &mut after_first, not_after)
                     .await
             }
+            Resource::Task => {
+                let tasks: Result<Vec<Shown>> =
+                    rows.iter().map(|row| Shown::from_row(row)).collect();
+                for row in self.task_rows(site, tenants, &tasks?, not_after).await? {
+                    if std::mem::replace(&mut after_first, true) {
+                        sink.piece.push(b',');
+                    }
+                    sink.json(&row)?;
+                    sink.breathe().await?;
+                }
+                Ok(())
+            }
         }
     }
 
@@ -347,8 +363,7 @@ impl Writer {
         not_after: Option<crate::clock::Timestamp>,
     ) -> Result<()> {
         let ids: Vec<i64> = incidents.iter().map(|incident| incident.id.0).collect();
-        let most = if self.budget.is_some() { COMMENTS } else { i64::MAX };
-        let comments = alert_view::comments(&self.scope(site), "incident_id", &ids, most).await?;
+        let comments = self.comments_of(site, &ids).await?;
         let few = self.few_alerts(site, incidents).await?;
         for incident in incidents {
             let (tenant_id, spells) = tenants.get(incident.tenant).await?;
@@ -573,6 +588,99 @@ impl Writer {
             finish(written, sink, &stream).await;
         });
         Ok(prefer.applied(json_bytes(StatusCode::OK, streamed(pieces))))
+    }
+
+    /// One task as JSON.
+    pub async fn task(&self, site: &Site, task: &Shown) -> Result<Map<String, Value>> {
+        let mut tenants = Tenants { site, known: HashMap::new() };
+        let rows = self.task_rows(site, &mut tenants, std::slice::from_ref(task), None).await?;
+        Ok(rows.into_iter().next().unwrap_or_default())
+    }
+
+    async fn task_rows(
+        &self,
+        site: &Site,
+        tenants: &mut Tenants<'_>,
+        tasks: &[Shown],
+        not_after: Option<crate::clock::Timestamp>,
+    ) -> Result<Vec<Map<String, Value>>> {
+        let whole = match &self.shape {
+            Shape::Task(Some(options)) => {
+                let ids = tasks.iter().map(|shown| shown.task.incident).collect();
+                Some(self.incidents_of(site, tenants, ids, &options.select, not_after).await?)
+            }
+            _ => None,
+        };
+        let mut rows = Vec::new();
+        for shown in tasks {
+            let (tenant_id, spells) = tenants.get(shown.task.tenant).await?;
+            let spelling = Spelling {
+                named: self.named || spells,
+                web: &self.web,
+                tenant_id: &tenant_id,
+                beta: self.beta,
+                not_after,
+            };
+            let id = shown.task.incident;
+            let mut row = shown.json(json!({ "id": id, "tenantId": tenant_id }), spelling);
+            keep(&mut row, &self.select);
+            if let Some(incident) = whole.as_ref().and_then(|whole| whole.get(&id)) {
+                row.insert("incident".to_owned(), Value::Object(incident.clone()));
+            }
+            rows.push(row);
+        }
+        Ok(rows)
+    }
+
+    /// The incidents of these ids, for what shows its own in full.
+    async fn incidents_of(
+        &self,
+        site: &Site,
+        tenants: &mut Tenants<'_>,
+        ids: BTreeSet<IncidentId>,
+        select: &[String],
+        not_after: Option<crate::clock::Timestamp>,
+    ) -> Result<HashMap<IncidentId, Map<String, Value>>> {
+        let ids: Vec<i64> = ids.iter().map(|id| id.0).collect();
+        let (list, keys) = in_list(1, ids.iter().map(|id| (*id).into()).collect());
+        let sql = format!(
+            "select {} from {} where incident.id in {list}",
+            incident::COLUMNS,
+            incident::FROM
+        );
+        let found = self.scope(site).query(&sql, keys).await?;
+        let comments = self.comments_of(site, &ids).await?;
+        let mut all = HashMap::new();
+        for row in &found {
+            let incident = Incident::from_row(row)?;
+            let (tenant_id, spells) = tenants.get(incident.tenant).await?;
+            let spelling = Spelling {
+                named: self.named || spells,
+                web: &self.web,
+                tenant_id: &tenant_id,
+                beta: self.beta,
+                not_after,
+            };
+            let comments = comments.get(&incident.id.0).map_or(&[][..], Vec::as_slice);
+            let advice = if self.beta && wanted(select, "recommendedActions") {
+                advice::actions(&site.app, &incident).await?
+            } else {
+                None
+            };
+            let mut row = incident_view::json(&incident, comments, advice.as_deref(), spelling);
+            keep(&mut row, select);
+            if let Some(budget) = self.budget {
+                incident_view::shorten(&mut row, budget);
+            }
+            all.insert(incident.id, row);
+        }
+        Ok(all)
+    }
+
+    /// The comments of incidents, in a list the newest of each.
+    async fn comments_of(&self, site: &Site, ids: &[i64]) -> Result<HashMap<i64, Vec<Comment>>> {
+        let most = if self.budget.is_some() { COMMENTS } else { i64::MAX };
+        alert_view::comments(&self.scope(site), "incident_id", ids, most).await
     }
 
     /// The store as far as the caller sees it.
