@@ -11,6 +11,7 @@
 #![expect(clippy::similar_names, reason = "times and titles of one row")]
 
 mod access;
+mod agent;
 mod api;
 mod audit;
 mod browser;
