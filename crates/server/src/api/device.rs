@@ -9,9 +9,11 @@ use serde_json::{Map, Value, json};
 
 use crate::agent;
 use crate::api::access::queue_tenant;
+use crate::api::action;
 use crate::api::{May, Params, done, nothing, read};
 use crate::asset::{self, Device, Filter, Patch, inventory, mention, timeline};
 use crate::clock::Timestamp;
+use crate::coverage;
 use crate::error::{Error, Result};
 use crate::http::{Answer, Failure, Site, json_response};
 use crate::id::TenantNo;
@@ -191,6 +193,10 @@ async fn one(site: &Site, caller: &Caller, id: &str) -> Answer {
         })
         .collect();
     out.insert("incidents".to_owned(), json!(incidents));
+    let excluded = coverage::why_excluded(&site.app, &device).await?;
+    let excluded = excluded.map(|because| json!({ "because": because }));
+    out.insert("excluded".to_owned(), json!(excluded));
+    out.insert("actions".to_owned(), action::on_device_types(caller, &device));
     Ok(json_response(StatusCode::OK, &out))
 }
 

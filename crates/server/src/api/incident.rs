@@ -23,7 +23,7 @@ use crate::graph::patch;
 use crate::http::{Answer, Base, Failure, Site, json_response};
 use crate::id::IncidentId;
 use crate::incident::entity::EntityKind;
-use crate::incident::model::{Patch, State as Standing};
+use crate::incident::model::{Finding, Patch, State as Standing};
 use crate::incident::{self, Incident};
 use crate::permission::Permission;
 use crate::tenant::caller::{Caller, Reach};
@@ -523,12 +523,24 @@ pub(super) async fn comment(
 #[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Conclusion {
-    /// `falsePositive` or `informationalExpectedActivity`.
+    /// To conclude `falsePositive` or `informationalExpectedActivity`, to publish `truePositive`.
     classification: String,
     /// One that goes with the classification.
     determination: String,
     /// The investigation summary.
     summary: String,
+}
+
+impl Conclusion {
+    /// What was found, in the words of the model.
+    pub(super) fn finding(self) -> Result<Finding, Failure> {
+        let bad = |name: &str| Failure::bad(format!("{name} is not a word of its enumeration"));
+        let classification =
+            Classification::read(&self.classification).ok_or_else(|| bad("classification"))?;
+        let determination =
+            Determination::read(&self.determination).ok_or_else(|| bad("determination"))?;
+        Ok(Finding { classification, determination, summary: self.summary })
+    }
 }
 
 /// Concludes that an incident is no threat (T4).
@@ -551,15 +563,11 @@ pub(super) async fn conclude(
     caller.require(&[Permission::Experts])?;
     let id = id_of(&id)?;
     let (found, bytes) = read::<Conclusion>(&site, &headers, body).await?;
-    let bad = |name: &str| Failure::bad(format!("{name} is not a word of its enumeration"));
-    let classification =
-        Classification::read(&found.classification).ok_or_else(|| bad("classification"))?;
-    let determination =
-        Determination::read(&found.determination).ok_or_else(|| bad("determination"))?;
+    let finding = found.finding()?;
     let request = [b"POST conclude".as_slice(), &id.0.to_be_bytes(), &bytes];
     let (app, expert) = (site.app.clone(), caller.clone());
     let work = async move {
-        let summary = found.summary;
+        let Finding { classification, determination, summary } = finding;
         incident::conclude(&site.app, &expert, id, classification, determination, summary).await?;
         show(&site, &expert, id, &base).await
     };

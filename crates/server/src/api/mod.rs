@@ -4,6 +4,7 @@
 //! parameters are refused. Every POST may carry an `Idempotency-Key` (see `idempotency`).
 
 mod access;
+mod action;
 mod activity;
 mod agent_token;
 mod alert;
@@ -11,6 +12,7 @@ mod app;
 mod audit;
 mod device;
 mod event;
+mod exclusion;
 pub mod idempotency;
 mod identity_provider;
 mod incident;
@@ -18,6 +20,7 @@ mod oidc;
 mod package;
 mod people;
 mod queue;
+mod response;
 mod session;
 mod sign_in;
 mod story;
@@ -116,6 +119,31 @@ pub fn routes() -> OpenApiRouter<Site> {
         .routes(routes!(access::deny))
         .routes(routes!(access::revoke))
         .routes(routes!(access::withdraw))
+        .routes(routes!(response::types))
+        .routes(routes!(response::get))
+        .routes(routes!(response::save_summary))
+        .routes(routes!(response::publish))
+        .routes(routes!(response::reject))
+        .routes(routes!(response::draft))
+        .routes(routes!(response::get_task, response::edit, response::remove))
+        .routes(routes!(response::run))
+        .routes(routes!(response::begin))
+        .routes(routes!(response::complete))
+        .routes(routes!(response::skip))
+        .routes(routes!(response::reopen))
+        .routes(routes!(response::undo))
+        .routes(routes!(response::preview))
+        .routes(routes!(action::list))
+        .routes(routes!(action::export))
+        .routes(routes!(action::change_many))
+        .routes(routes!(action::get))
+        .routes(routes!(action::cancel))
+        .routes(routes!(action::undo))
+        .routes(routes!(action::decide))
+        .routes(routes!(action::on_device))
+        .routes(routes!(exclusion::list, exclusion::add))
+        .routes(routes!(exclusion::remove))
+        .routes(routes!(exclusion::high_value))
 }
 
 /// The parameters of a query; an unknown or unreadable one is refused.

@@ -28,11 +28,12 @@ use serde_json::{Value, json};
 use crate::actor::ActorKind;
 use crate::app::App;
 use crate::asset::{self, Device};
+use crate::clock::Timestamp;
 use crate::coverage::{self, Thing};
-use crate::db::column;
+use crate::db::{Transaction, column};
 use crate::error::{Error, Result};
 use crate::event::{Change, Fact};
-use crate::id::{ActionId, IncidentId, TaskId, TenantNo};
+use crate::id::{ActionId, IncidentId, TaskId};
 use crate::incident::model::{Finding, LONGEST_NAME, LONGEST_TEXT, OwnerAfter};
 use crate::incident::{self, Incident};
 use crate::permission::Permission;
@@ -378,13 +379,13 @@ async fn decide(
         Ok(devices) => devices,
         Err(reason) => {
             // What nothing can do by itself may be excluded all the same: that is the reason then.
-            let reason = not_cleared(tx, caller, task, None).await?.unwrap_or(reason);
+            let reason = not_cleared((tx, tx.now()), caller, task, None).await?.unwrap_or(reason);
             return Ok((Decision::Guided(reason), None));
         }
     };
     let (mut cleared, mut left, mut why) = (Vec::new(), Vec::new(), String::new());
     for device in devices {
-        match not_cleared(tx, caller, task, Some(&device)).await? {
+        match not_cleared((tx, tx.now()), caller, task, Some(&device)).await? {
             None => cleared.push(device),
             Some(reason) => {
                 why = reason;
@@ -400,7 +401,7 @@ async fn decide(
 }
 
 async fn not_cleared(
-    tx: &Tx,
+    (tx, now): (&Transaction, Timestamp),
     requester: &Requester,
     task: &Task,
     device: Option<&Device>,
@@ -410,7 +411,7 @@ async fn not_cleared(
     let device_name = if device.is_none() { of(TargetKind::Device) } else { None };
     let thing = Thing { device, device_name, user: of(TargetKind::User) };
     let authority = requester.authority();
-    Ok(coverage::clear(tx, task.tenant, &authority, thing, tx.now()).await?.err())
+    Ok(coverage::clear(tx, task.tenant, &authority, thing, now).await?.err())
 }
 
 /// Asks the engine for a task's action on each device.
@@ -645,7 +646,7 @@ pub async fn run(app: &App, caller: &Caller, id: TaskId) -> Result<()> {
     let devices = target::devices(&tx, whose, entry, task.target.as_ref(), &task.options).await?;
     let devices = devices.map_err(|because| Error::Conflict(format!("task {id}: {because}")))?;
     for device in &devices {
-        if let Some(reason) = not_cleared(&tx, &requester, &task, Some(device)).await? {
+        if let Some(reason) = not_cleared((&tx, tx.now()), &requester, &task, Some(device)).await? {
             return Err(Error::Denied(format!("task {id}: {reason}")));
         }
     }
@@ -767,7 +768,7 @@ pub async fn undo(app: &App, caller: &Caller, id: TaskId, comment: &str) -> Resu
         ..done.clone()
     };
     for device in &devices {
-        if let Some(reason) = not_cleared(&tx, &requester, &task, Some(device)).await? {
+        if let Some(reason) = not_cleared((&tx, tx.now()), &requester, &task, Some(device)).await? {
             return Err(Error::Denied(format!("task {id}: {reason}")));
         }
     }
@@ -780,7 +781,7 @@ pub async fn undo(app: &App, caller: &Caller, id: TaskId, comment: &str) -> Resu
 }
 
 /// The task that takes another back, unless that failed.
-pub async fn undone_by(tx: &crate::db::Transaction, id: TaskId) -> Result<Option<TaskId>> {
+pub async fn undone_by(tx: &Transaction, id: TaskId) -> Result<Option<TaskId>> {
     let row = tx
         .query_one(
             "select id from task where undo_of = $1 and state in ('running', 'completed') \
@@ -983,8 +984,8 @@ pub struct Preview {
 pub async fn preview(app: &App, caller: &Caller, id: TaskId) -> Result<Preview> {
     let task = find(app, caller, id).await?;
     let requester = requester(caller);
-    // Nothing is written; a change is what looks at all of it as it is at one moment.
-    let tx = Tx::begin(app, task.tenant, caller.actor()).await?;
+    let tx = app.db.of(task.tenant).snapshot().await?;
+    let now = app.clock.now();
     let entry = task.kind.entry();
     let whose = (task.tenant, Some(task.incident));
     let devices = target::devices(&tx, whose, entry, task.target.as_ref(), &task.options).await?;
@@ -994,36 +995,44 @@ pub async fn preview(app: &App, caller: &Caller, id: TaskId) -> Result<Preview> 
     };
     let mut shown = Preview { sends: Vec::new(), blocked: None };
     for device in devices {
-        if let Some(reason) = not_cleared(&tx, &requester, &task, Some(&device)).await? {
+        if let Some(reason) = not_cleared((&tx, now), &requester, &task, Some(&device)).await? {
             shown.blocked = Some(reason);
         }
         let key = task.target.as_ref().map_or("", |target| target.key.as_str());
-        let told = order::action(task.kind, key, &task.options, tx.now());
+        let told = order::action(task.kind, key, &task.options, now);
         shown.sends.push((device, told.map_err(Error::Conflict)?));
     }
     Ok(shown)
 }
 
-/// Whether a task could be run by this caller now, and why not: for its buttons.
-pub async fn may_run(tx: &Tx, caller: &Caller, task: &Task) -> Result<Option<String>> {
-    let entry = task.kind.entry();
-    let whose = (task.tenant, Some(task.incident));
-    match target::devices(tx, whose, entry, task.target.as_ref(), &task.options).await? {
-        Err(reason) => Ok(Some(reason)),
-        Ok(devices) => {
-            for device in &devices {
-                if let Some(reason) =
-                    not_cleared(tx, &requester(caller), task, Some(device)).await?
-                {
-                    return Ok(Some(reason));
-                }
-            }
-            Ok(None)
-        }
-    }
+/// Whether something connected could carry a task out, and if so whether this caller is cleared for
+/// it: for its buttons.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Running {
+    /// It can be run.
+    Can,
+    /// It is for somebody to carry out by hand.
+    ByHand(String),
+    /// Not by this caller, now.
+    NotCleared(String),
 }
 
-/// Whose a tenant's tasks are is needed by lists: the number of the tenant of a task.
-pub async fn tenant_of(app: &App, caller: &Caller, id: TaskId) -> Result<TenantNo> {
-    Ok(find(app, caller, id).await?.tenant)
+/// See [`Running`].
+pub async fn may_run(tx: &Transaction, app: &App, caller: &Caller, task: &Task) -> Result<Running> {
+    let entry = task.kind.entry();
+    let whose = (task.tenant, Some(task.incident));
+    let now = app.clock.now();
+    match target::devices(tx, whose, entry, task.target.as_ref(), &task.options).await? {
+        Err(reason) => Ok(Running::ByHand(reason)),
+        Ok(devices) => {
+            let requester = requester(caller);
+            for device in &devices {
+                let refused = not_cleared((tx, now), &requester, task, Some(device)).await?;
+                if let Some(reason) = refused {
+                    return Ok(Running::NotCleared(reason));
+                }
+            }
+            Ok(Running::Can)
+        }
+    }
 }

@@ -33,6 +33,7 @@ mod people;
 mod plans;
 mod provider;
 mod queue;
+mod response;
 mod tidy;
 mod traces;
 mod walls;
