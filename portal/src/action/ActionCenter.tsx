@@ -27,6 +27,7 @@ import type { Action } from '../api/hand';
 import { useSession } from '../api/session';
 import { Choices } from '../ui/Choices';
 import { ColumnsButton } from '../ui/ColumnsButton';
+import { GuardedButton } from '../ui/Guarded';
 import { Page } from '../ui/Page';
 import { Table } from '../ui/Table';
 import { Empty, Failure, Waiting } from '../ui/states';
@@ -56,6 +57,12 @@ const useStyles = makeStyles({
   },
 });
 
+const CHANGES: { change: Change; label: string; seldom?: boolean }[] = [
+  { change: 'approve', label: 'Approve', seldom: true },
+  { change: 'reject', label: 'Reject', seldom: true },
+  { change: 'cancel', label: 'Cancel them' },
+  { change: 'undo', label: 'Undo' },
+];
 const ANY = { value: '', label: 'Any' };
 
 /** MR-20: what waits to be approved or done, and what was done. Everything shown follows from the address. */
@@ -144,7 +151,7 @@ export default function ActionCenter() {
         <Field label="Search" className={styles.search}>
           <SearchBox
             data-search="page"
-            placeholder="Action, target or person"
+            placeholder="Target, person or id"
             value={words}
             onChange={(_, data) => {
               setWords(data.value);
@@ -197,20 +204,21 @@ export default function ActionCenter() {
       {picked.length > 0 && (
         <div className={styles.bulk} role="region" aria-label="Selected actions">
           <span>{picked.length} selected</span>
-          {pending ? (
-            <>
-              <Button size="small" onClick={() => setBulk({ change: 'approve', actions: picked })}>
-                Approve
-              </Button>
-              <Button size="small" onClick={() => setBulk({ change: 'reject', actions: picked })}>
-                Reject
-              </Button>
-            </>
-          ) : (
-            <Button size="small" onClick={() => setBulk({ change: 'undo', actions: picked })}>
-              Undo
-            </Button>
-          )}
+          {CHANGES.filter((one) => (pending ? one.change !== 'undo' : one.change === 'undo')).map((one) => {
+            const fit = picked.filter((row) => row.may[one.change]?.allowed);
+            // Only what some customers want is shown only where there is some of it.
+            if (one.seldom && !picked.some((row) => row.may[one.change])) return null;
+            return (
+              <GuardedButton
+                key={one.change}
+                size="small"
+                may={{ allowed: fit.length > 0, because: picked[0]?.may[one.change]?.because ?? null }}
+                onClick={() => setBulk({ change: one.change, actions: picked })}
+              >
+                {one.label}
+              </GuardedButton>
+            );
+          })}
           <Button size="small" appearance="subtle" onClick={() => setSelected(new Set())}>
             Clear
           </Button>

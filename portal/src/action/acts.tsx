@@ -49,22 +49,22 @@ export function Acts({ action }: { action: Action }) {
   const { state, may } = action;
   return (
     <div className={styles.acts}>
-      {state === 'proposed' && (
-        <>
-          <GuardedButton appearance="primary" may={may.approve} busy={act.isPending} onClick={() => act.mutate('approve')}>
-            Approve
-          </GuardedButton>
-          <GuardedButton may={may.reject} onClick={() => setDialog('reject')}>
-            Reject
-          </GuardedButton>
-        </>
+      {state === 'proposed' && may.approve && (
+        <GuardedButton appearance="primary" may={may.approve} busy={act.isPending} onClick={() => act.mutate('approve')}>
+          Approve
+        </GuardedButton>
+      )}
+      {state === 'proposed' && may.reject && (
+        <GuardedButton may={may.reject} onClick={() => setDialog('reject')}>
+          Reject
+        </GuardedButton>
       )}
       {state === 'needsHuman' && (
         <GuardedButton appearance="primary" may={may.decide} onClick={() => setDialog('decide')}>
           Say what became of it
         </GuardedButton>
       )}
-      {OPEN.has(state) && state !== 'proposed' && (
+      {OPEN.has(state) && (
         <GuardedButton may={may.cancel} busy={act.isPending} onClick={() => act.mutate('cancel')}>
           Cancel
         </GuardedButton>
@@ -152,6 +152,7 @@ const BULK = {
   approve: { act: 'Approve', done: 'approved' },
   reject: { act: 'Reject', done: 'rejected' },
   undo: { act: 'Undo', done: 'being taken back' },
+  cancel: { act: 'Cancel', done: 'cancelled' },
 } as const;
 export type Change = keyof typeof BULK;
 

@@ -30,6 +30,7 @@ export const actionLook = (state: string): Look & { means: string } =>
 
 const TASKS: Record<string, Look> = {
   draft: { label: 'Draft', color: 'informative' },
+  doing: { label: 'In progress', color: 'brand' },
   running: { label: 'In progress', color: 'brand' },
   completed: { label: 'Completed', color: 'success' },
   failed: { label: 'Failed', color: 'danger' },

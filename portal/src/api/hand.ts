@@ -341,7 +341,7 @@ export type Target = { kind: string; id: string; name: string; deviceId: string 
 /** Another action, pending or of late, on the same thing and of the same kind (MR-14). */
 export type Overlap = { actionId: string; title: string; state: string; at: string; source: string };
 
-export type ActionVerb = 'approve' | 'reject' | 'cancel' | 'undo' | 'decide';
+export type ActionVerb = 'cancel' | 'undo' | 'decide';
 export type Attempt = {
   number: number;
   startedDateTime: string;
@@ -379,7 +379,8 @@ export type Action = {
   comment: string | null;
   /** Only of one that was asked for by itself. */
   attempts?: Attempt[];
-  may: Record<ActionVerb, May>;
+  /** Without the first two where nobody has to approve. */
+  may: Record<ActionVerb, May> & { approve?: May; reject?: May };
 };
 export type ActionsAsked = {
   state?: string;
@@ -400,6 +401,8 @@ export type ActionOption = {
   title: string;
   kind: 'choice' | 'text' | 'number' | 'list' | 'boolean';
   choices?: { value: string; title: string }[];
+  /** The least and the most of a number. */
+  range?: number[];
   required: boolean;
   explains: string;
 };
@@ -414,7 +417,7 @@ export type ActionType = {
   options: ActionOption[];
 };
 
-export type TaskVerb = 'run' | 'complete' | 'skip' | 'reopen' | 'undo' | 'edit' | 'remove' | 'cancel';
+export type TaskVerb = 'run' | 'begin' | 'complete' | 'skip' | 'reopen' | 'undo' | 'edit' | 'remove' | 'cancel';
 /** A card of a managed response (MR-4). */
 export type Task = {
   id: string;
@@ -471,10 +474,12 @@ export type ManagedResponse = {
 
 /** What running a task would do. */
 export type RunPreview = {
-  sends: { deviceId: string | null; channel: string; body: unknown }[];
+  sends: { deviceId: string; name: string; channel: string; online: boolean; body: unknown }[];
+  /** What the action is called that takes it back. */
   undo: string | null;
-  signedIn: string[];
-  services: string[];
+  /** Of the inventories of the devices, each with its device's name. */
+  signedIn: (Inventory['signed_in'][number] & { name: string })[];
+  services: (Inventory['ports'][number] & { name: string })[];
   overlap: Overlap[];
   blockedBecause: string | null;
 };
@@ -513,7 +518,7 @@ export type Device = {
   addresses: string[];
   groups: string[];
   highValue: boolean;
-  excluded: { because: string } | null;
+  excluded?: { because: string } | null;
   agent: Agent | null;
   state: {
     isolated: { mode: string; sinceDateTime: string } | null;
@@ -526,6 +531,7 @@ export type Device = {
   may: Record<DeviceVerb, May>;
   /** The rest only of one that was asked for by itself. */
   inventory?: Inventory | null;
+  inventoryDateTime?: string | null;
   incidents?: { id: string; displayName: string; status: string; severity: string }[];
   actions?: { actionType: string; title: string; may: May }[];
 };
@@ -548,7 +554,8 @@ export type Exclusions = {
   userGroups: Exclusion[];
   highValueDevices: boolean;
   highValueUsers: boolean;
-  may: { change: May };
+  /** Without the last two where they are as what may be changed. */
+  may: { change: May; userGroups?: May; highValueUsers?: May };
 };
 
 export type Page<Row> = { value: Row[]; nextCursor: string | number | null };
@@ -642,6 +649,7 @@ export type Undocumented = {
     Send<'patch', { displayName?: string; description?: string; options?: Record<string, unknown> }, Task, Id> &
     Remove<undefined, Id>;
   '/api/v1/tasks/{id}/run': Post<Nothing, Task, Id>;
+  '/api/v1/tasks/{id}/begin': Post<Nothing, Task, Id>;
   '/api/v1/tasks/{id}/complete': Post<Nothing, Task, Id>;
   '/api/v1/tasks/{id}/skip': Post<{ because: string }, Task, Id>;
   '/api/v1/tasks/{id}/reopen': Post<Nothing, Task, Id>;
@@ -655,7 +663,7 @@ export type Undocumented = {
   '/api/v1/actions/{id}/undo': Post<{ comment?: string }, Action, Id>;
   '/api/v1/actions/{id}/decide': Post<{ succeeded: boolean; because: string }, Action, Id>;
   '/api/v1/actions/change': Post<
-    { ids: string[]; change: 'approve' | 'reject' | 'undo'; because?: string },
+    { ids: string[]; change: 'approve' | 'reject' | 'undo' | 'cancel'; because?: string },
     { value: { id: string; done: boolean; because: string | null }[] }
   >;
   '/api/v1/devices': Get<

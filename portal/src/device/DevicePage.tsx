@@ -217,6 +217,7 @@ function Overview({ device }: { device: Device }) {
               ['Memory', inventory?.memory ? bytes(inventory.memory) : null],
               ['Processors', inventory?.processors || null],
               ['Booted', inventory ? moment(inventory.booted) : null],
+              ['Inventory of', device.inventoryDateTime && <Moment key="n" at={device.inventoryDateTime} />],
               ['Groups', device.groups.join(', ') || 'None'],
               ['High value', device.highValue ? 'Yes' : 'No'],
               ['Excluded', device.excluded && sentence(device.excluded.because)],

@@ -1,4 +1,4 @@
-import { Checkbox, Field, Textarea, makeStyles, tokens } from '@fluentui/react-components';
+import { Checkbox, Field, Textarea, makeStyles } from '@fluentui/react-components';
 import { useState } from 'react';
 import { useNavigate } from 'react-router';
 
@@ -15,7 +15,6 @@ import { Notice } from '../ui/states';
 import { useForgetDevice } from './data';
 
 const useStyles = makeStyles({
-  code: { fontFamily: tokens.fontFamilyMonospace, fontSize: tokens.fontSizeBase500 },
   text: { margin: 0 },
 });
 
@@ -68,11 +67,10 @@ export function CodeDialog({ device, onClose }: { device: Device; onClose: () =>
   if (made) {
     return (
       <Ask open title={`Release code for ${device.name}`} act="Done" shows onClose={onClose} onAct={async () => undefined}>
-        <span className={styles.code}>{made.code}</span>
-        <CopyText text={`riposte-agent release --code ${made.code}`} label="Copy the command" />
+        <CopyText text={made.code} label="Copy the code" />
         <p className={styles.text}>
-          Run the command as root on {device.name}. The code is for this device only and holds until{' '}
-          <Moment at={made.validUntilDateTime} />.
+          Whoever is at {device.name} gives it to the agent there, as its administrator. The code is for this device only and
+          holds until <Moment at={made.validUntilDateTime} />.
         </p>
       </Ask>
     );

@@ -204,14 +204,17 @@ function Acts({ task }: { task: Task }) {
   const forget = useForgetResponse();
   const cancel = useCancel();
   const [dialog, setDialog] = useState<Dialog>(null);
-  const reopen = useMutation({
-    mutationFn: () => sendTask('reopen', task.id),
-    onSuccess: () => {
+  const step = useMutation({
+    mutationFn: (verb: 'begin' | 'reopen') => sendTask(verb, task.id),
+    onSuccess: (_, verb) => {
       forget(task.incidentId);
-      toasts.done(`${task.displayName} is open again.`);
+      toasts.done(verb === 'begin' ? `You are at it: ${task.displayName}.` : `${task.displayName} is open again.`);
     },
     onError: toasts.fail,
   });
+  const { side } = useSession();
+  // What is for the customer to say would only be noise on an expert's card.
+  const shows = (verb: 'complete' | 'skip' | 'reopen') => side === 'customer' || task.may[verb].allowed;
   const over = OVER.has(task.state);
   const running = task.state === 'running';
   const failed = task.state === 'failed' || task.actions.some((action) => action.state === 'failed');
@@ -227,15 +230,20 @@ function Acts({ task }: { task: Task }) {
           {task.state === 'failed' ? 'Retry' : task.title}
         </GuardedButton>
       )}
-      {!over && !running && (
-        <>
-          <GuardedButton appearance={task.oneClick ? 'secondary' : 'primary'} may={task.may.complete} onClick={() => setDialog('complete')}>
-            {"I've completed this action"}
-          </GuardedButton>
-          <GuardedButton may={task.may.skip} onClick={() => setDialog('skip')}>
-            Skip
-          </GuardedButton>
-        </>
+      {!over && !running && shows('complete') && (
+        <GuardedButton appearance={task.oneClick ? 'secondary' : 'primary'} may={task.may.complete} onClick={() => setDialog('complete')}>
+          {"I've completed this action"}
+        </GuardedButton>
+      )}
+      {!over && !running && shows('skip') && (
+        <GuardedButton may={task.may.skip} onClick={() => setDialog('skip')}>
+          Skip
+        </GuardedButton>
+      )}
+      {!over && !running && task.may.begin.allowed && (
+        <GuardedButton appearance="subtle" may={task.may.begin} busy={step.isPending} onClick={() => step.mutate('begin')}>
+          Mark in progress
+        </GuardedButton>
       )}
       {running && (
         <GuardedButton may={task.may.cancel} busy={cancel.isPending} onClick={() => cancel.mutate(task)}>
@@ -247,8 +255,8 @@ function Acts({ task }: { task: Task }) {
           Undo
         </GuardedButton>
       )}
-      {over && task.state !== 'withdrawn' && (
-        <GuardedButton may={task.may.reopen} busy={reopen.isPending} onClick={() => reopen.mutate()}>
+      {((over && task.state !== 'withdrawn') || task.state === 'doing') && shows('reopen') && (
+        <GuardedButton may={task.may.reopen} busy={step.isPending} onClick={() => step.mutate('reopen')}>
           Reopen
         </GuardedButton>
       )}

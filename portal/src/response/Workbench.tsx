@@ -2,6 +2,7 @@ import { Button, Field, makeStyles, tokens } from '@fluentui/react-components';
 import { AddRegular, EyeRegular } from '@fluentui/react-icons';
 import { useState } from 'react';
 
+import { taskLook } from '../api/action-words';
 import { api, read } from '../api/client';
 import { sentence } from '../api/error';
 import type { Incident, ManagedResponse, NewTask, Task } from '../api/hand';
@@ -19,6 +20,7 @@ import { TaskCard } from './TaskCard';
 import { EditTask, NewTaskPanel } from './TaskForm';
 import { useForgetResponse, useTakeResponse } from './data';
 import { RunDialog } from './dialogs';
+import { fate } from './tasks';
 
 const useStyles = makeStyles({
   row: { display: 'flex', flexWrap: 'wrap', gap: '12px 16px', alignItems: 'end' },
@@ -165,19 +167,29 @@ function DraftActs({ task }: { task: Task }) {
       toasts.fail(refused);
     }
   };
+  const what = fate(task);
   return (
-    <div className={styles.acts}>
-      {task.oneClick && (
-        <GuardedButton may={task.may.run} onClick={() => setRunning(true)}>
-          Run now
+    <div className={styles.list}>
+      <p className={styles.muted}>
+        {task.state !== 'draft'
+          ? 'Run by the experts already; it is published as it is then.'
+          : what.managed
+            ? 'Carried out by the experts when it is published.'
+            : `Left to the customer. ${sentence(what.because ?? '')}`}
+      </p>
+      <div className={styles.acts}>
+        {task.oneClick && (
+          <GuardedButton may={task.may.run} onClick={() => setRunning(true)}>
+            Run now
+          </GuardedButton>
+        )}
+        <GuardedButton may={task.may.edit} onClick={() => setEditing(true)}>
+          Edit
         </GuardedButton>
-      )}
-      <GuardedButton may={task.may.edit} onClick={() => setEditing(true)}>
-        Edit
-      </GuardedButton>
-      <GuardedButton may={task.may.remove} appearance="subtle" onClick={() => void remove()}>
-        Remove
-      </GuardedButton>
+        <GuardedButton may={task.may.remove} appearance="subtle" onClick={() => void remove()}>
+          Remove
+        </GuardedButton>
+      </div>
       {editing && <EditTask task={task} onClose={() => setEditing(false)} />}
       {running && <RunDialog task={task} onClose={() => setRunning(false)} />}
     </div>
@@ -197,8 +209,9 @@ function Publish({
   const styles = useStyles();
   const toasts = useToasts();
   const take = useTakeResponse();
-  const guided = response.drafts.filter((task) => task.guidedBecause !== null || !task.oneClick);
-  const managed = response.drafts.filter((task) => !guided.includes(task));
+  const drafts = response.drafts.map((task) => ({ task, because: null, ...fate(task) }));
+  const managed = drafts.filter((one) => one.managed);
+  const guided = drafts.filter((one) => !one.managed);
   return (
     <Ask
       open
@@ -218,10 +231,11 @@ function Publish({
       {managed.length > 0 && (
         <Section plain title={`Carried out by the experts (${managed.length})`}>
           <ul className={styles.what}>
-            {managed.map((task) => (
+            {managed.map(({ task }) => (
               <li key={task.id}>
                 {task.displayName}
                 {task.target && <>: {task.target.name}</>}
+                {task.state !== 'draft' && ` (${taskLook(task).label.toLowerCase()})`}
               </li>
             ))}
           </ul>
@@ -230,11 +244,11 @@ function Publish({
       {guided.length > 0 && (
         <Section plain title={`Left to the customer (${guided.length})`}>
           <ul className={styles.what}>
-            {guided.map((task) => (
+            {guided.map(({ task, because }) => (
               <li key={task.id}>
                 {task.displayName}
                 {task.target && <>: {task.target.name}</>}
-                <p className={styles.muted}>{sentence(task.guidedBecause ?? 'nothing is connected that could do it')}</p>
+                {because && <p className={styles.muted}>{sentence(because)}</p>}
               </li>
             ))}
           </ul>

@@ -62,11 +62,12 @@ export function useTakeDraft() {
   return (response: ManagedResponse) => queries.setQueryData(key(response.incidentId), response);
 }
 
-type Verb = 'run' | 'complete' | 'reopen';
+type Verb = 'run' | 'begin' | 'complete' | 'reopen';
 
 export function sendTask(verb: Verb, id: string): Promise<Task> {
   const given = { params: { path: { id } }, body: {} };
   if (verb === 'run') return read(api.POST('/api/v1/tasks/{id}/run', given));
+  if (verb === 'begin') return read(api.POST('/api/v1/tasks/{id}/begin', given));
   if (verb === 'complete') return read(api.POST('/api/v1/tasks/{id}/complete', given));
   return read(api.POST('/api/v1/tasks/{id}/reopen', given));
 }

@@ -63,9 +63,16 @@ export function RunDialog({ task, onClose }: Given) {
   );
 }
 
+/** Each once, and not too many: it is read before a decision. */
+function few(all: string[]): string {
+  const each = [...new Set(all)];
+  return each.slice(0, 12).join(', ') + (each.length > 12 ? ` and ${each.length - 12} more` : '');
+}
+
 /** What running a task would do. */
 function Preview({ task, preview }: { task: Task; preview: RunPreview }) {
   const styles = useStyles();
+  const several = preview.sends.length > 1;
   return (
     <>
       {preview.blockedBecause && <Notice intent="warning">{sentence(preview.blockedBecause)}</Notice>}
@@ -73,16 +80,18 @@ function Preview({ task, preview }: { task: Task; preview: RunPreview }) {
       <Facts
         facts={[
           ['Asset', task.target && <Thing key="t" kind={task.target.kind} name={task.target.name} />],
-          ['Signed in now', preview.signedIn.join(', ')],
-          ['Services on it', preview.services.slice(0, 12).join(', ') + (preview.services.length > 12 ? ` and ${preview.services.length - 12} more` : '')],
-          ['To take it back', preview.undo ?? 'Nothing takes this back.'],
+          ['On', several && preview.sends.map((send) => send.name).join(', ')],
+          ['Offline now', preview.sends.filter((send) => !send.online).map((send) => send.name).join(', ')],
+          ['Signed in there', few(preview.signedIn.map((one) => `${one.user}${one.from ? ` from ${one.from}` : ''}${several ? ` (${one.name})` : ''}`))],
+          ['Services there', few(preview.services.map((one) => `${one.process ?? one.protocol} at ${one.port}${several ? ` (${one.name})` : ''}`))],
+          ['To take it back', preview.undo ?? 'Nothing takes this back'],
         ]}
       />
       {preview.sends.length === 0 && <p className={styles.text}>Nothing is sent.</p>}
       {preview.sends.map((send, at) => (
         <JsonMore
           key={at}
-          label={preview.sends.length === 1 ? 'What is sent' : `What is sent (${at + 1} of ${preview.sends.length})`}
+          label={several ? `What is sent to ${send.name}` : 'What is sent'}
           value={send.body}
         />
       ))}

@@ -9,6 +9,16 @@ export const BY_CUSTOMER = 'defenderExpertsGuidedResponse';
 export const waiting = (response: ManagedResponse): Task[] =>
   response.pending.filter((task) => task.source === BY_CUSTOMER && task.state !== 'running');
 
+/**
+ * What publishing does with a draft: whoever could run it now does it then; else it is left to the
+ * customer, for the server's reason.
+ */
+export function fate(task: Task): { managed: true } | { managed: false; because: string | null } {
+  // What is no draft any more was run before it was published.
+  if (task.state !== 'draft' || task.may.run.allowed) return { managed: true };
+  return { managed: false, because: task.guidedBecause ?? task.may.run.because ?? null };
+}
+
 export type Headline = {
   mood: 'urgent' | 'calm' | 'bad';
   title: string;

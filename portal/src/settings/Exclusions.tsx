@@ -68,6 +68,7 @@ export default function Exclusions() {
     }
   };
   const may = exclusions.data?.may.change;
+  const mayAdd = may?.allowed && part.id === 'userGroups' ? (exclusions.data?.may.userGroups ?? may) : may;
   const columns: Column<Exclusion>[] = [
     { id: 'name', label: part.label, lead: true, cell: (row) => row.name },
     { id: 'because', label: 'Reason', cell: (row) => row.because ?? '–' },
@@ -89,7 +90,7 @@ export default function Exclusions() {
       title="Exclusions"
       lead="Experts never act on what stands here: for these they only tell you what to do. Actions of your own are not affected."
       actions={
-        <GuardedButton appearance="primary" icon={<AddRegular />} may={may} onClick={() => setAdding(true)}>
+        <GuardedButton appearance="primary" icon={<AddRegular />} may={mayAdd} onClick={() => setAdding(true)}>
           Exclude a {part.one}
         </GuardedButton>
       }
@@ -155,6 +156,7 @@ function HighValue({ all }: { all: All }) {
   };
   const now = { devices: all.highValueDevices, users: all.highValueUsers };
   const locked = busy || !all.may.change.allowed;
+  const users = all.may.highValueUsers;
   return (
     <Section title="High-value assets">
       <div className={styles.switches}>
@@ -167,10 +169,11 @@ function HighValue({ all }: { all: All }) {
         <Switch
           label="Exclude all high-value users"
           checked={now.users}
-          disabled={locked}
+          disabled={locked || users?.allowed === false}
           onChange={(_, data) => void put({ ...now, users: data.checked }, now)}
         />
       </div>
+      {users?.allowed === false && <p className={styles.hint}>Users: {users.because}.</p>}
       <p className={styles.hint}>
         What is marked as of high value later is excluded from then on. Assets excluded this way are not in the lists below.
       </p>

@@ -38,10 +38,7 @@ export function DescribedFields({
         {field.kind === 'choice' ? (
           <Choices
             placeholder="Choose"
-            choices={[
-              ...(field.required ? [] : [{ value: '', label: 'Not set' }]),
-              ...(field.choices ?? []).map((choice) => ({ value: choice.value, label: choice.title })),
-            ]}
+            choices={(field.choices ?? []).map((choice) => ({ value: choice.value, label: choice.title }))}
             value={text}
             onChoose={set}
           />

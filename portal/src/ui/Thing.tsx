@@ -15,7 +15,7 @@ import type { ReactElement } from 'react';
 import { Go } from './Go';
 
 const useStyles = makeStyles({
-  line: { display: 'inline-flex', alignItems: 'baseline', gap: '6px', minWidth: 0, '& svg': { alignSelf: 'center', flexShrink: 0 } },
+  line: { display: 'inline-flex', alignItems: 'flex-start', gap: '6px', minWidth: 0, '& > svg': { flexShrink: 0, marginTop: '0.17em' } },
   name: { overflowWrap: 'anywhere' },
 });
 

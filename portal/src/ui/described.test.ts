@@ -21,7 +21,7 @@ const FIELDS = [
   field('deep', 'boolean'),
 ];
 
-it('begins with the first choice of what must be chosen, and with nothing else', () => {
+it('begins with the first of the choices, and with nothing else', () => {
   expect(valuesOf(FIELDS)).toEqual({ isolationType: 'full', allow: '', hours: '', note: '', deep: false });
 });
 
@@ -45,5 +45,7 @@ it('is not ready without what is needed, or with a number that is none', () => {
   expect(ready(FIELDS, valuesOf(FIELDS))).toBe(true);
   expect(ready(FIELDS, { ...valuesOf(FIELDS), isolationType: '' })).toBe(false);
   expect(fault(field('hours', 'number'), { hours: 'many' })).toBe('This is not a number.');
+  expect(fault({ ...field('hours', 'number'), range: [1, 72] }, { hours: '73' })).toBe('From 1 to 72.');
+  expect(fault({ ...field('hours', 'number'), range: [1, 72] }, { hours: '72' })).toBeNull();
   expect(fault(field('path', 'text', true), { path: ' ' })).toBe('This is needed.');
 });

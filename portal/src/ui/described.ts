@@ -5,13 +5,15 @@ export type Described = {
   title: string;
   kind: 'choice' | 'text' | 'number' | 'list' | 'boolean';
   choices?: { value: string; title: string }[];
+  /** The least and the most of a number. */
+  range?: number[];
   required: boolean;
   explains: string;
 };
 /** What the form holds: texts as they are typed, boxes as they are ticked. */
 export type Values = Record<string, string | boolean>;
 
-/** What a form shows first: what is known already, else the first choice of what must be chosen. */
+/** What a form shows first: what is known already, else of each choice the first. */
 export function valuesOf(fields: Described[], known: Record<string, unknown> = {}): Values {
   const values: Values = {};
   for (const field of fields) {
@@ -19,7 +21,7 @@ export function valuesOf(fields: Described[], known: Record<string, unknown> = {
     if (field.kind === 'boolean') values[field.name] = value === true;
     else if (Array.isArray(value)) values[field.name] = value.map(String).join('\n');
     else if (value !== undefined && value !== null) values[field.name] = String(value);
-    else values[field.name] = field.kind === 'choice' && field.required ? (field.choices?.[0]?.value ?? '') : '';
+    else values[field.name] = field.kind === 'choice' ? (field.choices?.[0]?.value ?? '') : '';
   }
   return values;
 }
@@ -47,8 +49,11 @@ export function fault(field: Described, values: Values): string | null {
   const text = typed(values, field);
   if (field.kind === 'boolean') return null;
   if (text === '') return field.required ? 'This is needed.' : null;
-  if (field.kind === 'number' && !Number.isFinite(Number(text))) return 'This is not a number.';
-  return null;
+  if (field.kind !== 'number') return null;
+  const number = Number(text);
+  if (!Number.isFinite(number)) return 'This is not a number.';
+  const [least = -Infinity, most = Infinity] = field.range ?? [];
+  return number < least || number > most ? `From ${least.toLocaleString()} to ${most.toLocaleString()}.` : null;
 }
 
 export const ready = (fields: Described[], values: Values): boolean => fields.every((field) => fault(field, values) === null);
