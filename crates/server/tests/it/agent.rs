@@ -9,14 +9,17 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use rcgen::{CertificateParams, KeyPair};
 use ring::signature::{ED25519, UnparsedPublicKey};
+use riposte::actor::Actor;
 use riposte::agent::authority::{self, Authority};
 use riposte::agent::{poll, token};
 use riposte::app::App;
 use riposte::clock::Clock;
 use riposte::http::{Certificate, Peer, Tls};
-use riposte::id::{DeviceNo, Random};
+use riposte::id::{DeviceNo, Random, TenantNo};
 use riposte::permission::Role;
+use riposte::tenant::Tenant;
 use riposte::tls;
+use riposte::tx::Tx;
 use riposte_wire::{Enrolled, Order, Orders, Reported, Signed, release};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
@@ -159,15 +162,14 @@ async fn number(world: &World, device: &Value) -> DeviceNo {
 }
 
 /// Somebody wants a device isolated, and may.
-async fn want(world: &World, app: &App, device: &Value, kind: &str) -> String {
+async fn want(app: &App, tenant: TenantNo, device: &Value, kind: &str) -> String {
     use riposte::response::catalog::{Kind, TargetKind};
     use riposte::response::engine::{self, Wish};
     use riposte::response::store::{Requester, Target};
-    let caller = world.customer();
-    let mut tx =
-        riposte::tx::Tx::begin(app, world.tenant.no, caller.actor()).await.expect("a change");
+    let by = Actor::customer("ida@alder.example");
+    let mut tx = Tx::begin(app, tenant, by).await.expect("a change");
     let name = device["id"].as_str().expect("an id");
-    let device = riposte::asset::find_in(&tx, world.tenant.no, name).await.expect("a look");
+    let device = riposte::asset::find_in(&tx, tenant, name).await.expect("a look");
     let device = device.expect("a device");
     let kind = Kind::read(kind).expect("a kind");
     let options = kind.entry().options(&json!({})).expect("options");
@@ -196,6 +198,32 @@ async fn want(world: &World, app: &App, device: &Value, kind: &str) -> String {
     let action = engine::request(&mut tx, wish).await.expect("an action");
     tx.commit().await.expect("a commit");
     action.id.to_string()
+}
+
+/// A device with all that an agent can leave behind of it, and what was asked of it.
+pub async fn lived_in(
+    face: &Face,
+    tenant: &Tenant,
+    admin: &Browser,
+    name: &str,
+) -> (Value, String) {
+    let machine = Machine::enrol(face, &tenant.id, name, name).await;
+    let inventory = json!({ "host": host(name, name), "services": [name] });
+    let seen = json!({ "at": 1, "kind": "signedIn", "text": name, "detail": { "user": name } });
+    machine.report(&json!({ "inventory": inventory, "observed": [seen] })).await;
+    let list = admin.get(&format!("/api/v1/devices?search={name}")).await.expect(200).json();
+    let device = list["value"][0].clone();
+    let app = &face.world.app;
+    want(app, tenant.no, &device, "isolateDevice").await;
+    let action = want(app, tenant.no, &device, "collectInvestigationPackage").await;
+    for signed in machine.orders("r1", &[]).await.orders {
+        let order = machine.open(&signed);
+        if order.action.word() == "collectPackage" {
+            let zip = [b"PK\x03\x04", name.as_bytes()].concat();
+            machine.ask("PUT", &format!("/agent/v1/package/{}", order.id), zip).await.expect(200);
+        }
+    }
+    (device, action)
 }
 
 #[tokio::test]
@@ -443,7 +471,7 @@ async fn a_held_poll_is_answered_within_100_ms_of_what_was_approved() {
         let held = hold(&[]);
         waits(&world.app, "r1").await;
         assert!(!held.is_finished(), "there is nothing to do");
-        let action = want(world, &world.app, &device, kind).await;
+        let action = want(&world.app, world.tenant.no, &device, kind).await;
         let begun = Instant::now();
         world.app.agents.ring(no);
         let orders = held.await.expect("an answer");
@@ -497,7 +525,7 @@ async fn what_another_replica_approved_is_found_by_the_look() {
     });
     waits(&world.app, "r1").await;
     // Nobody rings here.
-    want(world, &world.app, &device, "isolateDevice").await;
+    want(&world.app, world.tenant.no, &device, "isolateDevice").await;
     let begun = Instant::now();
     assert_eq!(held.await.expect("an answer").orders.len(), 1);
     assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
@@ -524,7 +552,7 @@ async fn only_the_newest_run_of_an_agent_is_given_orders() {
     let ended = held.await.expect("an answer");
     assert!(ended.orders.is_empty(), "taken over");
     let device = only(&ida).await;
-    want(world, &world.app, &device, "isolateDevice").await;
+    want(&world.app, world.tenant.no, &device, "isolateDevice").await;
     let no = number(world, &device).await;
     world.app.agents.ring(no);
     assert_eq!(newer.await.expect("an answer").orders.len(), 1);
@@ -622,7 +650,8 @@ async fn a_package_is_taken_for_an_order_under_way_and_given_back_as_a_file() {
     machine.settle().await;
     let stranger = Machine::enrol(&face, &world.tenant.id, "web-2", "m2").await;
     let list = ida.get("/api/v1/devices?search=web-1").await.expect(200).json();
-    let action = want(world, &world.app, &list["value"][0], "collectInvestigationPackage").await;
+    let action =
+        want(&world.app, world.tenant.no, &list["value"][0], "collectInvestigationPackage").await;
     let order = machine.open(&machine.orders("r1", &[]).await.orders[0]);
     let path = format!("/agent/v1/package/{}", order.id);
     let mut zip = b"PK\x03\x04".to_vec();
@@ -802,7 +831,7 @@ async fn agents_speak_mutual_tls_and_others_need_no_certificate() {
     });
     waits(&app, "r1").await;
     let device = only(&ida).await;
-    want(world, &app, &device, "isolateDevice").await;
+    want(&app, world.tenant.no, &device, "isolateDevice").await;
     let begun = Instant::now();
     app.agents.ring(number(world, &device).await);
     let answer = held.await.expect("a task").expect("an answer");

@@ -5,8 +5,13 @@ use std::collections::BTreeSet;
 
 use riposte::alert::format::Format;
 use riposte::db::{Engine, WALLED, column};
-use riposte::id::TenantNo;
-use riposte::permission::Role;
+use riposte::id::{IncidentId, TenantNo};
+use riposte::incident::model::Finding;
+use riposte::permission::{Permission, Role};
+use riposte::response::catalog::{Kind, TargetKind};
+use riposte::response::{self, NewTask};
+use riposte::tenant::caller::{Caller, Reach};
+use riposte::word::{Classification, Determination};
 use serde_json::json;
 
 use crate::face::Face;
@@ -14,6 +19,7 @@ use crate::world::alert;
 
 /// Tables with a tenant's number that everybody must be able to read, and why.
 const OPEN: &[(&str, &str)] = &[
+    ("agent_token", "who enrols an agent is known by the token alone"),
     ("app", "who shows a token is known before its tenant"),
     ("membership", "who signs in is known before the tenant"),
     ("session", "who shows a cookie is known before its tenant"),
@@ -23,8 +29,11 @@ const OPEN: &[(&str, &str)] = &[
 const HANGING: &[(&str, &str)] = &[
     ("alert_body", "alert_id in (select id from alert where tenant_no = $1)"),
     ("alert_version", "alert_id in (select id from alert where tenant_no = $1)"),
+    ("attempt", "action_id in (select id from action where tenant_no = $1)"),
     ("incident_facet", "incident_id in (select id from incident where tenant_no = $1)"),
     ("incident_tag", "incident_id in (select id from incident where tenant_no = $1)"),
+    ("package_part", "package_id in (select id from package where tenant_no = $1)"),
+    ("task_action", "task_id in (select id from task where tenant_no = $1)"),
 ];
 
 fn of_tenant(table: &str) -> &'static str {
@@ -62,6 +71,30 @@ async fn every_table_of_tenants_is_walled_or_says_why_not() {
     }
 }
 
+/// A published task of the first incident, for a device.
+async fn published(face: &Face, tenant: TenantNo, incident: Option<&str>, device: &str) -> String {
+    let app = &face.world.app;
+    let incident: IncidentId = incident.expect("an id").parse().expect("an id");
+    let expert =
+        Caller::local("Signe Holm", Reach::Granted([tenant].into()), &[Permission::Experts]);
+    riposte::incident::start(app, &expert, incident).await.expect("an incident");
+    let task = NewTask {
+        kind: Kind::IsolateDevice,
+        target: Some((TargetKind::Device, device.to_owned())),
+        display_name: None,
+        description: None,
+        options: json!({}),
+    };
+    let task = response::draft(app, &expert, incident, task).await.expect("a task");
+    let finding = Finding {
+        classification: Classification::TruePositive,
+        determination: Determination::Malware,
+        summary: "It beacons.".to_owned(),
+    };
+    response::publish(app, &expert, incident, finding).await.expect("a response");
+    task.to_string()
+}
+
 /// Two customers with something in every walled table.
 async fn neighbours() -> Face {
     let face = Face::new().await;
@@ -93,6 +126,13 @@ async fn neighbours() -> Face {
         let feed = format!("{feed}?contentType=Audit.General");
         admin.post(&feed, &json!({})).await.expect(200);
         admin.put("/api/v1/grant", &grant).await.expect(200);
+        let (device, _) =
+            crate::agent::lived_in(&face, tenant, &admin, &format!("dev{}", tenant.no.0)).await;
+        let device = device["id"].as_str().expect("an id");
+        let task = published(&face, tenant.no, queue["value"][0]["id"].as_str(), device).await;
+        admin.post(&format!("/api/v1/tasks/{task}/run"), &json!({})).await.expect(200);
+        let excluded = json!({ "kind": "device", "name": "kept" });
+        admin.post("/api/v1/exclusions", &excluded).await.expect(201);
     }
     let expert = face.provider_person("expert@fjordwatch.example", Role::Expert).await;
     for tenant in [&world.tenant, &world.other] {
