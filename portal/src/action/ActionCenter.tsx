@@ -42,7 +42,7 @@ const useStyles = makeStyles({
   top: { display: 'flex', flexWrap: 'wrap', gap: '8px 12px', alignItems: 'center', justifyContent: 'space-between' },
   tabs: { overflowX: 'auto', marginInline: '-8px' },
   form: { display: 'flex', flexWrap: 'wrap', gap: '12px', alignItems: 'end' },
-  search: { width: '240px', maxWidth: '100%', '@media (max-width: 640px)': { width: '100%' } },
+  search: { width: '260px', maxWidth: '100%', '& .fui-SearchBox': { maxWidth: '100%' }, '@media (max-width: 640px)': { width: '100%' } },
   choice: { '& > button, & .fui-Dropdown': { minWidth: '160px' }, '@media (max-width: 640px)': { flex: '1 1 140px' } },
   count: { color: tokens.colorNeutralForeground2 },
   foot: { display: 'flex', justifyContent: 'center' },

@@ -167,7 +167,7 @@ function AttemptPart({ attempt }: { attempt: Attempt }) {
         facts={[
           ['Sent', <Moment key="s" at={attempt.startedDateTime} as="second" />],
           ['Answered', <Moment key="a" at={attempt.answeredDateTime} as="second" none="Not yet" />],
-          ['Outcome', attempt.outcome && sentence(attempt.outcome)],
+          ['Outcome', attempt.outcome && spelled(attempt.outcome)],
         ]}
       />
       {parts.map(([label, value]) =>

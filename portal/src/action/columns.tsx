@@ -17,7 +17,7 @@ export const COLUMNS: ActionColumn[] = [
     id: 'target',
     label: 'Target',
     sorts: true,
-    cell: (one) => <Thing kind={one.target.kind} name={one.target.name} to={pageOf(one)} />,
+    cell: (one) => <Thing brief kind={one.target.kind} name={one.target.name} to={pageOf(one)} />,
   },
   { id: 'tenant', label: 'Customer', side: 'provider', cell: (one) => one.tenantName },
   { id: 'source', label: 'Action source', minor: true, cell: (one) => one.source },

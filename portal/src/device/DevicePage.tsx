@@ -51,6 +51,7 @@ const TABS = [
 
 const useStyles = makeStyles({
   meta: { marginTop: '8px' },
+  crumb: { maxWidth: 'min(420px, 60vw)', overflow: 'hidden', textOverflow: 'ellipsis', whiteSpace: 'nowrap' },
   tabs: { overflowX: 'auto', marginInline: '-8px', borderBottom: `1px solid ${tokens.colorNeutralStroke2}` },
   columns: {
     display: 'grid',
@@ -115,7 +116,11 @@ function Shown({ device }: { device: Device }) {
           </BreadcrumbItem>
           <BreadcrumbDivider />
           <BreadcrumbItem>
-            <BreadcrumbButton current>{device.name}</BreadcrumbButton>
+            <BreadcrumbButton current>
+              <span className={styles.crumb} title={device.name}>
+                {device.name}
+              </span>
+            </BreadcrumbButton>
           </BreadcrumbItem>
         </Breadcrumb>
       }

@@ -61,6 +61,7 @@ export default function Devices() {
         id: 'seen',
         label: 'Last seen',
         nowrap: true,
+        named: true,
         cell: (device) => <Moment at={device.agent?.seenDateTime} as="distance" none="Never" />,
       },
     ],

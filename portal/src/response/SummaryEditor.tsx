@@ -52,6 +52,8 @@ export function SummaryEditor({
 }) {
   const styles = useStyles();
   const area = useRef<HTMLTextAreaElement>(null);
+  // Until somebody was in the box, its caret is nobody's wish.
+  const been = useRef(false);
   const alerts = useIncidentAlerts(incident.id);
   const all = useMemo(() => (alerts.data?.pages ?? []).flatMap((page) => page.value), [alerts.data]);
   const { state, error } = useKept(response, value, onValue);
@@ -64,7 +66,7 @@ export function SummaryEditor({
   ];
   const insert = (what: string) => {
     const box = area.current;
-    const next = inserted(value, box?.selectionStart ?? value.length, what);
+    const next = inserted(value, (been.current ? box?.selectionStart : null) ?? value.length, what);
     onValue(next.text);
     // After the text is in the box.
     requestAnimationFrame(() => {
@@ -95,6 +97,9 @@ export function SummaryEditor({
             value={value}
             maxLength={30_000}
             readOnly={locked}
+            onFocus={() => {
+              been.current = true;
+            }}
             onChange={(_, data) => onValue(data.value)}
           />
         </Field>

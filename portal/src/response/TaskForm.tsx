@@ -150,32 +150,37 @@ function TargetField({
 }) {
   const typed = value.name.toLowerCase();
   const exact = choices.some((one) => one.name === value.name);
-  const shown = exact ? choices : choices.filter((one) => one.name.toLowerCase().includes(typed));
+  const fitting = choices.filter((one) => one.name.toLowerCase().includes(typed));
+  const shown = exact || fitting.length === 0 ? choices : fitting;
   return (
     <Field
       label={targetName(kind)}
       required
       hint={value.id && value.id !== value.name ? value.id : choices.length ? 'Choose one of the incident, or type another' : 'Type its name'}
     >
-      <Combobox
-        freeform
-        value={value.name}
-        selectedOptions={value.id ? [value.id] : []}
-        onInput={(event) => {
-          const text = (event.target as HTMLInputElement).value;
-          onValue({ id: text, name: text });
-        }}
-        onOptionSelect={(_, data) => {
-          const one = choices.find((choice) => choice.id === data.optionValue);
-          if (one) onValue(one);
-        }}
-      >
-        {shown.map((one) => (
-          <Option key={one.id} value={one.id} text={one.name}>
-            {one.name}
-          </Option>
-        ))}
-      </Combobox>
+      {choices.length === 0 ? (
+        <Input value={value.name} onChange={(_, data) => onValue({ id: data.value, name: data.value })} />
+      ) : (
+        <Combobox
+          freeform
+          value={value.name}
+          selectedOptions={value.id ? [value.id] : []}
+          onInput={(event) => {
+            const text = (event.target as HTMLInputElement).value;
+            onValue({ id: text, name: text });
+          }}
+          onOptionSelect={(_, data) => {
+            const one = choices.find((choice) => choice.id === data.optionValue);
+            if (one) onValue(one);
+          }}
+        >
+          {shown.map((one) => (
+            <Option key={one.id} value={one.id} text={one.name}>
+              {one.name}
+            </Option>
+          ))}
+        </Combobox>
+      )}
     </Field>
   );
 }

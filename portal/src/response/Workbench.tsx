@@ -20,7 +20,7 @@ import { TaskCard } from './TaskCard';
 import { EditTask, NewTaskPanel } from './TaskForm';
 import { useForgetResponse, useTakeResponse } from './data';
 import { RunDialog } from './dialogs';
-import { fate } from './tasks';
+import { asPublished, fate } from './tasks';
 
 const useStyles = makeStyles({
   row: { display: 'flex', flexWrap: 'wrap', gap: '12px 16px', alignItems: 'end' },
@@ -48,6 +48,7 @@ export function Workbench({ incident, response }: { incident: Incident; response
   const kind = kinds.find((one) => one.value === verdict.classification) ?? kinds[0];
   const determination = kind?.determinations.some((one) => one.value === verdict.determination) ? verdict.determination : '';
   const { drafts, may } = response;
+  const seen = [...drafts.map(asPublished), ...response.pending];
   const lacks = !may.publish.allowed
     ? null
     : !summary.trim()
@@ -120,8 +121,8 @@ export function Workbench({ incident, response }: { incident: Incident; response
             {summary.trim() ? <Rich text={summary} /> : <p className={styles.muted}>Nothing is written yet.</p>}
           </Section>
           <Section title="Pending actions" plain>
-            {[...drafts, ...response.pending].length === 0 && <p className={styles.muted}>None.</p>}
-            {[...drafts, ...response.pending].map((task) => (
+            {seen.length === 0 && <p className={styles.muted}>None.</p>}
+            {seen.map((task) => (
               <TaskCard key={task.id} task={task} opened sample />
             ))}
           </Section>

@@ -4,6 +4,7 @@ import { targetName } from '../api/action-words';
 import { evidenceName, type EvidenceRow } from '../api/evidence';
 
 export const BY_CUSTOMER = 'defenderExpertsGuidedResponse';
+const BY_EXPERTS = 'defenderExpertsManagedResponse';
 
 /** Tasks that wait for the customer: neither under way nor the experts' own. */
 export const waiting = (response: ManagedResponse): Task[] =>
@@ -17,6 +18,17 @@ export function fate(task: Task): { managed: true } | { managed: false; because:
   // What is no draft any more was run before it was published.
   if (task.state !== 'draft' || task.may.run.allowed) return { managed: true };
   return { managed: false, because: task.guidedBecause ?? task.may.run.because ?? null };
+}
+
+/** A draft as it will stand there when it is published. */
+export function asPublished(task: Task): Task {
+  const what = fate(task);
+  return {
+    ...task,
+    ...(task.state === 'draft' && { state: what.managed ? 'running' : 'open', actionStatus: what.managed ? 'inProgress' : 'notStarted' }),
+    source: what.managed ? BY_EXPERTS : BY_CUSTOMER,
+    guidedBecause: what.managed ? null : what.because,
+  };
 }
 
 export type Headline = {

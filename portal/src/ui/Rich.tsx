@@ -11,7 +11,7 @@ const useStyles = makeStyles({
   block: { padding: '8px 10px', whiteSpace: 'pre-wrap', backgroundColor: tokens.colorNeutralBackground4, borderRadius: tokens.borderRadiusMedium },
   scroll: { overflowX: 'auto' },
   table: { borderCollapse: 'collapse' },
-  cell: { padding: '4px 10px', textAlign: 'start', verticalAlign: 'top', minWidth: '60px', border: `1px solid ${tokens.colorNeutralStroke2}` },
+  cell: { padding: '4px 10px', textAlign: 'start', verticalAlign: 'top', minWidth: '60px', overflowWrap: 'break-word', border: `1px solid ${tokens.colorNeutralStroke2}` },
   heading: { fontWeight: tokens.fontWeightSemibold },
 });
 
@@ -80,7 +80,9 @@ export function Rich({ text }: { text: string }) {
           }
           case 'table':
             return (
-              <div key={at} className={styles.scroll}>
+              // What scrolls must be reached by the keyboard.
+              // eslint-disable-next-line jsx-a11y/no-noninteractive-tabindex
+              <div key={at} className={styles.scroll} tabIndex={0} role="region" aria-label="Table">
                 <table className={styles.table}>
                   <thead>
                     <tr>

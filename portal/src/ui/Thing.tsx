@@ -1,4 +1,4 @@
-import { makeStyles } from '@fluentui/react-components';
+import { makeStyles, mergeClasses } from '@fluentui/react-components';
 import {
   AppGenericRegular,
   CircleRegular,
@@ -17,6 +17,8 @@ import { Go } from './Go';
 const useStyles = makeStyles({
   line: { display: 'inline-flex', alignItems: 'flex-start', gap: '6px', minWidth: 0, '& > svg': { flexShrink: 0, marginTop: '0.17em' } },
   name: { overflowWrap: 'anywhere' },
+  /** In a table: two lines, the whole name on hover. */
+  brief: { display: '-webkit-box', WebkitBoxOrient: 'vertical', WebkitLineClamp: '2', overflow: 'hidden', textAlign: 'start', minWidth: '140px', '@media (max-width: 640px)': { minWidth: 0 } },
 });
 
 const ICONS: Record<string, ReactElement> = {
@@ -31,12 +33,22 @@ const ICONS: Record<string, ReactElement> = {
 };
 
 /** A thing by its icon and name; a link where it has a page. */
-export function Thing({ kind, name, to }: { kind: string; name: string; to?: string | undefined }) {
+export function Thing({ kind, name, to, brief }: { kind: string; name: string; to?: string | undefined; brief?: boolean }) {
   const styles = useStyles();
+  const cut = mergeClasses(styles.name, brief && styles.brief);
   return (
     <span className={styles.line}>
       {ICONS[kind] ?? <CircleRegular />}
-      <span className={styles.name}>{to ? <Go to={to}>{name}</Go> : name}</span>
+      {to ? (
+        // The letters that are cut off are none of the link's either.
+        <Go to={to} className={cut} title={brief ? name : undefined}>
+          {name}
+        </Go>
+      ) : (
+        <span className={cut} title={brief ? name : undefined}>
+          {name}
+        </span>
+      )}
     </span>
   );
 }
