@@ -101,7 +101,10 @@ impl Hands {
         }
         let slow = matches!(
             order.action,
-            Action::Scan { .. } | Action::CollectPackage | Action::CollectFile { .. }
+            Action::Scan { .. }
+                | Action::CollectPackage
+                | Action::CollectFile { .. }
+                | Action::Quarantine { path: None, .. }
         );
         let (id, thread) = (order.id.clone(), if slow { &self.slow } else { &self.quick });
         if thread.send(Job::Order(order)).is_err() {

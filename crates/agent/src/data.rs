@@ -64,6 +64,8 @@ impl Data {
         tries = "tries.json";
         /// The hash of the inventory that the server has.
         inventory = "inventory.sha256";
+        /// How accounts were before they were disabled.
+        accounts = "accounts";
         /// Packages on their way.
         packages = "packages";
     }

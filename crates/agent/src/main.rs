@@ -13,12 +13,14 @@ mod carry;
 mod clock;
 mod collect;
 mod data;
+mod emergency;
 mod enrol;
 mod fault;
 mod files;
 mod host;
 mod http;
 mod identity;
+mod install;
 mod journal;
 mod lock;
 mod network;
@@ -27,6 +29,7 @@ mod order;
 mod session;
 mod spool;
 mod states;
+mod status;
 mod watch;
 
 use std::io::Write;
@@ -71,6 +74,24 @@ enum Verb {
     },
     /// Runs until it is told to end.
     Run,
+    /// Says how the agent and the device are.
+    Status {
+        /// As JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Ends isolation and restriction without the server, by an emergency code.
+    Release {
+        /// The code, as the server shows it: `7KQM-2XWA-PD4T-9HNC`.
+        #[arg(long)]
+        code: String,
+    },
+    /// Writes the unit that has systemd run the agent.
+    Install {
+        /// Where to write it instead of `/etc/systemd/system/riposte-agent.service`.
+        #[arg(long)]
+        unit: Option<PathBuf>,
+    },
 }
 
 fn main() -> ExitCode {
@@ -106,6 +127,26 @@ fn carry_out(arguments: Arguments) -> Result<()> {
             // A thread that is in the middle of something does not hold the end up.
             runtime.shutdown_background();
             ended
+        }
+        Verb::Status { json } => {
+            let status = status::read(&data)?;
+            let text = if json {
+                serde_json::to_string_pretty(&status).during("cannot spell the status")?
+            } else {
+                status::spell(&status, clock::now())
+            };
+            say(text.trim_end())
+        }
+        Verb::Release { code } => {
+            emergency::release(&data, &code)?;
+            say("isolation and restriction of execution are ended")
+        }
+        Verb::Install { unit } => {
+            let path = install::install(&arguments.data_dir, unit.as_deref())?;
+            say(&format!(
+                "{path} is written; go on with: systemctl daemon-reload, then systemctl enable \
+                 --now riposte-agent"
+            ))
         }
     }
 }

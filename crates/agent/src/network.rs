@@ -54,6 +54,16 @@ impl Network {
         self.length == 0
     }
 
+    /// The length of its prefix.
+    pub(crate) fn length(&self) -> u8 {
+        self.length
+    }
+
+    /// Whether another network is part of it.
+    pub(crate) fn holds(&self, other: &Self) -> bool {
+        other.length >= self.length && self.contains(other.address)
+    }
+
     /// Whether an address is part of it.
     pub(crate) fn contains(&self, address: IpAddr) -> bool {
         let address = address.to_canonical();

@@ -35,6 +35,8 @@ const NO_WAIT: Duration = Duration::from_secs(60);
 const PACE: Duration = Duration::from_secs(1);
 /// Observations are gathered for so long.
 const GATHER: Duration = Duration::from_secs(3);
+/// After so many ticks it is looked whether somebody took away what is in force.
+const LOOK_EVERY: u64 = 10;
 /// How often the inventory is looked at.
 const INVENTORY_EVERY: Duration = Duration::from_secs(900);
 
@@ -317,9 +319,13 @@ async fn looking(agent: &Arc<Agent>) {
 
 async fn ticking(agent: &Arc<Agent>, hands: &Hands) {
     let mut compacted = clock::now();
+    let mut ticks = 0_u64;
     loop {
         sleep(TICK).await;
-        if act::needs_tending(agent) {
+        ticks += 1;
+        // Looking at the kernel costs a process, so it is done less often than looking at the clock.
+        let thoroughly = ticks.is_multiple_of(LOOK_EVERY) && act::is_anything_wanted(agent);
+        if thoroughly || act::is_due(agent) {
             hands.tend();
         }
         let now = clock::now();

@@ -4,4 +4,12 @@
 //! Not here: what an order means.
 
 pub(crate) mod command;
+pub(crate) mod dpkg;
+pub(crate) mod fanotify;
+pub(crate) mod mounts;
+pub(crate) mod names;
 pub(crate) mod nft;
+pub(crate) mod place;
+pub(crate) mod proc;
+pub(crate) mod sockets;
+pub(crate) mod utmp;

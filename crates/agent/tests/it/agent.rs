@@ -84,6 +84,15 @@ impl Agent {
         child.wait().unwrap().code()
     }
 
+    /// Starts a program where the agent is: in its mounts and its network.
+    pub fn beside(&self, program: &str, arguments: &[&str]) -> Output {
+        Command::new("nsenter")
+            .args(["-t", &self.pid().to_string(), "-m", "-n", "--", program])
+            .args(arguments)
+            .output()
+            .unwrap()
+    }
+
     pub fn log(&self) -> String {
         std::fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
     }
@@ -107,7 +116,24 @@ impl Drop for Agent {
     }
 }
 
-/// The mode and content of a path, for comparisons.
+/// A program that nobody has seen before: a copy of one of the system with something behind it.
+pub fn stranger(folder: &Path, name: &str, model: &str) -> PathBuf {
+    use std::os::unix::fs::PermissionsExt as _;
+    let path = folder.join(name);
+    let mut content = std::fs::read(model).unwrap();
+    content.extend(format!("{name} {:?}", folder).bytes());
+    std::fs::write(&path, content).unwrap();
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    path
+}
+
+/// The SHA-256 of a file in hex.
+pub fn sha256(path: &Path) -> String {
+    let content = std::fs::read(path).unwrap();
+    hex::encode(ring::digest::digest(&ring::digest::SHA256, &content))
+}
+
+/// Whether there is something at a path.
 pub fn exists(path: &Path) -> bool {
     path.symlink_metadata().is_ok()
 }

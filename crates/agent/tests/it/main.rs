@@ -7,5 +7,12 @@ mod agent;
 mod net;
 mod server;
 
+mod account;
+mod block;
+mod crash;
+mod emergency;
 mod isolation;
+mod package;
 mod protocol;
+mod quarantine;
+mod restriction;

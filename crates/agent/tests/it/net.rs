@@ -51,6 +51,11 @@ impl Net {
         let tag = format!("rpt-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
         let net = Self { tag };
         let agent = net.agent();
+        // `ip netns exec` mounts this over /etc/hosts, so that the machine's stays as it is.
+        let own = net.etc();
+        std::fs::create_dir_all(&own).unwrap();
+        std::fs::write(own.join("hosts"), "127.0.0.1 localhost\n10.99.2.1 third.example\n")
+            .unwrap();
         for name in [&agent, &net.server(), &net.third()] {
             ip(&format!("netns add {name}"));
             ip(&format!("-n {name} link set lo up"));
@@ -68,6 +73,11 @@ impl Net {
 
     pub fn agent(&self) -> String {
         format!("{}-a", self.tag)
+    }
+
+    /// Files that stand for those of /etc in the agent's namespace.
+    pub fn etc(&self) -> std::path::PathBuf {
+        std::path::Path::new("/etc/netns").join(self.agent())
     }
 
     pub fn server(&self) -> String {
@@ -149,6 +159,9 @@ impl Drop for Net {
         for name in [self.agent(), self.server(), self.third()] {
             let _ = Command::new("ip").args(["netns", "del", &name]).output();
         }
+        let _ = std::fs::remove_dir_all(self.etc());
+        // Fails while another test has something there.
+        let _ = std::fs::remove_dir("/etc/netns");
     }
 }
 
@@ -159,6 +172,7 @@ fn sweep() {
         let name = entry.file_name().to_string_lossy().into_owned();
         let pid = name.strip_prefix("rpt-").and_then(|rest| rest.split('-').next());
         if pid.is_some_and(|pid| !std::path::Path::new("/proc").join(pid).exists()) {
+            let _ = std::fs::remove_dir_all(std::path::Path::new("/etc/netns").join(&name));
             let _ = Command::new("ip").args(["netns", "del", &name]).output();
         }
     }
