@@ -27,23 +27,67 @@ fn document() -> Option<&'static Value> {
         .as_ref()
 }
 
+/// What the beta version adds, with what it refers to in the other document.
+fn beta() -> Option<&'static Value> {
+    static DOCUMENT: OnceLock<Option<Value>> = OnceLock::new();
+    DOCUMENT
+        .get_or_init(|| {
+            let path = shared("contract/graph-security-beta-additions.json")?;
+            let text = std::fs::read_to_string(path).expect("the additions can be read");
+            let text = text.replace("graph-security-v1.0.openapi.json#", "#");
+            let mut beta: Value = serde_json::from_str(&text).expect("the additions are JSON");
+            let schemas = &document()?["components"]["schemas"];
+            for (name, schema) in schemas.as_object().expect("schemas") {
+                beta["components"]["schemas"][name] = schema.clone();
+            }
+            Some(beta)
+        })
+        .as_ref()
+}
+
 /// Every operation of the contract as method and path template, without those for hunting.
 pub fn operations() -> Vec<(String, String)> {
-    let Some(paths) = document().and_then(|document| document["paths"].as_object()) else {
-        return Vec::new();
-    };
-    let mut all = Vec::new();
-    for (path, item) in paths.iter().filter(|(path, _)| !path.contains("runHuntingQuery")) {
+    operations_in(document()).filter(|(_, path)| !path.contains("runHuntingQuery")).collect()
+}
+
+/// Every operation that the beta version adds.
+pub fn beta_operations() -> Vec<(String, String)> {
+    operations_in(beta()).collect()
+}
+
+fn operations_in(document: Option<&Value>) -> impl Iterator<Item = (String, String)> {
+    let paths = document.and_then(|document| document["paths"].as_object());
+    paths.into_iter().flatten().flat_map(|(path, item)| {
         let methods = item.as_object().expect("a path item").keys();
         let methods = methods.filter(|name| *name != "parameters");
-        all.extend(methods.map(|method| (method.to_uppercase(), path.clone())));
-    }
-    all
+        methods.map(|method| (method.to_uppercase(), path.clone()))
+    })
 }
 
 /// The names of the query options that the contract has for an operation.
 pub fn options_of(method: &str, path: &str) -> Vec<String> {
-    let document = document().expect("the contract is there");
+    options_in(document().expect("the contract is there"), method, path)
+}
+
+/// The same of an operation that the beta version adds.
+pub fn beta_options_of(method: &str, path: &str) -> Vec<String> {
+    options_in(beta().expect("the contract is there"), method, path)
+}
+
+/// The path that an operation of the beta version also answers at.
+pub fn beta_alias_of(method: &str, path: &str) -> Option<String> {
+    let operation = &beta()?["paths"][path][method.to_ascii_lowercase()];
+    operation["x-alias-path"].as_str().map(str::to_owned)
+}
+
+/// The words of an enumeration that the beta version adds.
+pub fn beta_words(name: &str) -> Option<Vec<String>> {
+    let schema = &beta()?["components"]["schemas"][format!("microsoft.graph.security.{name}")];
+    let words = schema["enum"].as_array().expect("an enumeration").iter();
+    Some(words.map(|word| word.as_str().expect("a word").to_owned()).collect())
+}
+
+fn options_in(document: &Value, method: &str, path: &str) -> Vec<String> {
     let parameters = &document["paths"][path][method.to_ascii_lowercase()]["parameters"];
     let named = parameters.as_array().into_iter().flatten();
     let named = named.map(|parameter| resolve(document, parameter));
@@ -73,7 +117,16 @@ pub fn check_beta_incident(incident: &Value) {
 /// Panics with every difference between `body` and what the contract says `method path` answers
 /// with `status`. `path` is without the version prefix and the query.
 pub fn check(method: &str, path: &str, status: u16, body: &Value) {
-    let Some(document) = document() else { return };
+    check_in(document(), method, path, status, body);
+}
+
+/// The same of an operation that the beta version adds.
+pub fn check_beta(method: &str, path: &str, status: u16, body: &Value) {
+    check_in(beta(), method, path, status, body);
+}
+
+fn check_in(document: Option<&Value>, method: &str, path: &str, status: u16, body: &Value) {
+    let Some(document) = document else { return };
     let Some(item) = item(document, path) else {
         panic!("the contract has no path for {method} {path}");
     };
@@ -158,8 +211,11 @@ fn validate(
     // A discriminated object is checked as what it says it is.
     if let (Some(mapping), Some(kind)) =
         (schema["discriminator"]["mapping"].as_object(), value["@odata.type"].as_str())
-        && let Some(target) = mapping.get(kind).and_then(Value::as_str)
     {
+        let Some(target) = mapping.get(kind).and_then(Value::as_str) else {
+            faults.push(format!("{at}: {kind} is no type that the contract has there"));
+            return;
+        };
         let target = &document.pointer(target.trim_start_matches('#')).expect("a mapping resolves");
         if let Some(own) = target["allOf"].as_array().and_then(|all| all.last()) {
             validate(document, own, value, at, nullable, faults);
@@ -228,5 +284,23 @@ fn the_checker_itself_objects() {
     ] {
         let bad = std::panic::catch_unwind(|| check("GET", "/security/incidents", 200, &bad));
         assert!(bad.is_err());
+    }
+    let action = |kind: &str, more: &str| {
+        let kind = format!("#microsoft.graph.security.{kind}IncidentTaskResponseAction");
+        serde_json::json!({"id": "1", "responseAction": {
+            "@odata.type": kind, "identifierValue": "x", "isolationType": more
+        }})
+    };
+    check_beta("GET", "/security/incidentTasks/1", 200, &action("isolateDevice", "full"));
+    check_beta("GET", "/security/incidentTasks/1", 200, &action("disableUser", "half"));
+    for bad in [
+        action("isolateDevice", "half"),
+        action("submitIocRule", "full"),
+        serde_json::json!({"id": "1", "status": "skipped"}),
+        serde_json::json!({"id": "1", "incident": {"id": 1}}),
+        serde_json::json!({"id": "1", "lastModifiedByDisplayName": null}),
+    ] {
+        let bad = || check_beta("GET", "/security/incidentTasks/1", 200, &bad);
+        assert!(std::panic::catch_unwind(bad).is_err());
     }
 }

@@ -34,6 +34,7 @@ mod plans;
 mod provider;
 mod queue;
 mod response;
+mod task;
 mod tidy;
 mod traces;
 mod walls;

@@ -8,6 +8,7 @@
 use std::collections::BTreeSet;
 
 use riposte::permission::{Permission, Role};
+use riposte::response::catalog::{Kind, TargetKind};
 use riposte::tenant::{ExpertAccess, Side};
 use serde_json::{Value, json};
 
@@ -369,6 +370,7 @@ const APART: &[(&str, &str)] = &[("GET", "/api/v1/events"), ("DELETE", "/api/v1/
 /// The Graph face, below each version.
 fn graph() -> Vec<Row> {
     let read_within: fn() -> Guard = || Any(&[P::IncidentRead, P::AlertRead]);
+    let read_tasks: fn() -> Guard = || Any(&[P::IncidentRead, P::TaskReadWrite]);
     vec![
         row("GET", "/security/alerts", AR, None),
         row("GET", "/security/alerts/$count", AR, None),
@@ -480,6 +482,35 @@ fn graph() -> Vec<Row> {
             IR,
             Some(("/security/incidents/<incident>/comments/$count", "")),
         ),
+        row("GET", "/security/incidentTasks", read_tasks(), None),
+        row("GET", "/security/incidentTasks/$count", read_tasks(), None),
+        row(
+            "GET",
+            "/security/incidentTasks/{id}",
+            read_tasks(),
+            Some(("/security/incidentTasks/<task>", "")),
+        ),
+        row(
+            "PATCH",
+            "/security/incidentTasks/{id}",
+            Any(&[P::IncidentReadWrite, P::TaskReadWrite]),
+            Some(("/security/incidentTasks/<task>", r#"{"status":"completed"}"#)),
+        ),
+        row(
+            "GET",
+            "/security/incidentTasks/{id}/incident",
+            IR,
+            Some(("/security/incidentTasks/<task>/incident", "")),
+        ),
+        row(
+            "POST",
+            "/security/incidentTasks/{id}/microsoft.graph.security.executeResponseAction",
+            Any(&[P::IncidentReadWrite, P::TaskReadWrite, P::TaskTakeAction]),
+            Some((
+                "/security/incidentTasks/<task>/microsoft.graph.security.executeResponseAction",
+                "",
+            )),
+        ),
     ]
 }
 
@@ -497,6 +528,7 @@ fn all() -> Vec<(String, Row, String)> {
 struct Things {
     tenant: String,
     incident: String,
+    task: String,
     alert: String,
     person: String,
     app: String,
@@ -512,6 +544,7 @@ impl Things {
         for (name, id) in [
             ("tenant", &self.tenant),
             ("incident", &self.incident),
+            ("task", &self.task),
             ("alert", &self.alert),
             ("person", &self.person),
             ("app", &self.app),
@@ -529,7 +562,8 @@ impl Things {
     fn out_of(&self, text: &str) -> String {
         let mut text = text.to_owned();
         // An alert's id may end with the digits of the incident's.
-        for id in [&self.tenant, &self.alert, &self.incident, &self.person, &self.app] {
+        let ids = [&self.tenant, &self.alert, &self.incident, &self.task, &self.person, &self.app];
+        for id in ids {
             text = text.replace(id.as_str(), "ID");
         }
         text
@@ -586,6 +620,14 @@ struct Stage {
     theirs: Things,
 }
 
+/// A published task of an incident.
+async fn published(face: &Face, incident: &str, mark: &str) -> String {
+    let user = Some((TargetKind::User, mark));
+    let task = crate::task::task(Kind::DisableUser, user, &format!("{mark} task"));
+    let incident = incident.parse().expect("an incident");
+    crate::task::publish(&face.world, incident, mark, vec![task]).await.remove(0)
+}
+
 async fn things(
     mark: &str,
     (admin, domain): (&Browser, &str),
@@ -614,6 +656,7 @@ async fn things(
     Things {
         tenant: tenant.to_owned(),
         alert: text(&alerts.json()["value"][0]["id"]),
+        task: String::new(),
         incident,
         person: text(&people["value"][0]["id"]),
         app: app.to_owned(),
@@ -665,14 +708,16 @@ async fn stage() -> Stage {
     }
     let issuer = crate::oidc::issuer().await;
     let with = (&inside, issuer.as_str());
-    let ours = things("ours", (&admin, "alder.example"), &a.id, &app_a.client_id, with).await;
-    let theirs =
+    let mut ours = things("ours", (&admin, "alder.example"), &a.id, &app_a.client_id, with).await;
+    let mut theirs =
         things(CANARY, (&other_admin, "norrland.example"), &b.id, &app_b.client_id, with).await;
     let path = format!("/api/v1/incidents/{}", theirs.incident);
     let said = json!({ "comment": format!("{CANARY} said") });
     other_admin.post(&format!("{path}/comments"), &said).await.expect(200);
     let tags = json!({ "customTags": [CANARY], "assignedTo": CANARY, "summary": CANARY });
     other_admin.patch(&path, &tags).await.expect(200);
+    ours.task = published(&face, &ours.incident, "ours").await;
+    theirs.task = published(&face, &theirs.incident, CANARY).await;
     let wanted = json!({
         "tenantId": a.id, "level": "reader", "reason": "to look around", "hours": 1,
     });
@@ -757,6 +802,7 @@ async fn a_role_does_what_its_row_says_and_nothing_else() {
     let unknown = Things {
         tenant: stage.ours.tenant.clone(),
         incident: "999999999".to_owned(),
+        task: "999999999".to_owned(),
         alert: "al999999999".to_owned(),
         person: "nobody".to_owned(),
         app: "nothing".to_owned(),
@@ -819,6 +865,7 @@ async fn a_foreign_tenant_does_not_exist() {
     let unknown = Things {
         tenant: nobody("tenant"),
         incident: "999999999".to_owned(),
+        task: "999999999".to_owned(),
         alert: "al999999999".to_owned(),
         person: nobody("person"),
         app: nobody("app"),

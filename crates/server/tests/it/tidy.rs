@@ -12,11 +12,8 @@ use std::sync::OnceLock;
 const AGAINST_THE_ORDER: &[(&str, &str, &str)] = &[];
 
 /// Permissions that guard nothing yet, and why they are known already.
-const GUARD_NOTHING: &[(&str, &str)] = &[
-    ("TaskReadWrite", "clients ask for it by name; there are no tasks before managed response"),
-    ("TaskTakeAction", "clients ask for it by name; there are no actions before managed response"),
-    ("HuntingRead", "clients ask for it by name; there is no hunting yet"),
-];
+const GUARD_NOTHING: &[(&str, &str)] =
+    &[("HuntingRead", "clients ask for it by name; there is no hunting yet")];
 
 /// Of the checkout that runs, which need not be the one that was compiled: they may share a folder
 /// for what is built.
