@@ -130,8 +130,8 @@ async fn take_package(
     let mut incoming = package::begin(&site.app, &known.agent, &order).await?;
     match fill(&mut incoming, body).await {
         Ok(()) => {
-            let (size, sha256) = incoming.finish().await?;
-            Ok(json_response(StatusCode::OK, &json!({ "size": size, "sha256": sha256 })))
+            let (length, sha256) = incoming.finish().await?;
+            Ok(json_response(StatusCode::OK, &json!({ "size": length, "sha256": sha256 })))
         }
         Err(failure) => {
             incoming.give_up().await?;

@@ -136,7 +136,7 @@ impl Bell<'_> {
         {
             return;
         }
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }
 

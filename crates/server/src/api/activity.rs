@@ -443,6 +443,7 @@ fn piece(id: &str) -> Option<(i64, i64, Content)> {
 fn number_of(name: &str) -> i64 {
     match name {
         "AzureActiveDirectoryStsLogon" => 15,
+        "MSDEResponseActions" => 157,
         "MS365DIncident" => 232,
         // DefenderExpertsforXDRAdmin
         _ => 237,

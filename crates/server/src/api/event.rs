@@ -107,11 +107,14 @@ pub(super) async fn stream(
     Ok(response)
 }
 
-/// Which events a caller may see: those about incidents and alerts, and those about the service
-/// for who may read the audit log.
+/// Which events a caller may see: those about incidents, alerts and what is done about them, those
+/// about devices, and those about the service for who may read the audit log.
 fn visible(caller: &Caller, kind: &str) -> bool {
     match kind.split('.').next() {
-        Some("incident") => caller.may(&[Permission::IncidentRead]),
+        Some("incident" | "task" | "response") => caller.may(&[Permission::IncidentRead]),
+        Some("action") => caller.may(&[Permission::IncidentRead, Permission::DeviceRead]),
+        Some("device") => caller.may(&[Permission::DeviceRead]),
+        Some("exclusion") => caller.may(&[Permission::ExclusionRead]),
         Some("alert") => caller.may(&[Permission::AlertRead, Permission::IncidentRead]),
         Some("grant" | "access") => caller.may(&[
             Permission::GrantRead,

@@ -28,7 +28,7 @@ pub(super) async fn get(
     caller.require(&[Permission::DeviceRead])?;
     let package = package::find(&site.app, &caller, id.parse().ok()).await?;
     let name = format!("investigation-{}-{id}.zip", package.device);
-    let size = package.size;
+    let length = package.size;
     let body = Body::from_stream(stream::try_unfold((0, 0), move |(number, sent)| {
         let (app, package) = (site.app.clone(), package.clone());
         async move { next(&app, &package, number, sent).await }
@@ -37,7 +37,7 @@ pub(super) async fn get(
     *response.status_mut() = StatusCode::OK;
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/zip"));
-    headers.insert(CONTENT_LENGTH, HeaderValue::from(size));
+    headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
     let disposition = HeaderValue::from_str(&attachment(&name)).map_err(|_| Failure::internal())?;
     headers.insert(CONTENT_DISPOSITION, disposition);
     Ok(response)

@@ -9,6 +9,8 @@ pub mod inventory;
 pub mod mention;
 pub mod timeline;
 
+use std::fmt::Write as _;
+
 use sea_orm::{QueryResult, Value as Sql};
 use serde_json::{Value, json};
 
@@ -155,16 +157,16 @@ fn named(tenant: TenantNo, name: &str) -> (String, Vec<Sql>) {
 /// `Invalid` when several machines share the name: one is named by its id then.
 pub async fn find_in(tx: &Transaction, tenant: TenantNo, name: &str) -> Result<Option<Device>> {
     let (sql, values) = named(tenant, name);
-    choose(name, tx.query(&sql, values).await?)
+    choose(name, &tx.query(&sql, values).await?)
 }
 
 /// The same outside a change.
 pub async fn find_named(app: &App, tenant: TenantNo, name: &str) -> Result<Option<Device>> {
     let (sql, values) = named(tenant, name);
-    choose(name, app.db.of(tenant).query(&sql, values).await?)
+    choose(name, &app.db.of(tenant).query(&sql, values).await?)
 }
 
-fn choose(name: &str, rows: Vec<QueryResult>) -> Result<Option<Device>> {
+fn choose(name: &str, rows: &[QueryResult]) -> Result<Option<Device>> {
     let devices: Result<Vec<Device>> = rows.iter().map(Device::from_row).collect();
     let mut devices = devices?;
     let same = |device: &Device| device.id == name || device.name.eq_ignore_ascii_case(name.trim());
@@ -216,10 +218,11 @@ fn condition(scope: &Scope<'_>, tenants: &[TenantNo], filter: &Filter) -> (Strin
     if let Some(search) = filter.search.as_deref().filter(|search| !search.trim().is_empty()) {
         values.push(contains(search).into());
         let at = values.len();
-        test.push_str(&format!(
+        let _ = write!(
+            test,
             " and (device.name_key like ${at} escape '\\' or lower(device.addresses) like ${at} \
              escape '\\' or lower(device.device_groups) like ${at} escape '\\')"
-        ));
+        );
     }
     (test, values)
 }
@@ -237,9 +240,10 @@ pub async fn list(
     if let Some((name, no)) = &filter.behind {
         values.extend([name.clone().into(), (*no).into()]);
         let (name, no) = (values.len() - 1, values.len());
-        test.push_str(&format!(
+        let _ = write!(
+            test,
             " and (device.name_key > ${name} or (device.name_key = ${name} and device.no > ${no}))"
-        ));
+        );
     }
     let sql = format!(
         "select {COLUMNS} from device where {test} order by device.name_key, device.no limit {most}"

@@ -495,7 +495,7 @@ async fn a_held_poll_is_answered_within_100_ms_of_what_was_approved() {
             "read_back": { "isolated": isolated, "mode": isolated.then_some("full") },
         });
         let reported = machine.report(&json!({ "results": [outcome] })).await;
-        assert_eq!(reported.acknowledged, [order.id.clone()]);
+        assert_eq!(reported.acknowledged, std::slice::from_ref(&order.id));
         world.app.agents.ring(no);
         let told = held.await.expect("an answer");
         assert_eq!((told.orders, told.acknowledged), (vec![], vec![order.id]));

@@ -192,10 +192,13 @@ pub(in crate::api) fn record_type(kind: &str) -> (&'static str, &'static str) {
     if matches!(kind, "app.signedIn" | "person.signedIn" | "session.ended") {
         return ("AzureActiveDirectory", "AzureActiveDirectoryStsLogon");
     }
+    if kind == "device.releaseCodeShown" || kind.starts_with("action.") {
+        return ("MicrosoftDefenderForEndpoint", "MSDEResponseActions");
+    }
     match kind.split('.').next() {
         Some(
             "provider" | "tenant" | "app" | "person" | "passkey" | "grant" | "access" | "signIn"
-            | "feed",
+            | "feed" | "device" | "agentToken" | "exclusion",
         ) => ("MicrosoftDefenderExperts", "DefenderExpertsforXDRAdmin"),
         _ => ("Microsoft365Defender", "MS365DIncident"),
     }
