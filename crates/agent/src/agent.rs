@@ -86,7 +86,7 @@ impl Agent {
             data: data.clone(),
             journal: Mutex::new(Journal::open(&data.journal(), clock::now())?),
             spool: Mutex::new(Spool::open(&data.spool())?),
-            guard: Arc::new(Guard::new()),
+            guard: Arc::new(Guard::default()),
             identity,
             server,
             addresses,
@@ -142,6 +142,13 @@ impl Agent {
         }
         drop(answers);
         self.news.notify_one();
+    }
+
+    /// Whether there is something of orders to say at once.
+    pub(crate) fn has_word(&self) -> bool {
+        !lock(&self.answers).is_empty()
+            || !lock(&self.progress).is_empty()
+            || lock(&self.journal).has_unacknowledged()
     }
 
     /// Answers that the journal does not keep.

@@ -202,6 +202,11 @@ impl Journal {
         open.into_iter().filter_map(|e| e.result.clone()).collect()
     }
 
+    /// Whether there are such outcomes.
+    pub(crate) fn has_unacknowledged(&self) -> bool {
+        self.entries.values().any(|e| e.acknowledged.is_none() && e.result.is_some())
+    }
+
     /// Orders that had begun and not ended, with what was to be done and when it began.
     pub(crate) fn interrupted(&self) -> Vec<(String, Action, i64)> {
         let mut open: Vec<(u64, String, Action, i64)> = self

@@ -74,6 +74,9 @@ enum Verb {
     },
     /// Runs until it is told to end.
     Run,
+    /// Answers what may start; the agent itself starts it.
+    #[command(hide = true)]
+    Guard,
     /// Says how the agent and the device are.
     Status {
         /// As JSON.
@@ -107,6 +110,9 @@ fn main() -> ExitCode {
 
 fn carry_out(arguments: Arguments) -> Result<()> {
     rustix::process::umask(rustix::fs::Mode::from_bits_truncate(0o077));
+    if matches!(arguments.verb, Verb::Guard) {
+        return act::gatekeeper::run();
+    }
     let data = Data::open(&arguments.data_dir)?;
     match arguments.verb {
         Verb::Enrol { server, token, ca, name, again } => {
@@ -128,6 +134,7 @@ fn carry_out(arguments: Arguments) -> Result<()> {
             runtime.shutdown_background();
             ended
         }
+        Verb::Guard => Ok(()),
         Verb::Status { json } => {
             let status = status::read(&data)?;
             let text = if json {

@@ -15,6 +15,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use riposte_wire::Observed;
 use serde_json::json;
 
+use crate::act::guard::Said;
 use crate::agent::Agent;
 use crate::collect::{passing_ports, users};
 use crate::fault::{During, Result};
@@ -268,12 +269,13 @@ impl Seen {
 }
 
 fn tell_refused(agent: &Agent) {
-    for refused in agent.guard.take_refused() {
+    for said in agent.guard.take_refused() {
+        let Said::Refused { at, path, pid } = said else { continue };
         let observed = Observed {
-            at: refused.at,
+            at,
             kind: "programRefused".to_owned(),
-            text: format!("{} was not let start", refused.path.display()),
-            detail: json!({"program": refused.path, "pid": refused.pid}),
+            text: format!("{} was not let start", path.display()),
+            detail: json!({"program": path, "pid": pid}),
         };
         if let Err(e) = lock(&agent.spool).push(&observed) {
             tracing::warn!("an observation is lost: {e}");

@@ -179,7 +179,7 @@ async fn reporting(agent: &Arc<Agent>) {
                 // Outcomes are sent at once, observations a little later and together. What was
                 // sent and not acknowledged is looked at again without any news.
                 let _ = timeout(Duration::from_secs(15), agent.news.notified()).await;
-                if lock(&agent.journal).unacknowledged().is_empty() && agent.answers().is_empty() {
+                if !agent.has_word() {
                     let _ = timeout(GATHER, wait_for_outcome(agent)).await;
                 }
             }
@@ -197,7 +197,7 @@ async fn reporting(agent: &Arc<Agent>) {
 async fn wait_for_outcome(agent: &Agent) {
     loop {
         agent.news.notified().await;
-        if !lock(&agent.journal).unacknowledged().is_empty() || !agent.answers().is_empty() {
+        if agent.has_word() {
             return;
         }
     }

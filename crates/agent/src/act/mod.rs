@@ -9,6 +9,7 @@
 pub(crate) mod account;
 pub(crate) mod attributes;
 pub(crate) mod block;
+pub(crate) mod gatekeeper;
 mod gather;
 pub(crate) mod guard;
 pub(crate) mod isolate;

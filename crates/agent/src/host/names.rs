@@ -6,6 +6,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::net::IpAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
@@ -16,9 +17,26 @@ const FILE: &str = "/etc/hosts";
 const BEGIN: &str = "# begin of names blocked by riposte-agent; do not edit";
 const END: &str = "# end of names blocked by riposte-agent";
 
-/// The names that are blocked now.
+/// The names that are blocked now: ours, and nobody else's line leads them elsewhere.
 pub(crate) fn blocked() -> BTreeSet<String> {
-    ours(&files::text(FILE, 64 << 20))
+    let text = files::text(FILE, 64 << 20);
+    let mut names = ours(&text);
+    for name in elsewhere(&text) {
+        names.remove(&name);
+    }
+    names
+}
+
+/// Names that lead to a real address.
+fn elsewhere(text: &str) -> BTreeSet<String> {
+    text.lines()
+        .flat_map(|line| {
+            let mut words = line.split('#').next().unwrap_or_default().split_whitespace();
+            let address: Option<IpAddr> = words.next().and_then(|word| word.parse().ok());
+            let real = address.is_some_and(|address| !address.is_unspecified());
+            words.filter(move |_| real).map(str::to_ascii_lowercase)
+        })
+        .collect()
 }
 
 /// Blocks these names and no others.

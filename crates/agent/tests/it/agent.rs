@@ -9,18 +9,18 @@ use nix::unistd::Pid;
 use crate::net::Net;
 use crate::server::{Server, TOKEN};
 
-pub const PROGRAM: &str = env!("CARGO_BIN_EXE_riposte-agent");
+pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_riposte-agent");
 
 /// An enrolled agent; ended when dropped.
-pub struct Agent {
-    pub folder: tempfile::TempDir,
+pub(crate) struct Agent {
+    pub(crate) folder: tempfile::TempDir,
     namespace: Option<String>,
     child: Option<Child>,
 }
 
 impl Agent {
     /// Enrols in the agent's namespace.
-    pub fn enrol(net: Option<&Net>, server: &Server) -> Self {
+    pub(crate) fn enrol(net: Option<&Net>, server: &Server) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let agent = Self { folder, namespace: net.map(Net::agent), child: None };
         let authority = agent.folder.path().join("authority.pem");
@@ -40,7 +40,7 @@ impl Agent {
         agent
     }
 
-    pub fn data(&self) -> PathBuf {
+    pub(crate) fn data(&self) -> PathBuf {
         self.folder.path().join("data")
     }
 
@@ -58,12 +58,12 @@ impl Agent {
     }
 
     /// Calls the program and waits for its end.
-    pub fn call(&self, arguments: &[&str]) -> Output {
+    pub(crate) fn call(&self, arguments: &[&str]) -> Output {
         self.command(arguments).output().unwrap()
     }
 
     /// Starts the agent.
-    pub fn start(&mut self) {
+    pub(crate) fn start(&mut self) {
         let log = std::fs::File::options()
             .append(true)
             .create(true)
@@ -73,19 +73,19 @@ impl Agent {
             Some(self.command(&["run"]).stderr(log).stdout(Stdio::null()).spawn().unwrap());
     }
 
-    pub fn pid(&self) -> i32 {
+    pub(crate) fn pid(&self) -> i32 {
         i32::try_from(self.child.as_ref().unwrap().id()).unwrap()
     }
 
     /// Ends it with a signal; says its exit status.
-    pub fn end(&mut self, signal: Signal) -> Option<i32> {
+    pub(crate) fn end(&mut self, signal: Signal) -> Option<i32> {
         let mut child = self.child.take().unwrap();
         kill(Pid::from_raw(i32::try_from(child.id()).unwrap()), signal).unwrap();
         child.wait().unwrap().code()
     }
 
     /// Starts a program where the agent is: in its mounts and its network.
-    pub fn beside(&self, program: &str, arguments: &[&str]) -> Output {
+    pub(crate) fn beside(&self, program: &str, arguments: &[&str]) -> Output {
         Command::new("nsenter")
             .args(["-t", &self.pid().to_string(), "-m", "-n", "--", program])
             .args(arguments)
@@ -93,11 +93,11 @@ impl Agent {
             .unwrap()
     }
 
-    pub fn log(&self) -> String {
+    pub(crate) fn log(&self) -> String {
         std::fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
     }
 
-    pub fn keep(&self, name: &str, content: &[u8]) -> PathBuf {
+    pub(crate) fn keep(&self, name: &str, content: &[u8]) -> PathBuf {
         let path = self.folder.path().join(name);
         std::fs::write(&path, content).unwrap();
         path
@@ -117,7 +117,7 @@ impl Drop for Agent {
 }
 
 /// A program that nobody has seen before: a copy of one of the system with something behind it.
-pub fn stranger(folder: &Path, name: &str, model: &str) -> PathBuf {
+pub(crate) fn stranger(folder: &Path, name: &str, model: &str) -> PathBuf {
     use std::os::unix::fs::PermissionsExt as _;
     let path = folder.join(name);
     let mut content = std::fs::read(model).unwrap();
@@ -128,12 +128,12 @@ pub fn stranger(folder: &Path, name: &str, model: &str) -> PathBuf {
 }
 
 /// The SHA-256 of a file in hex.
-pub fn sha256(path: &Path) -> String {
+pub(crate) fn sha256(path: &Path) -> String {
     let content = std::fs::read(path).unwrap();
     hex::encode(ring::digest::digest(&ring::digest::SHA256, &content))
 }
 
 /// Whether there is something at a path.
-pub fn exists(path: &Path) -> bool {
+pub(crate) fn exists(path: &Path) -> bool {
     path.symlink_metadata().is_ok()
 }

@@ -60,6 +60,7 @@ fn an_address_is_reached_again_when_its_time_is_over() {
         Outcome::Succeeded
     );
     assert!(net.connect(THIRD, 7).is_err());
+    assert_eq!(server.next_poll().states.blocked.len(), 1);
     server.wait("the end of it", |state| {
         state.polls.last().is_some_and(|poll| poll.states.blocked.is_empty()).then_some(())
     });
@@ -75,19 +76,25 @@ fn a_blocked_name_leads_nowhere_and_what_others_wrote_stays() {
         String::from_utf8_lossy(&said.stdout).split_whitespace().next().map(str::to_owned)
     };
     assert_eq!(resolves("third.example").as_deref(), Some(THIRD));
-    let name = indicator(IndicatorKind::Domain, "third.example");
+    assert_eq!(resolves("worse.example"), None);
+    // A name that somebody else's line leads elsewhere is not in force, and that is said.
+    let indicators = vec![indicator(IndicatorKind::Domain, "third.example")];
+    let result = server.carry_out("o-0", 1, Action::Block { indicators });
+    assert!(matches!(result.outcome, Outcome::Failed { .. }), "{result:?}");
+    assert_eq!(std::fs::read_to_string(net.etc().join("hosts")).unwrap(), before);
+    let name = indicator(IndicatorKind::Domain, "worse.example");
     let url = indicator(IndicatorKind::Url, "https://Bad.example:444/x?y#z");
     let indicators = vec![name.clone(), url.clone()];
     let result = server.carry_out("o-1", 1, Action::Block { indicators: indicators.clone() });
     assert_eq!(result.outcome, Outcome::Succeeded, "{result:?}");
     assert_eq!(result.read_back.unwrap(), json!({"inForce": indicators, "missing": 0}));
-    assert_eq!(resolves("third.example").as_deref(), Some("0.0.0.0"));
+    assert_eq!(resolves("worse.example").as_deref(), Some("0.0.0.0"));
     assert_eq!(resolves("bad.example").as_deref(), Some("0.0.0.0"));
     let hosts = std::fs::read_to_string(net.etc().join("hosts")).unwrap();
     assert!(hosts.ends_with(&before));
     server.carry_out("o-2", 1, Action::Unblock { indicators });
     assert_eq!(std::fs::read_to_string(net.etc().join("hosts")).unwrap(), before);
-    assert_eq!(resolves("third.example").as_deref(), Some(THIRD));
+    assert_eq!(resolves("worse.example"), None);
 }
 
 #[test]

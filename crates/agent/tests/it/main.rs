@@ -1,8 +1,6 @@
 //! The agent against a server of the tests' own, in network namespaces of their own: nothing here
 //! isolates or restricts the machine that it runs on.
 
-#![expect(missing_docs, reason = "tests")]
-
 mod agent;
 mod net;
 mod server;

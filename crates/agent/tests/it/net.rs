@@ -15,15 +15,15 @@ use std::time::Duration;
 
 use nix::sched::{CloneFlags, setns};
 
-pub const SERVER: &str = "10.99.1.1";
-pub const SERVER6: &str = "fd99:1::1";
-pub const THIRD: &str = "10.99.2.1";
-pub const THIRD6: &str = "fd99:2::1";
+pub(crate) const SERVER: &str = "10.99.1.1";
+pub(crate) const SERVER6: &str = "fd99:1::1";
+pub(crate) const THIRD: &str = "10.99.2.1";
+pub(crate) const THIRD6: &str = "fd99:2::1";
 
 static COUNT: AtomicU32 = AtomicU32::new(0);
 
 /// Three namespaces; gone when dropped.
-pub struct Net {
+pub(crate) struct Net {
     tag: String,
 }
 
@@ -33,7 +33,7 @@ fn ip(arguments: &str) {
 }
 
 /// Whether namespaces can be made here; says why not.
-pub fn possible() -> bool {
+pub(crate) fn possible() -> bool {
     let root = rustix::process::geteuid().is_root();
     let tools = ["/usr/sbin/nft", "/usr/sbin/ip"].iter().all(|tool| File::open(tool).is_ok());
     if !root || !tools {
@@ -43,7 +43,7 @@ pub fn possible() -> bool {
 }
 
 impl Net {
-    pub fn new() -> Option<Self> {
+    pub(crate) fn new() -> Option<Self> {
         if !possible() {
             return None;
         }
@@ -71,25 +71,25 @@ impl Net {
         Some(net)
     }
 
-    pub fn agent(&self) -> String {
+    pub(crate) fn agent(&self) -> String {
         format!("{}-a", self.tag)
     }
 
     /// Files that stand for those of /etc in the agent's namespace.
-    pub fn etc(&self) -> std::path::PathBuf {
+    pub(crate) fn etc(&self) -> std::path::PathBuf {
         std::path::Path::new("/etc/netns").join(self.agent())
     }
 
-    pub fn server(&self) -> String {
+    pub(crate) fn server(&self) -> String {
         format!("{}-s", self.tag)
     }
 
-    pub fn third(&self) -> String {
+    pub(crate) fn third(&self) -> String {
         format!("{}-t", self.tag)
     }
 
     /// What the agent's packet filter has of a table.
-    pub fn rules(&self, table: &str) -> String {
+    pub(crate) fn rules(&self, table: &str) -> String {
         let said = Command::new("ip")
             .args(["netns", "exec", &self.agent(), "nft", "list", "table", "inet", table])
             .output()
@@ -97,7 +97,7 @@ impl Net {
         String::from_utf8_lossy(&said.stdout).into_owned()
     }
 
-    pub fn nft(&self, arguments: &[&str]) {
+    pub(crate) fn nft(&self, arguments: &[&str]) {
         let said = Command::new("ip")
             .args(["netns", "exec", &self.agent(), "nft"])
             .args(arguments)
@@ -107,7 +107,7 @@ impl Net {
     }
 
     /// A third party that says back what it is told, at this port.
-    pub fn echo(&self, address: &str, port: u16) {
+    pub(crate) fn echo(&self, address: &str, port: u16) {
         let listener = within(&self.third(), || TcpListener::bind((address, port)).unwrap());
         thread::spawn(move || {
             for stream in listener.incoming() {
@@ -121,7 +121,7 @@ impl Net {
     }
 
     /// A connection from the agent's device.
-    pub fn connect(&self, address: &str, port: u16) -> std::io::Result<TcpStream> {
+    pub(crate) fn connect(&self, address: &str, port: u16) -> std::io::Result<TcpStream> {
         let to = format!(
             "{}:{port}",
             if address.contains(':') { format!("[{address}]") } else { address.into() }
@@ -135,13 +135,13 @@ impl Net {
 }
 
 /// Says a byte and hears it back.
-pub fn echoes(stream: &mut TcpStream) -> bool {
+pub(crate) fn echoes(stream: &mut TcpStream) -> bool {
     let mut byte = [0];
     stream.write_all(b"x").is_ok() && stream.read_exact(&mut byte).is_ok()
 }
 
 /// Does something in a namespace, in a thread of its own.
-pub fn within<T: Send>(name: &str, f: impl FnOnce() -> T + Send) -> T {
+pub(crate) fn within<T: Send>(name: &str, f: impl FnOnce() -> T + Send) -> T {
     let namespace = File::open(format!("/run/netns/{name}")).unwrap();
     thread::scope(|scope| {
         scope

@@ -79,8 +79,6 @@ fn a_package_holds_what_an_investigation_asks_for() {
     }
     assert!(member("files/etc/passwd").is_some() && member("files/etc/shadow").is_none());
     assert!(member("network/addresses.json").is_some());
-    let progress = server.state().results.iter().any(|result| !result.outcome.is_final());
-    assert!(progress, "nothing was said on the way");
 }
 
 #[test]
@@ -89,6 +87,9 @@ fn a_cancelled_package_is_not_sent() {
     server.change(|state| state.hold_uploads = true);
     server.offer(server.order("o-1", 1, Action::CollectPackage));
     server.wait("the sending", |state| (state.uploading > 0).then_some(()));
+    server.wait("a word on the way", |state| {
+        state.results.iter().any(|result| !result.outcome.is_final()).then_some(())
+    });
     let result = server.carry_out("o-2", 1, Action::Cancel { order: "o-1".into() });
     assert_eq!(result.outcome, Outcome::Succeeded);
     match server.result("o-1").outcome {

@@ -29,36 +29,36 @@ use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig};
 use tokio_rustls::TlsAcceptor;
 
-pub const AGENT: &str = "5f0c2f60-0000-4000-8000-000000000001";
-pub const TOKEN: &str = "token-1";
-pub const SECRET: [u8; 32] = [9; 32];
+pub(crate) const AGENT: &str = "5f0c2f60-0000-4000-8000-000000000001";
+pub(crate) const TOKEN: &str = "token-1";
+pub(crate) const SECRET: [u8; 32] = [9; 32];
 const PATIENCE: Duration = Duration::from_secs(30);
 
 #[derive(Default)]
-pub struct State {
-    pub polls: Vec<Poll>,
-    pub results: Vec<OrderResult>,
-    pub reports: Vec<Report>,
-    pub orders: Vec<Signed>,
-    pub uploads: Vec<(String, Vec<u8>)>,
-    pub uploading: usize,
+pub(crate) struct State {
+    pub(crate) polls: Vec<Poll>,
+    pub(crate) results: Vec<OrderResult>,
+    pub(crate) reports: Vec<Report>,
+    pub(crate) orders: Vec<Signed>,
+    pub(crate) uploads: Vec<(String, Vec<u8>)>,
+    pub(crate) uploading: usize,
     /// Offers every order each time, whatever the agent knows.
-    pub forgetful: bool,
+    pub(crate) forgetful: bool,
     /// Takes reports and drops the connection instead of answering, so many times.
-    pub drop_reports: usize,
+    pub(crate) drop_reports: usize,
     /// Takes reports and acknowledges nothing.
-    pub silent: bool,
+    pub(crate) silent: bool,
     /// Says this to polls.
-    pub poll_body: Option<Vec<u8>>,
+    pub(crate) poll_body: Option<Vec<u8>>,
     /// Says no to everything.
-    pub refuse: Option<u16>,
+    pub(crate) refuse: Option<u16>,
     /// Never answers uploads.
-    pub hold_uploads: bool,
+    pub(crate) hold_uploads: bool,
 }
 
-pub struct Server {
-    pub url: String,
-    pub authority: String,
+pub(crate) struct Server {
+    pub(crate) url: String,
+    pub(crate) authority: String,
     state: Arc<(Mutex<State>, Condvar, tokio::sync::Notify)>,
     key: Ed25519KeyPair,
 }
@@ -69,11 +69,11 @@ struct Authority {
 
 impl Server {
     /// A server in a network namespace, or on this machine's loopback.
-    pub fn start(namespace: Option<&str>, address: &str) -> Self {
+    pub(crate) fn start(namespace: Option<&str>, address: &str) -> Self {
         Self::start_at(namespace, address, 0)
     }
 
-    pub fn start_at(namespace: Option<&str>, address: &str, port: u16) -> Self {
+    pub(crate) fn start_at(namespace: Option<&str>, address: &str, port: u16) -> Self {
         let mut params = CertificateParams::default();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params.distinguished_name.push(DnType::CommonName, "test authority");
@@ -149,17 +149,17 @@ impl Server {
         }
     }
 
-    pub fn state(&self) -> MutexGuard<'_, State> {
+    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
         self.state.0.lock().unwrap()
     }
 
-    pub fn change(&self, f: impl FnOnce(&mut State)) {
+    pub(crate) fn change(&self, f: impl FnOnce(&mut State)) {
         f(&mut self.state());
         self.state.2.notify_waiters();
     }
 
     /// Waits until something is so.
-    pub fn wait<T>(&self, what: &str, mut f: impl FnMut(&mut State) -> Option<T>) -> T {
+    pub(crate) fn wait<T>(&self, what: &str, mut f: impl FnMut(&mut State) -> Option<T>) -> T {
         let until = Instant::now() + PATIENCE;
         let mut state = self.state();
         loop {
@@ -172,12 +172,12 @@ impl Server {
         }
     }
 
-    pub fn sign(&self, body: &str) -> Signed {
+    pub(crate) fn sign(&self, body: &str) -> Signed {
         let signature = STANDARD.encode(self.key.sign(body.as_bytes()));
         Signed { body: body.to_owned(), signature }
     }
 
-    pub fn order(&self, id: &str, generation: i64, action: Action) -> Signed {
+    pub(crate) fn order(&self, id: &str, generation: i64, action: Action) -> Signed {
         let issued = now();
         let (id, agent) = (id.to_owned(), AGENT.to_owned());
         let expires = issued + 600_000_000;
@@ -185,25 +185,25 @@ impl Server {
         self.sign(&serde_json::to_string(&order).unwrap())
     }
 
-    pub fn offer(&self, signed: Signed) {
+    pub(crate) fn offer(&self, signed: Signed) {
         self.change(|state| state.orders.push(signed));
     }
 
     /// Gives an order and waits for what becomes of it.
-    pub fn carry_out(&self, id: &str, generation: i64, action: Action) -> OrderResult {
+    pub(crate) fn carry_out(&self, id: &str, generation: i64, action: Action) -> OrderResult {
         self.offer(self.order(id, generation, action));
         self.result(id)
     }
 
     /// The final outcome of an order.
-    pub fn result(&self, id: &str) -> OrderResult {
+    pub(crate) fn result(&self, id: &str) -> OrderResult {
         self.wait(&format!("the outcome of {id}"), |state| {
             state.results.iter().find(|r| r.order == id && r.outcome.is_final()).cloned()
         })
     }
 
     /// Waits for a poll that comes after this moment.
-    pub fn next_poll(&self) -> Poll {
+    pub(crate) fn next_poll(&self) -> Poll {
         let before = self.state().polls.len();
         self.wait("another poll", |state| {
             // The first may have been on its way.
@@ -212,7 +212,7 @@ impl Server {
     }
 }
 
-pub fn now() -> i64 {
+pub(crate) fn now() -> i64 {
     #[expect(clippy::disallowed_methods, reason = "the server of the tests has a clock")]
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
     i64::try_from(since.as_micros()).unwrap()
