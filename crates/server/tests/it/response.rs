@@ -49,7 +49,7 @@ pub struct Robot {
 impl Robot {
     pub async fn enrol(face: &Face, name: &str) -> Self {
         let tenant = &face.world.tenant;
-        Machine::enrol(face, &tenant.id, name, &format!("machine of {name}")).await;
+        Machine::enrol(face, &tenant.id, name, &format!("machine-of-{name}")).await;
         let can = serde_json::to_string(CAN).expect("json");
         let sql = format!("update device set can = '{can}' where name = '{name}'");
         let tx = face.world.app.db.of(tenant.no).begin().await.expect("a change");
