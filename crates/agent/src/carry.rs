@@ -174,7 +174,7 @@ fn begin_and_end(agent: &Agent, order: &Order) {
         return;
     }
     let began = clock::now();
-    let begun = {
+    let leave = {
         let mut journal = lock(&agent.journal);
         let family = order.action.family();
         let last = family.as_deref().and_then(|family| journal.last(family));
@@ -183,7 +183,7 @@ fn begin_and_end(agent: &Agent, order: &Order) {
             None => Ok(journal.begin(order, began)),
         }
     };
-    match begun {
+    match leave {
         Err(reason) => return refuse(agent, &order.id, reason),
         Ok(Err(e)) => {
             tracing::error!("order {} cannot begin: {e}", order.id);
@@ -206,13 +206,13 @@ fn begin_and_end(agent: &Agent, order: &Order) {
         found: done.found,
     };
     tracing::info!("order {} ended: {:?}", order.id, result.outcome);
-    let word = order.action.word();
+    let kind = order.action.word();
     agent.observe(
-        word,
+        kind,
         match &result.outcome {
-            Outcome::Succeeded => format!("{word}: done"),
-            Outcome::Failed { reason } => format!("{word}: not done: {reason}"),
-            other => format!("{word}: {other:?}"),
+            Outcome::Succeeded => format!("{kind}: done"),
+            Outcome::Failed { reason } => format!("{kind}: not done: {reason}"),
+            other => format!("{kind}: {other:?}"),
         },
         json!({"order": order.id, "readBack": result.read_back}),
     );

@@ -55,7 +55,7 @@ pub(crate) async fn enrol(data: &Data, wish: &Wish<'_>) -> Result<Facts> {
         host: collect::host::host(name.as_deref()),
     };
     let to = endpoint(&url, "enrol")?;
-    let enrolled: Enrolled = http::post(&client, to, &ask, Duration::from_secs(60))
+    let enrolled: Enrolled = http::post(&client, to, &ask, Duration::from_mins(1))
         .await
         .map_err(|e| Fault::new(format!("cannot enrol at {url}: {e}")))?;
     let server = enrolled.server.clone().unwrap_or_else(|| url.to_string());

@@ -31,7 +31,7 @@ pub(crate) fn builder(authorities: &[Vec<u8>]) -> Result<ClientBuilder> {
         .connect_timeout(Duration::from_secs(10))
         .tcp_keepalive(Duration::from_secs(20))
         .pool_max_idle_per_host(1)
-        .pool_idle_timeout(Duration::from_secs(60));
+        .pool_idle_timeout(Duration::from_mins(1));
     if !authorities.is_empty() {
         builder = builder.tls_built_in_root_certs(false);
         for pem in authorities {

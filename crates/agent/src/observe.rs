@@ -31,7 +31,7 @@ const MOST: u32 = 200;
 /// How often files that tell nobody of changes are read.
 const LOOK: Duration = Duration::from_secs(10);
 /// For how long a connection is not told again.
-const ONCE: Duration = Duration::from_secs(3_600);
+const ONCE: Duration = Duration::from_hours(1);
 /// A program has its command line a moment after the kernel told of it.
 const MOMENT: Duration = Duration::from_millis(40);
 
@@ -45,17 +45,17 @@ pub(crate) fn start(agent: &Arc<Agent>) -> Result<()> {
     thread::Builder::new()
         .name("observer".to_owned())
         .stack_size(512 << 10)
-        .spawn(move || look(&agent, group.ok()))
+        .spawn(move || look(&agent, group.as_ref().ok()))
         .during("cannot start a thread")?;
     Ok(())
 }
 
-fn look(agent: &Agent, group: Option<Group>) {
+fn look(agent: &Agent, group: Option<&Group>) {
     let mut seen = Seen::new();
     let mut starts = Starts::default();
     let mut looked = Instant::now();
     loop {
-        match &group {
+        match group {
             Some(group) => {
                 let woken = {
                     let mut fds = [PollFd::new(std::os::fd::AsFd::as_fd(group), PollFlags::POLLIN)];
@@ -71,14 +71,14 @@ fn look(agent: &Agent, group: Option<Group>) {
         if looked.elapsed() >= LOOK {
             looked = Instant::now();
             starts.forget();
-            if let Some(group) = &group {
+            if let Some(group) = group {
                 // New mounts.
                 group.mark();
             }
             seen.look(agent);
-            tell_refused(agent);
-            take_notes(agent);
         }
+        tell_refused(agent);
+        take_notes(agent);
     }
 }
 

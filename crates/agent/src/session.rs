@@ -28,9 +28,9 @@ use crate::{act, carry, clock, files, identity, states};
 
 /// How long an answer may take beyond what the server holds a poll open.
 const POLL_LIMIT: Duration = Duration::from_secs(riposte_wire::HOLD_S + 15);
-const REPORT_LIMIT: Duration = Duration::from_secs(60);
+const REPORT_LIMIT: Duration = Duration::from_mins(1);
 /// After a no.
-const NO_WAIT: Duration = Duration::from_secs(60);
+const NO_WAIT: Duration = Duration::from_mins(1);
 /// A server that answers at once with nothing is not asked faster than this.
 const PACE: Duration = Duration::from_secs(1);
 /// Observations are gathered for so long.
@@ -38,7 +38,7 @@ const GATHER: Duration = Duration::from_secs(3);
 /// After so many ticks it is looked whether somebody took away what is in force.
 const LOOK_EVERY: u64 = 10;
 /// How often the inventory is looked at.
-const INVENTORY_EVERY: Duration = Duration::from_secs(900);
+const INVENTORY_EVERY: Duration = Duration::from_mins(15);
 
 /// What `status` reads of a running agent.
 #[derive(Debug, Serialize, Deserialize)]

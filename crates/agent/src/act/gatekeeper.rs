@@ -175,7 +175,7 @@ fn learn(shared: &Shared, policy: &Policy, asked: &Question, mut facts: Facts) -
     };
     if facts.packaged.is_none() {
         let packages = packages(shared);
-        let packaged = match packages.standing(&asked.path) {
+        let whole = match packages.standing(&asked.path) {
             Standing::Foreign => false,
             Standing::Recorded(sum) => place::md5(read().during("read")?).during("read")? == sum,
             // Nothing says what it should hold, so nobody but root may have written it.
@@ -184,7 +184,7 @@ fn learn(shared: &Shared, policy: &Policy, asked: &Question, mut facts: Facts) -
                 about.uid() == 0 && about.mode() & 0o022 == 0
             }
         };
-        facts.packaged = Some(packaged);
+        facts.packaged = Some(whole);
     }
     if matches!(policy.decide(&facts, clock::now()), Answer::Unsure { .. }) {
         facts.sha256 =

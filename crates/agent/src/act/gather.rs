@@ -138,7 +138,7 @@ fn said(bundle: &mut Bundle<'_>, member: &str, program: &str, arguments: &[&str]
     if command::find(program).is_none() {
         return Ok(());
     }
-    match command::run(program, arguments, b"", Duration::from_secs(60)) {
+    match command::run(program, arguments, b"", Duration::from_mins(1)) {
         Ok(said) => bundle.put(member, said.output.as_slice(), LOG),
         Err(e) => bundle.put(member, e.to_string().as_bytes(), SMALL),
     }

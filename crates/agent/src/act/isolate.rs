@@ -60,15 +60,12 @@ pub(crate) fn apply(data: &Data, plan: &Plan) -> Result<()> {
     let put = put(&chains);
     if put.is_err() {
         // The transaction failed as a whole, or the kernel does not have what was asked for.
-        match before {
-            Some(before) => {
-                files::store(&data.isolation(), &before)?;
-                let _ = self::chains(&before).and_then(|chains| self::put(&chains));
-            }
-            None => {
-                let _ = nft::delete(TABLE);
-                files::remove(&data.isolation())?;
-            }
+        if let Some(before) = before {
+            files::store(&data.isolation(), &before)?;
+            let _ = self::chains(&before).and_then(|chains| self::put(&chains));
+        } else {
+            let _ = nft::delete(TABLE);
+            files::remove(&data.isolation())?;
         }
     }
     put
@@ -111,8 +108,8 @@ pub(crate) fn in_force() -> Result<Option<Isolated>> {
         return Ok(None);
     }
     let mut isolated = Isolated { mode: Isolation::Full, since: 0, order: None };
-    let notes = chains.iter().flat_map(|chain| &chain.rules).flatten();
-    if let Some(note) = notes.filter_map(|rule| rule.note.as_deref()).next() {
+    let mut notes = chains.iter().flat_map(|chain| &chain.rules).flatten();
+    if let Some(note) = notes.find_map(|rule| rule.note.as_deref()) {
         let mut words = note.split(' ').skip(1);
         if words.next() == Some("selective") {
             isolated.mode = Isolation::Selective;

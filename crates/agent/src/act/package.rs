@@ -168,10 +168,10 @@ fn send(
     let sent = (|| {
         let mut bundle = Bundle::create(&path, work)?;
         let (about, found) = fill(&mut bundle)?;
-        let mut file = bundle.finish(&about)?;
-        file.rewind().during("cannot read the zip")?;
-        let size = file.metadata().during("cannot read the zip")?.len();
-        let hash = place::sha256(file, Some(work.cancel)).during("cannot read the zip")?;
+        let mut zip = bundle.finish(&about)?;
+        zip.rewind().during("cannot read the zip")?;
+        let size = zip.metadata().during("cannot read the zip")?.len();
+        let hash = place::sha256(zip, Some(work.cancel)).during("cannot read the zip")?;
         agent.progress(work.order, work.began, 90, "sending");
         upload::send(agent, &path, size, work)?;
         Ok(Done::well(json!({"sent": true, "sha256": hash, "size": size})).with(found))

@@ -103,17 +103,14 @@ pub(crate) fn read_back(data: &Data, path: Option<&str>, sha256: Option<&str>) -
         return json!({"gone": false, "alive": 0, "kept": false, "sha256": hash, "size": 0,
             "path": null});
     };
-    match origin {
-        Some((hash, _)) => {
-            let size = fs::metadata(content_of(data, &hash)).map_or(0, |file| file.len());
-            read_one(data, &path, &hash, size)
-        }
-        None => {
-            let open = place::open(&path).ok();
-            let size = open.as_ref().map_or(0, |place| place.about.len());
-            let hash = open.and_then(|place| place.sha256().ok()).or(hash);
-            read_one(data, &path, &hash.unwrap_or_default(), size)
-        }
+    if let Some((hash, _)) = origin {
+        let size = fs::metadata(content_of(data, &hash)).map_or(0, |file| file.len());
+        read_one(data, &path, &hash, size)
+    } else {
+        let open = place::open(&path).ok();
+        let size = open.as_ref().map_or(0, |place| place.about.len());
+        let hash = open.and_then(|place| place.sha256().ok()).or(hash);
+        read_one(data, &path, &hash.unwrap_or_default(), size)
     }
 }
 

@@ -1,4 +1,4 @@
-//! Looks for malware with the engines that are installed: ClamAV, and YARA when rules are given.
+//! Looks for malware with the engines that are installed: `ClamAV`, and YARA when rules are given.
 //!
 //! Always: engines are started directly, with file names in a list and never as arguments, and with
 //! the lowest priority; a scan can be stopped at any time and changes nothing on the device.
@@ -47,7 +47,7 @@ pub(crate) fn scan(
     }
     let folder = agent.data.packages().join(format!("scan-{}", work.order));
     files::private_dir(&folder)?;
-    let done = run(agent, full, rules, work, &folder, clam, yara);
+    let done = run(agent, (full, rules), work, &folder, clam.as_ref(), yara.as_deref());
     if let Err(e) = std::fs::remove_dir_all(&folder) {
         tracing::warn!("cannot remove {}: {e}", folder.display());
     }
@@ -56,12 +56,11 @@ pub(crate) fn scan(
 
 fn run(
     agent: &Agent,
-    full: bool,
-    rules: &[(String, String)],
+    (full, rules): (bool, &[(String, String)]),
     work: &Work<'_>,
     folder: &Path,
-    clam: Option<Clam>,
-    yara: Option<PathBuf>,
+    clam: Option<&Clam>,
+    yara: Option<&Path>,
 ) -> Result<Done> {
     let mut rule_files = Vec::new();
     for (number, (_, text)) in rules.iter().enumerate() {
@@ -75,7 +74,7 @@ fn run(
     let total = (files.len() * engines).max(1);
     let mut state = Progress { agent, work, total, done: 0, hits: Vec::new(), said: 0 };
     let mut used = Vec::new();
-    if let Some(yara) = &yara {
+    if let Some(yara) = yara {
         used.push("yara");
         for batch in files.chunks(BATCH) {
             if work.cancel.load(Ordering::Relaxed) {
@@ -84,7 +83,7 @@ fn run(
             with_yara(yara, &rule_files, rules, batch, folder, &mut state)?;
         }
     }
-    if let Some(clam) = &clam
+    if let Some(clam) = clam
         && !work.cancel.load(Ordering::Relaxed)
     {
         used.push(clam.name());
@@ -200,7 +199,7 @@ fn with_yara(
     Ok(())
 }
 
-/// Which program of ClamAV.
+/// Which program of `ClamAV`.
 enum Clam {
     Daemon(PathBuf),
     Alone(PathBuf),

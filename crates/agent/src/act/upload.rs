@@ -15,7 +15,7 @@ use crate::http::{Lost, answered, explain};
 use crate::watch::back_off;
 
 /// How long one attempt may take.
-const LIMIT: Duration = Duration::from_secs(1_800);
+const LIMIT: Duration = Duration::from_mins(30);
 const ATTEMPTS: u32 = 8;
 
 /// Sends a file as the package of an order. Called from a thread, not from the runtime.

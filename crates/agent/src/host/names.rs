@@ -69,7 +69,7 @@ fn with(text: &str, names: &BTreeSet<String>) -> String {
         out.push_str(BEGIN);
         out.push('\n');
         for name in names {
-            out.push_str(&format!("0.0.0.0 {name}\n:: {name}\n"));
+            out.extend(["0.0.0.0 ", name, "\n:: ", name, "\n"]);
         }
         out.push_str(END);
         out.push('\n');

@@ -53,7 +53,7 @@ pub(crate) enum Match {
     NotOpening,
     /// It is this ICMP message.
     Icmp(&'static str),
-    /// It is this ICMPv6 message.
+    /// It is this message of ICMP for IPv6.
     Icmp6(&'static str),
     /// It is from an address in this set of the table.
     FromSet(&'static str),

@@ -51,8 +51,8 @@ pub(crate) fn one(pid: i32) -> Option<Process> {
 
 fn read_stat(pid: i32, stat: &str) -> Option<Process> {
     // The name may hold anything, brackets and blanks included, so the last bracket ends it.
-    let (start, rest) = stat.rsplit_once(')')?;
-    let name = start.split_once('(')?.1.to_owned();
+    let (front, rest) = stat.rsplit_once(')')?;
+    let name = front.split_once('(')?.1.to_owned();
     let fields: Vec<&str> = rest.split_whitespace().collect();
     let field = |number: usize| fields.get(number - 3).copied();
     Some(Process {

@@ -121,7 +121,7 @@ pub(crate) fn stranger(folder: &Path, name: &str, model: &str) -> PathBuf {
     use std::os::unix::fs::PermissionsExt as _;
     let path = folder.join(name);
     let mut content = std::fs::read(model).unwrap();
-    content.extend(format!("{name} {:?}", folder).bytes());
+    content.extend(format!("{name} {}", folder.display()).bytes());
     std::fs::write(&path, content).unwrap();
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
     path

@@ -53,11 +53,7 @@ fn an_order_under_way_when_the_agent_is_killed_is_unknown_and_not_repeated() {
         agent.end(Signal::SIGKILL);
         agent.start();
         let result = server.result(&format!("i-{n}"));
-        let good = match &result.outcome {
-            Outcome::Succeeded => true,
-            Outcome::Unknown { .. } => true,
-            _ => false,
-        };
+        let good = matches!(result.outcome, Outcome::Succeeded | Outcome::Unknown { .. });
         assert!(good, "{result:?}");
         let isolated = result.read_back.as_ref().unwrap()["isolated"] == true;
         assert_eq!(isolated, net.rules("riposte").contains("policy drop"), "{result:?}");

@@ -1,6 +1,13 @@
 //! The agent against a server of the tests' own, in network namespaces of their own: nothing here
 //! isolates or restricts the machine that it runs on.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a test ends where it goes wrong, and says where it did not go"
+)]
+
 mod agent;
 mod net;
 mod server;

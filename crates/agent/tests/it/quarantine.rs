@@ -55,7 +55,7 @@ fn a_running_program_is_killed_and_taken_away_and_comes_back_bit_for_bit() {
         assert_eq!(child.wait().unwrap().code(), None, "not killed");
     }
     assert!(!exists(&path));
-    assert_eq!(server.next_poll().states.quarantined, [hash.clone()]);
+    assert_eq!(server.next_poll().states.quarantined, std::slice::from_ref(&hash));
     let kept = agent.data().join("quarantine");
     assert_eq!(kept.metadata().unwrap().permissions().mode() & 0o777, 0o700);
 
