@@ -762,7 +762,8 @@ pub async fn undo(app: &App, caller: &Caller, id: TaskId, comment: &str) -> Resu
         closed: None,
         verified: None,
         undo_of: Some(id),
-        published: Some(now),
+        // What the customer has not seen yet, it does not see undone either.
+        published: done.published,
         created_by: requester.name.clone(),
         created: now,
         ..done.clone()

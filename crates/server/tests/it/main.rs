@@ -23,6 +23,7 @@ mod graph;
 mod hostile;
 mod idempotency;
 mod intake;
+mod interleaving;
 mod isolation;
 mod limits;
 mod matrix;
