@@ -207,19 +207,39 @@ fn begin_and_end(agent: &Agent, order: &Order) {
     };
     tracing::info!("order {} ended: {:?}", order.id, result.outcome);
     let kind = order.action.word();
-    agent.observe(
-        kind,
-        match &result.outcome {
-            Outcome::Succeeded => format!("{kind}: done"),
-            Outcome::Failed { reason } => format!("{kind}: not done: {reason}"),
-            other => format!("{kind}: {other:?}"),
-        },
-        json!({"order": order.id, "readBack": result.read_back}),
-    );
+    let (seen, text) = match &result.outcome {
+        Outcome::Failed { reason } => ("actionFailed", format!("{kind}: {reason}")),
+        _ => (happened(&order.action), format!("{kind} was carried out")),
+    };
+    let detail = json!({"action": kind, "order": order.id, "readBack": result.read_back});
+    agent.observe(seen, text, detail);
     if let Err(e) = lock(&agent.journal).end(result.clone()) {
         // It is said now, and as unknown again after a restart.
         tracing::error!("{e}");
         agent.answer(result);
+    }
+}
+
+/// What an action is called in the device's timeline once it is done.
+fn happened(action: &Action) -> &'static str {
+    match action {
+        Action::Isolate { .. } => "isolated",
+        Action::Release => "released",
+        Action::Quarantine { .. } => "fileQuarantined",
+        Action::Restore { .. } => "fileRestored",
+        Action::Restrict { .. } => "restricted",
+        Action::LiftRestriction => "restrictionLifted",
+        Action::Scan { .. } => "scanned",
+        Action::CollectPackage => "packageCollected",
+        Action::CollectFile { .. } => "fileCollected",
+        Action::Block { .. } => "blocked",
+        Action::Unblock { .. } => "unblocked",
+        Action::ListProcesses => "processesListed",
+        Action::StopProcess { .. } => "processStopped",
+        Action::DisableUser { .. } => "userDisabled",
+        Action::EnableUser { .. } => "userEnabled",
+        Action::SignOut { .. } => "userSignedOut",
+        Action::Cancel { .. } => "orderCancelled",
     }
 }
 

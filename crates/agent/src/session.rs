@@ -228,12 +228,18 @@ async fn report_once(agent: &Arc<Agent>, said: &mut Said) -> std::result::Result
     results.extend(answers.iter().cloned());
     results.extend(agent.take_progress());
     if !results.is_empty() {
-        let sent = report(agent, Report { results, ..Report::default() }).await;
-        if sent.is_err() {
-            // It did not arrive, so the next attempt is not a repetition.
-            said.clear();
+        match say(agent, results).await {
+            Ok(()) => {}
+            Err(Lost::Refused(status, text)) if is_for_good(status) => {
+                // It is said again later; observations do not wait for it.
+                tracing::error!("the server does not take an outcome: {status} {text}");
+            }
+            Err(lost) => {
+                // It did not arrive, so the next attempt is not a repetition.
+                said.clear();
+                return Err(lost);
+            }
         }
-        sent?;
         agent.answered(answers.len());
         return Ok(true);
     }
@@ -256,7 +262,7 @@ async fn report_once(agent: &Arc<Agent>, said: &mut Said) -> std::result::Result
         report(agent, Report { observed, ..Report::default() }).await
     };
     match sent {
-        Err(Lost::Refused(status, text)) if matches!(status.as_u16(), 400 | 413 | 422) => {
+        Err(Lost::Refused(status, text)) if is_for_good(status) => {
             // It would be refused for ever, and everything behind it would wait.
             tracing::error!("the server does not take observations: {status} {text}");
         }
@@ -266,6 +272,31 @@ async fn report_once(agent: &Arc<Agent>, said: &mut Said) -> std::result::Result
         tracing::error!("{e}");
     }
     Ok(true)
+}
+
+/// Whether the same words would be refused again.
+fn is_for_good(status: reqwest::StatusCode) -> bool {
+    matches!(status.as_u16(), 400 | 413 | 422)
+}
+
+/// Sends what became of orders; one by one when the server does not take them together.
+async fn say(agent: &Agent, results: Vec<OrderResult>) -> std::result::Result<(), Lost> {
+    let all = Report { results: results.clone(), ..Report::default() };
+    match report(agent, all).await {
+        Err(Lost::Refused(status, _)) if is_for_good(status) && results.len() > 1 => {}
+        other => return other,
+    }
+    let mut refused = Ok(());
+    for result in results {
+        match report(agent, Report { results: vec![result], ..Report::default() }).await {
+            Ok(()) => {}
+            Err(Lost::Refused(status, text)) if is_for_good(status) => {
+                refused = Err(Lost::Refused(status, text));
+            }
+            Err(lost) => return Err(lost),
+        }
+    }
+    refused
 }
 
 async fn report(agent: &Agent, report: Report) -> std::result::Result<(), Lost> {

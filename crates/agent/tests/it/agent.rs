@@ -9,7 +9,11 @@ use nix::unistd::Pid;
 use crate::net::Net;
 use crate::server::{Server, TOKEN};
 
-pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_riposte-agent");
+/// The program: the one that was just built, or another to measure.
+pub(crate) fn program() -> String {
+    std::env::var("RIPOSTE_AGENT_PROGRAM")
+        .unwrap_or_else(|_| env!("CARGO_BIN_EXE_riposte-agent").to_owned())
+}
 
 /// An enrolled agent; ended when dropped.
 pub(crate) struct Agent {
@@ -21,7 +25,12 @@ pub(crate) struct Agent {
 impl Agent {
     /// Enrols in the agent's namespace.
     pub(crate) fn enrol(net: Option<&Net>, server: &Server) -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        Self::enrol_in(&std::env::temp_dir(), net, server)
+    }
+
+    /// Enrols with its folder in this one.
+    pub(crate) fn enrol_in(place: &Path, net: Option<&Net>, server: &Server) -> Self {
+        let folder = tempfile::tempdir_in(place).unwrap();
         let agent = Self { folder, namespace: net.map(Net::agent), child: None };
         let authority = agent.folder.path().join("authority.pem");
         std::fs::write(&authority, &server.authority).unwrap();
@@ -48,10 +57,10 @@ impl Agent {
         let mut command = match &self.namespace {
             Some(namespace) => {
                 let mut command = Command::new("ip");
-                command.args(["netns", "exec", namespace, PROGRAM]);
+                command.args(["netns", "exec", namespace, &program()]);
                 command
             }
-            None => Command::new(PROGRAM),
+            None => Command::new(program()),
         };
         command.arg("--data-dir").arg(self.data()).args(arguments);
         command

@@ -172,3 +172,21 @@ fn isolation_ends_at_its_time_and_when_the_server_stays_away() {
     server.change(|state| state.refuse = None);
     released(2);
 }
+
+#[test]
+fn a_server_known_by_name_is_found_when_no_name_can_be_asked_for() {
+    let Some(net) = Net::new() else { return };
+    let mut server = Server::start(Some(&net.server()), SERVER);
+    let hosts = net.etc().join("hosts");
+    std::fs::write(&hosts, format!("{SERVER} server.example\n")).unwrap();
+    server.url = server.url.replace(SERVER, "server.example");
+    let mut agent = Agent::enrol(Some(&net), &server);
+    agent.start();
+    let result = server.carry_out("o-1", 1, isolate(Isolation::Full, &[]));
+    assert_eq!(result.outcome, Outcome::Succeeded, "{result:?}");
+    agent.end(Signal::SIGTERM);
+    std::fs::write(&hosts, "").unwrap();
+    agent.start();
+    assert!(server.next_poll().states.isolated.is_some());
+    assert_eq!(server.carry_out("o-2", 2, Action::Release).outcome, Outcome::Succeeded);
+}

@@ -36,7 +36,7 @@ fn an_order_offered_again_and_again_is_carried_out_once() {
     });
     assert!(results.iter().all(|result| *result == first), "{results:?}");
     let seen = server.state().reports.iter().flat_map(|r| r.observed.clone()).collect::<Vec<_>>();
-    assert!(seen.iter().filter(|observed| observed.kind == "release").count() <= 1);
+    assert!(seen.iter().filter(|observed| observed.kind == "released").count() <= 1);
 }
 
 #[test]

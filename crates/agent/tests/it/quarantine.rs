@@ -8,7 +8,7 @@ use riposte_wire::{Action, Outcome};
 use rustix::fs::XattrFlags;
 use serde_json::json;
 
-use crate::agent::{Agent, PROGRAM, exists, sha256, stranger};
+use crate::agent::{Agent, exists, program, sha256, stranger};
 use crate::net::{Net, SERVER};
 use crate::server::Server;
 
@@ -119,7 +119,7 @@ fn what_the_device_needs_and_what_is_not_meant_stays() {
     let identity = agent.data().join("identity/key.pem");
     for (number, (path, why)) in [
         ("/usr/bin/ls".into(), "an installed package brought this file"),
-        (PROGRAM.to_owned(), "the agent itself"),
+        (program(), "the agent itself"),
         (root.join("link").display().to_string(), "symbolic link"),
         (root.join("way/file").display().to_string(), "symbolic link"),
         (root.display().to_string(), "is not a file"),

@@ -3,6 +3,8 @@
 
 use std::os::unix::fs::PermissionsExt;
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use riposte_wire::{Action, Indicator, IndicatorKind, Outcome};
 use serde_json::json;
 
@@ -60,8 +62,30 @@ fn a_restricted_device_starts_its_packages_and_what_is_allowed() {
     // The machine of the test is not restricted.
     assert!(std::process::Command::new(&copied).status().unwrap().success());
 
+    // Whoever kills the process that answers does not gain much by it.
+    let threads = format!("/proc/{}/task", agent.pid());
+    let keeper = || {
+        let threads = std::fs::read_dir(&threads).unwrap().flatten();
+        let lists = threads.map(|thread| {
+            std::fs::read_to_string(thread.path().join("children")).unwrap_or_default()
+        });
+        let pids: Vec<String> = lists
+            .flat_map(|list| list.split_whitespace().map(str::to_owned).collect::<Vec<_>>())
+            .collect();
+        pids.into_iter().find(|pid| {
+            std::fs::read_to_string(format!("/proc/{pid}/cmdline"))
+                .is_ok_and(|c| c.contains("guard"))
+        })
+    };
+    let first = keeper().unwrap();
+    kill(Pid::from_raw(first.parse().unwrap()), Signal::SIGKILL).unwrap();
+    let until = std::time::Instant::now() + std::time::Duration::from_secs(20);
+    while keeper().is_none_or(|pid| pid == first) || starts(&agent, &copied) {
+        assert!(std::time::Instant::now() < until, "not restricted again");
+    }
+
     // It is in force again after the agent was killed, and not in between.
-    agent.end(nix::sys::signal::Signal::SIGKILL);
+    agent.end(Signal::SIGKILL);
     agent.start();
     assert!(server.next_poll().states.restricted);
     assert!(!starts(&agent, &copied));

@@ -52,6 +52,10 @@ pub(crate) struct State {
     pub(crate) poll_body: Option<Vec<u8>>,
     /// Says no to everything.
     pub(crate) refuse: Option<u16>,
+    /// How long a poll is held open; a little less than a second when absent.
+    pub(crate) hold: Option<Duration>,
+    /// Fails so many uploads.
+    pub(crate) fail_uploads: usize,
     /// Never answers uploads.
     pub(crate) hold_uploads: bool,
 }
@@ -82,6 +86,7 @@ impl Server {
         let ip: IpAddr = address.parse().unwrap();
         let mut params = CertificateParams::default();
         params.subject_alt_names.push(SanType::IpAddress(ip));
+        params.subject_alt_names.push(SanType::DnsName("server.example".try_into().unwrap()));
         let server_key = KeyPair::generate().unwrap();
         let certificate = params.signed_by(&server_key, &issuer).unwrap();
         let mut roots = RootCertStore::empty();
@@ -256,6 +261,17 @@ async fn answer(
         if shared.0.lock().unwrap().hold_uploads {
             std::future::pending::<()>().await;
         }
+        let fail = {
+            let mut state = shared.0.lock().unwrap();
+            let fail = state.fail_uploads;
+            state.fail_uploads = fail.saturating_sub(1);
+            fail
+        };
+        match fail {
+            0 => {}
+            1 => return Ok(reply(503, Vec::new())),
+            _ => return Err(Dropped),
+        }
         let body = request.into_body().collect().await.map_err(|_| Dropped)?.to_bytes();
         shared.0.lock().unwrap().uploads.push((order.to_owned(), body.to_vec()));
         shared.1.notify_all();
@@ -305,7 +321,8 @@ async fn poll(poll: &Poll, shared: &Shared) -> Response<Full<Bytes>> {
         }
     }
     shared.1.notify_all();
-    let hold = tokio::time::Instant::now() + Duration::from_millis(900);
+    let hold = shared.0.lock().unwrap().hold.unwrap_or(Duration::from_millis(900));
+    let hold = tokio::time::Instant::now() + hold;
     loop {
         let changed = shared.2.notified();
         let orders = {
