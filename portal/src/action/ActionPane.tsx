@@ -68,6 +68,9 @@ export function ActionPane({
   );
 }
 
+/** Actions whose outcome is a file. */
+const PACKED = new Set(['collectInvestigationPackage', 'collectFile']);
+
 const by = (at: string | null, who: string | null) =>
   at && (
     <span>
@@ -129,9 +132,9 @@ function Details({ action }: { action: Action }) {
           ],
           [
             'Package',
-            action.kind === 'collectInvestigationPackage' && action.state === 'succeeded' && (
+            PACKED.has(action.kind) && action.state === 'succeeded' && (
               <FluentLink key="p" href={`/api/v1/actions/${encodeURIComponent(action.id)}/package`} download>
-                Download the investigation package
+                Download the package
               </FluentLink>
             ),
           ],

@@ -61,6 +61,10 @@ const useStyles = makeStyles({
   muted: { color: tokens.colorNeutralForeground2, overflowWrap: 'anywhere' },
 });
 
+/** States in which the action may still be run: then it counts what else was done to the same thing. */
+const BEFORE = new Set(['draft', 'open', 'doing', 'failed']);
+const CLOSED: Record<string, string> = { completed: 'Completed', failed: 'Failed', skipped: 'Skipped', withdrawn: 'Withdrawn' };
+
 type Dialog = 'run' | 'complete' | 'skip' | 'undo' | null;
 
 /** Whose task it is, as the reader says it. */
@@ -86,6 +90,7 @@ export function TaskCard({ task, opened, sample, extra }: { task: Task; opened?:
   };
   const by = doneBy(task, customer);
   const page = pageOf(task.target);
+  const saidAbove = task.actions.some((action) => action.reason !== null && action.reason === task.closed?.because);
   return (
     <article className={styles.card} aria-labelledby={`${id}-name`}>
       <h3 className={styles.heading}>
@@ -118,7 +123,7 @@ export function TaskCard({ task, opened, sample, extra }: { task: Task; opened?:
       {open && (
         <div id={`${id}-body`} className={styles.body}>
           {task.description && <Rich text={task.description} />}
-          {task.overlap.length > 0 && task.state !== 'completed' && <OverlapNotice overlap={task.overlap} />}
+          {task.overlap.length > 0 && BEFORE.has(task.state) && <OverlapNotice overlap={task.overlap} />}
           <Runs task={task} />
           <Facts
             facts={[
@@ -127,7 +132,7 @@ export function TaskCard({ task, opened, sample, extra }: { task: Task; opened?:
               ...Object.entries(task.options).map(([name, value]): [string, ReactNode] => [spelled(name), told(value)]),
               [customer ? 'Why it is yours' : 'Why the customer does it', task.guidedBecause && sentence(task.guidedBecause)],
               [
-                task.state === 'skipped' ? 'Skipped' : task.state === 'withdrawn' ? 'Withdrawn' : 'Closed',
+                CLOSED[task.state] ?? 'Closed',
                 task.closed && (
                   <span key="c">
                     <Moment at={task.closed.at} as="second" /> by {task.closed.by}
@@ -135,7 +140,7 @@ export function TaskCard({ task, opened, sample, extra }: { task: Task; opened?:
                   </span>
                 ),
               ],
-              ['Reason', task.closed?.because],
+              ['Reason', saidAbove ? null : task.closed?.because && sentence(task.closed.because)],
               ['Takes back', task.undoOf && `Action ${task.undoOf} of this list`],
               ['Taken back by', task.undoneBy && `Action ${task.undoneBy} of this list`],
               [

@@ -103,7 +103,7 @@ function Preview({ task, preview }: { task: Task; preview: RunPreview }) {
 export function OverlapNotice({ overlap }: { overlap: Overlap[] }) {
   const styles = useStyles();
   return (
-    <Notice intent="warning" title={overlap.length === 1 ? 'Another action does the same' : `${overlap.length} other actions do the same`}>
+    <Notice intent="warning" title={overlap.length === 1 ? 'There is another action of this kind on the same asset' : `There are ${overlap.length} other actions of this kind on the same asset`}>
       <ul className={styles.list}>
         {overlap.map((one) => (
           <li key={one.actionId}>

@@ -61,7 +61,8 @@ it('offers the incident’s own things, files by their hash', () => {
       evidence: [
         { '@odata.type': '#microsoft.graph.security.fileEvidence', fileDetails: { fileName: 'a.exe', sha256: 'ab12' } },
         { '@odata.type': '#microsoft.graph.security.processEvidence', imageFile: { fileName: 'b.exe' } },
-        { '@odata.type': '#microsoft.graph.security.deviceEvidence', deviceDnsName: 'lt-1' },
+        { '@odata.type': '#microsoft.graph.security.deviceEvidence', deviceDnsName: 'lt-1.alder.example' },
+        { '@odata.type': '#microsoft.graph.security.deviceEvidence', hostName: 'lt-1' },
       ],
     } as unknown as Alert,
   ]);
@@ -72,7 +73,7 @@ it('offers the incident’s own things, files by their hash', () => {
   ] as Entity[];
   expect(targetsFor('file', entities, evidence)).toEqual([{ id: 'ab12', name: 'a.exe' }]);
   expect(targetsFor('device', entities, evidence)).toEqual([
-    { id: 'lt-1', name: 'lt-1' },
+    { id: 'lt-1.alder.example', name: 'lt-1.alder.example' },
     { id: 'srv-2', name: 'srv-2' },
   ]);
   expect(targetsFor('user', entities, evidence)).toEqual([{ id: 'ida', name: 'ida' }]);

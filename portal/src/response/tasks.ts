@@ -122,7 +122,10 @@ export function targetsFor(kind: string, entities: Entity[], evidence: EvidenceR
   for (const entity of entities) {
     if (ENTITIES[kind]?.test(entity.kind) && !named.has(entity.name.toLowerCase())) add(entity.name, entity.name);
   }
-  return [...found.values()];
+  const all = [...found.values()];
+  if (kind !== 'device') return all;
+  // A device is known by its full name or by the first part of it.
+  return all.filter(({ name }) => !all.some((other) => other.name.toLowerCase().startsWith(`${name.toLowerCase()}.`)));
 }
 
 function sha256(row: EvidenceRow): string | null {
