@@ -72,7 +72,8 @@ export function useHeading(title: string) {
   useEffect(() => {
     // Not when the site is opened: there the browser's own start of the page is right.
     if (shown !== null && shown !== pathname) {
-      ref.current?.focus({ preventScroll: true });
+      // A pane that the address has opened keeps the focus: without it readers would not hear it.
+      if (!document.querySelector('[role="dialog"]')) ref.current?.focus({ preventScroll: true });
       window.scrollTo(0, 0);
     }
     shown = pathname;
