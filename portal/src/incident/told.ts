@@ -19,7 +19,7 @@ const many = (of: unknown, what: string): string => {
 
 /** "isolateDevice" on "KONTOR-LT-042", as part of a sentence. */
 const done = (kind: unknown, target: unknown): string => {
-  const what = typeof kind === 'string' && kind ? spelled(kind).toLowerCase() : 'an action';
+  const what = kind === 'text' ? 'guidance' : typeof kind === 'string' && kind ? spelled(kind).toLowerCase() : 'an action';
   return typeof target === 'string' && target ? `${what} on ${target}` : what;
 };
 const ENDED: Record<string, string> = {

@@ -8,12 +8,33 @@ import {
   type ToastIntent,
 } from '@fluentui/react-components';
 
+import { useEffect } from 'react';
+
 import { messageOf } from '../api/error';
 
 const ID = 'toasts';
 
+/** What had the focus before a message took it. */
+let outside: HTMLElement | null = null;
+
+/**
+ * A message that goes away with the focus in it would hand it to the next message, out of a dialog
+ * that was opened meanwhile; so it is given back first.
+ */
+function giveBack(): void {
+  if (outside?.isConnected) outside.focus();
+  else if (document.activeElement instanceof HTMLElement) document.activeElement.blur();
+}
+
 /** The one place where short messages appear. */
 export function Toasts() {
+  useEffect(() => {
+    const listen = ({ target }: FocusEvent) => {
+      if (target instanceof HTMLElement && !target.closest('.fui-Toaster')) outside = target;
+    };
+    document.addEventListener('focusin', listen);
+    return () => document.removeEventListener('focusin', listen);
+  }, []);
   return <Toaster toasterId={ID} position="bottom-end" pauseOnHover pauseOnWindowBlur limit={4} />;
 }
 
@@ -27,7 +48,13 @@ export function useToasts() {
           action={
             action && (
               <ToastTrigger>
-                <Link as="button" onClick={action.do}>
+                <Link
+                  as="button"
+                  onClick={() => {
+                    giveBack();
+                    action.do();
+                  }}
+                >
                   {action.label}
                 </Link>
               </ToastTrigger>
