@@ -18,6 +18,7 @@ use crate::act::guard::Guard;
 use crate::clock;
 use crate::data::Data;
 use crate::fault::{Fault, Result};
+use crate::host::fanotify::Marks;
 use crate::http::{self, Addresses, Resolver};
 use crate::identity::Identity;
 use crate::journal::Journal;
@@ -70,7 +71,7 @@ pub(crate) struct Agent {
 
 impl Agent {
     /// An agent from its directory.
-    pub(crate) fn new(data: &Data, identity: Identity) -> Result<Self> {
+    pub(crate) fn new(data: &Data, identity: Identity, marks: Marks) -> Result<Self> {
         let server = http::server_url(&identity.facts.server)?;
         let addresses = Arc::new(Addresses::new(data, &server));
         let own = reqwest::Identity::from_pem(&identity.pem)
@@ -86,7 +87,7 @@ impl Agent {
             data: data.clone(),
             journal: Mutex::new(Journal::open(&data.journal(), clock::now())?),
             spool: Mutex::new(Spool::open(&data.spool())?),
-            guard: Arc::new(Guard::default()),
+            guard: Arc::new(Guard::new(marks)),
             identity,
             server,
             addresses,

@@ -73,9 +73,11 @@ impl Hands {
                 let order = order.unwrap_or_default();
                 tracing::warn!("order {order} is not carried out: {reason}");
                 // Whoever signs badly could send thousands: each id is answered once a run.
-                if lock(&agent.taken).len() < 10_000
-                    && lock(&agent.taken).insert(format!("!{order}"))
-                {
+                let first = {
+                    let mut taken = lock(&agent.taken);
+                    taken.len() < 10_000 && taken.insert(format!("!{order}"))
+                };
+                if first {
                     agent.observe("orderRefused", &reason, json!({"order": order}));
                     if !order.is_empty() {
                         agent.answer(refusal(&order, reason));

@@ -41,7 +41,7 @@ RequiresMountsFor={data}
 
 [Service]
 Type=exec
-ExecStart={program} --data-dir {data} run
+ExecStart={program} --data-dir {data} run --marks filesystems
 Restart=always
 RestartSec=2
 TimeoutStopSec=20
@@ -69,7 +69,9 @@ mod tests {
     #[test]
     fn the_unit_names_the_program_and_comes_before_the_network() {
         let text = unit_text(Path::new("/usr/bin/riposte-agent"), Path::new("/var/lib/x")).unwrap();
-        assert!(text.contains("ExecStart=/usr/bin/riposte-agent --data-dir /var/lib/x run\n"));
+        assert!(text.contains(
+            "ExecStart=/usr/bin/riposte-agent --data-dir /var/lib/x run --marks filesystems\n"
+        ));
         assert!(text.contains("Before=network-pre.target"));
         assert!(unit_text(Path::new("/a b"), Path::new("/x")).is_err());
         assert!(unit_text(Path::new("/a%n"), Path::new("/x")).is_err());

@@ -40,6 +40,7 @@ use clap::{Parser, Subcommand};
 
 use crate::data::Data;
 use crate::fault::{During, Result};
+use crate::host::fanotify::Marks;
 
 /// The endpoint agent of Riposte.
 #[derive(Debug, Parser)]
@@ -73,10 +74,18 @@ enum Verb {
         again: bool,
     },
     /// Runs until it is told to end.
-    Run,
+    Run {
+        /// How far a restriction of execution and blocked hashes reach.
+        #[arg(long, value_enum, default_value_t)]
+        marks: Marks,
+    },
     /// Answers what may start; the agent itself starts it.
     #[command(hide = true)]
-    Guard,
+    Guard {
+        /// How far it reaches.
+        #[arg(long, value_enum, default_value_t)]
+        marks: Marks,
+    },
     /// Says how the agent and the device are.
     Status {
         /// As JSON.
@@ -110,8 +119,9 @@ fn main() -> ExitCode {
 
 fn carry_out(arguments: Arguments) -> Result<()> {
     rustix::process::umask(rustix::fs::Mode::from_bits_truncate(0o077));
-    if matches!(arguments.verb, Verb::Guard) {
-        return act::gatekeeper::run();
+    if let Verb::Guard { marks } = arguments.verb {
+        // Not beside what the others do at first: it opens nothing but its marks.
+        return act::gatekeeper::run(marks);
     }
     let data = Data::open(&arguments.data_dir)?;
     match arguments.verb {
@@ -126,15 +136,15 @@ fn carry_out(arguments: Arguments) -> Result<()> {
             let facts = runtime()?.block_on(enrol::enrol(&data, &wish))?;
             say(&format!("enrolled as agent {} at {}", facts.agent, facts.server))
         }
-        Verb::Run => {
+        Verb::Run { marks } => {
             log();
             let runtime = runtime()?;
-            let ended = runtime.block_on(session::run(&data));
+            let ended = runtime.block_on(session::run(&data, marks));
             // A thread that is in the middle of something does not hold the end up.
             runtime.shutdown_background();
             ended
         }
-        Verb::Guard => Ok(()),
+        Verb::Guard { .. } => Ok(()),
         Verb::Status { json } => {
             let status = status::read(&data)?;
             let text = if json {

@@ -21,6 +21,7 @@ use crate::collect;
 use crate::data::Data;
 use crate::enrol::endpoint;
 use crate::fault::{During, Result};
+use crate::host::fanotify::Marks;
 use crate::http::{Lost, post};
 use crate::lock::lock;
 use crate::watch::{COMPACT_EVERY, TICK, back_off};
@@ -56,12 +57,12 @@ pub(crate) struct Running {
 }
 
 /// Runs until it is told to end.
-pub(crate) async fn run(data: &Data) -> Result<()> {
+pub(crate) async fn run(data: &Data, marks: Marks) -> Result<()> {
     let identity = identity::load(data)?;
     let _held = data.hold_run()?;
     let mut terminate = signal(SignalKind::terminate()).during("cannot listen for signals")?;
     let mut interrupt = signal(SignalKind::interrupt()).during("cannot listen for signals")?;
-    let agent = Arc::new(Agent::new(data, identity)?);
+    let agent = Arc::new(Agent::new(data, identity, marks)?);
     let damaged = lock(&agent.journal).damaged();
     if damaged > 0 {
         tracing::error!("{damaged} lines of the journal cannot be read");

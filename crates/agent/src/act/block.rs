@@ -17,7 +17,7 @@ use crate::agent::Agent;
 use crate::data::Data;
 use crate::fault::{Fault, Result};
 use crate::host::nft::{self, Chain, Match, Rule, Verdict};
-use crate::host::{names, place};
+use crate::host::{command, names, place};
 use crate::network::Network;
 use crate::{clock, files, watch};
 
@@ -229,6 +229,9 @@ fn put_networks(wanted: &[Indicator], now: i64) -> Result<()> {
         networks.push((i.value.parse()?, i.until));
     }
     if networks.is_empty() {
+        if command::find("nft").is_none() {
+            return Ok(());
+        }
         return if nft::list(TABLE)?.is_some() { nft::delete(TABLE) } else { Ok(()) };
     }
     let mut content = String::new();

@@ -25,12 +25,13 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use super::guard::{Answer, Facts, Policy, Said};
 use crate::clock;
 use crate::fault::{During, Fault, Result};
 use crate::host::dpkg::{Packages, Standing};
-use crate::host::fanotify::{Group, Start};
+use crate::host::fanotify::{Group, Marks, Start};
 use crate::host::{place, proc};
 use crate::lock::lock;
 
@@ -56,13 +57,16 @@ struct Shared {
 type Key = (u64, u64, u64, (i64, i64), (i64, i64), u64);
 
 /// Answers until the input ends.
-pub(crate) fn run() -> Result<()> {
+pub(crate) fn run(marks: Marks) -> Result<()> {
+    // A program that waits takes two open files.
+    let most = getrlimit(Resource::Nofile).maximum;
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: most, maximum: most });
     let mut input = std::io::stdin().lock().lines();
     let shared = Arc::new(Shared::default());
     let first = input.next().ok_or_else(|| Fault::new("no policy is given"))?;
     set(&shared, &first.during("cannot read the policy")?)?;
     *lock(&shared.packages) = Some(Arc::new(Packages::load()));
-    start(&shared)?;
+    start(&shared, marks)?;
     say(&Said::Set)?;
     for line in input {
         let Ok(line) = line else { break };
@@ -85,7 +89,7 @@ fn say(said: &Said) -> Result<()> {
     std::io::stdout().lock().write_all(&line).during("cannot answer")
 }
 
-fn start(shared: &Arc<Shared>) -> Result<()> {
+fn start(shared: &Arc<Shared>, marks: Marks) -> Result<()> {
     let (questions, asked) = mpsc::channel::<Question>();
     let asked = Arc::new(Mutex::new(asked));
     let (answers, found) = mpsc::channel::<u64>();
@@ -100,7 +104,7 @@ fn start(shared: &Arc<Shared>) -> Result<()> {
         thread("finder", Box::new(move || find_out(&shared, &asked, &answers, ring)))?;
     }
     // Last of what can fail, so that nothing is marked and not answered.
-    let group = Group::asked()?;
+    let group = Group::asked(marks)?;
     let inner = Arc::clone(shared);
     thread(
         "guard",

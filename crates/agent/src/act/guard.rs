@@ -18,6 +18,7 @@ use serde::{Deserialize, Serialize};
 use crate::clock;
 use crate::fault::{During, Fault, Result};
 use crate::host::command;
+use crate::host::fanotify::Marks;
 use crate::lock::lock;
 
 /// So many refusals wait to be told.
@@ -117,11 +118,17 @@ struct Keeper {
 /// The guard.
 #[derive(Debug, Default)]
 pub(crate) struct Guard {
+    marks: Marks,
     keeper: Mutex<Option<Keeper>>,
     refused: Arc<Mutex<Vec<Said>>>,
 }
 
 impl Guard {
+    /// A guard that is off.
+    pub(crate) fn new(marks: Marks) -> Self {
+        Self { marks, ..Self::default() }
+    }
+
     /// Brings a policy into force; turns the guard on or off when that is needed.
     pub(crate) fn set(&self, policy: Policy) -> Result<()> {
         let mut keeper = lock(&self.keeper);
@@ -133,7 +140,7 @@ impl Guard {
         }
         let mut alive = match keeper.take().and_then(Keeper::if_alive) {
             Some(keeper) => keeper,
-            None => Keeper::start(&self.refused)?,
+            None => Keeper::start(self.marks, &self.refused)?,
         };
         // One that does not take the policy on is ended: it would hold to another.
         match alive.take_on(policy) {
@@ -162,9 +169,9 @@ impl Guard {
 }
 
 impl Keeper {
-    fn start(refused: &Arc<Mutex<Vec<Said>>>) -> Result<Self> {
+    fn start(marks: Marks, refused: &Arc<Mutex<Vec<Said>>>) -> Result<Self> {
         let mut child = command::program(Path::new("/proc/self/exe"))
-            .arg("guard")
+            .args(["guard", "--marks", marks.word()])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()

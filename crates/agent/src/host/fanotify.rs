@@ -1,11 +1,12 @@
 //! What starts on the device, as the kernel says it: asked for leave, or told afterwards.
 //!
-//! Marks are put on mounts of this mount namespace that programs can start from. A program started
-//! in another mount namespace (a container's) is not seen.
+//! Marks are put on mounts of this mount namespace that programs can start from, or on their file
+//! systems. With marks on mounts, a program started in another mount namespace is not seen.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
 
+use clap::ValueEnum;
 use nix::errno::Errno;
 use nix::sys::fanotify::{
     EventFFlags, Fanotify, FanotifyEvent, FanotifyResponse, InitFlags, MarkFlags, MaskFlags,
@@ -15,11 +16,33 @@ use nix::sys::fanotify::{
 use super::mounts;
 use crate::fault::{During, Fault, Result};
 
+/// How far marks reach.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Marks {
+    /// The mounts of this mount namespace and no others.
+    #[default]
+    Mounts,
+    /// The file systems that are mounted here, through whatever mount a program starts: a mount
+    /// namespace that somebody makes does not get round them.
+    Filesystems,
+}
+
+impl Marks {
+    /// The word on the command line.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::Mounts => "mounts",
+            Self::Filesystems => "filesystems",
+        }
+    }
+}
+
 /// A group of marks.
 #[derive(Debug)]
 pub(crate) struct Group {
     fanotify: Fanotify,
     mask: MaskFlags,
+    reach: MarkFlags,
 }
 
 /// A program that starts.
@@ -30,13 +53,18 @@ pub(crate) struct Start {
 
 impl Group {
     /// Marks every mount to be asked before a program starts.
-    pub(crate) fn asked() -> Result<Self> {
-        Self::new(InitFlags::FAN_CLASS_CONTENT, MaskFlags::FAN_OPEN_EXEC_PERM)
+    pub(crate) fn asked(marks: Marks) -> Result<Self> {
+        let mut group =
+            Self::unmarked(InitFlags::FAN_CLASS_CONTENT, MaskFlags::FAN_OPEN_EXEC_PERM)?;
+        if marks == Marks::Filesystems {
+            group.reach = MarkFlags::FAN_MARK_FILESYSTEM;
+        }
+        group.marked()
     }
 
     /// Marks every mount to be told when a program starts.
     pub(crate) fn told() -> Result<Self> {
-        Self::new(InitFlags::FAN_CLASS_NOTIF, MaskFlags::FAN_OPEN_EXEC)
+        Self::unmarked(InitFlags::FAN_CLASS_NOTIF, MaskFlags::FAN_OPEN_EXEC)?.marked()
     }
 
     /// Finds out whether programs could be stopped here, on a file that is none.
@@ -55,20 +83,19 @@ impl Group {
             | EventFFlags::O_CLOEXEC
             | EventFFlags::O_NOATIME;
         let fanotify = Fanotify::init(flags, events).during("fanotify is not available")?;
-        Ok(Self { fanotify, mask })
+        Ok(Self { fanotify, mask, reach: MarkFlags::FAN_MARK_MOUNT })
     }
 
-    fn new(class: InitFlags, mask: MaskFlags) -> Result<Self> {
-        let group = Self::unmarked(class, mask)?;
-        if group.mark() == 0 {
+    fn marked(self) -> Result<Self> {
+        if self.mark() == 0 {
             return Err(Fault::new("fanotify is not available: no mount can be marked"));
         }
-        Ok(group)
+        Ok(self)
     }
 
     /// Marks the mounts that there are now; says how many.
     pub(crate) fn mark(&self) -> usize {
-        let how = MarkFlags::FAN_MARK_ADD | MarkFlags::FAN_MARK_MOUNT;
+        let how = MarkFlags::FAN_MARK_ADD | self.reach;
         mounts::executable()
             .iter()
             .filter(|point| {
@@ -85,7 +112,9 @@ impl Group {
     pub(crate) fn starts(&self) -> Result<Vec<Start>> {
         match self.fanotify.read_events() {
             Ok(events) => Ok(events.into_iter().map(|event| Start { event }).collect()),
-            Err(Errno::EAGAIN | Errno::EINTR) => Ok(Vec::new()),
+            // Without room for another open file the kernel refuses the program that it could not
+            // ask about; whoever floods gains nothing, and the next is asked about again.
+            Err(Errno::EAGAIN | Errno::EINTR | Errno::EMFILE | Errno::ENFILE) => Ok(Vec::new()),
             Err(e) => Err(e).during("cannot read what starts"),
         }
     }

@@ -71,6 +71,12 @@ impl Agent {
         self.command(arguments).output().unwrap()
     }
 
+    /// Starts the agent by another command, which becomes it.
+    pub(crate) fn start_by(&mut self, mut command: Command) {
+        let log = std::fs::File::create(self.folder.path().join("log")).unwrap();
+        self.child = Some(command.stderr(log).stdout(Stdio::null()).spawn().unwrap());
+    }
+
     /// Starts the agent.
     pub(crate) fn start(&mut self) {
         let log = std::fs::File::options()

@@ -29,7 +29,8 @@ fn measure(what: &str, server: &Server, seconds: u64) {
 #[ignore = "takes minutes and wants a release build"]
 fn figures() {
     let Some(net) = Net::new() else { return };
-    let server = Server::start(Some(&net.server()), SERVER);
+    let mut server = Server::start(Some(&net.server()), SERVER);
+    server.patience = Duration::from_secs(120);
     // As the product does it: held open, so the numbers of a minute are of two or three polls.
     server.change(|state| state.hold = Some(Duration::from_secs(HOLD_S)));
     let mut agent = Agent::enrol(Some(&net), &server);

@@ -21,5 +21,6 @@ mod isolation;
 mod package;
 mod protocol;
 mod quarantine;
+mod reach;
 mod restriction;
 mod scan;

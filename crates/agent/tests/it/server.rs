@@ -32,7 +32,6 @@ use tokio_rustls::TlsAcceptor;
 pub(crate) const AGENT: &str = "5f0c2f60-0000-4000-8000-000000000001";
 pub(crate) const TOKEN: &str = "token-1";
 pub(crate) const SECRET: [u8; 32] = [9; 32];
-const PATIENCE: Duration = Duration::from_secs(30);
 
 #[derive(Default)]
 pub(crate) struct State {
@@ -63,6 +62,8 @@ pub(crate) struct State {
 pub(crate) struct Server {
     pub(crate) url: String,
     pub(crate) authority: String,
+    /// How long is waited for anything.
+    pub(crate) patience: Duration,
     state: Arc<(Mutex<State>, Condvar, tokio::sync::Notify)>,
     key: Ed25519KeyPair,
 }
@@ -149,6 +150,7 @@ impl Server {
         Self {
             url: format!("https://{bound}"),
             authority,
+            patience: Duration::from_secs(30),
             state,
             key: Ed25519KeyPair::from_seed_unchecked(&[5; 32]).unwrap(),
         }
@@ -165,7 +167,7 @@ impl Server {
 
     /// Waits until something is so.
     pub(crate) fn wait<T>(&self, what: &str, mut f: impl FnMut(&mut State) -> Option<T>) -> T {
-        let until = Instant::now() + PATIENCE;
+        let until = Instant::now() + self.patience;
         let mut state = self.state();
         loop {
             if let Some(found) = f(&mut state) {
