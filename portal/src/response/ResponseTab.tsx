@@ -3,7 +3,7 @@ import { makeStyles } from '@fluentui/react-components';
 import type { Incident } from '../api/hand';
 import { useSession } from '../api/session';
 import { Section } from '../ui/Section';
-import { Failure, Waiting } from '../ui/states';
+import { Empty, Failure, Waiting } from '../ui/states';
 import { ActionsPart, SummaryPart } from './Parts';
 import { Workbench } from './Workbench';
 import { useLiveResponse, useResponse } from './data';
@@ -27,9 +27,12 @@ export default function ResponseTab({ incident }: { incident: Incident }) {
   if (response.isPending) return <Waiting rows={8} label="Loading the managed response" />;
   if (response.isError) return <Failure error={response.error} retry={() => void response.refetch()} />;
   const expert = side === 'provider';
+  if (!expert && response.data.revision === 0) {
+    return <Empty title="No managed response yet">The experts publish what they found and what is to be done when they have investigated.</Empty>;
+  }
   return (
     <div className={styles.all}>
-      {(response.data.revision > 0 || !expert) && (
+      {response.data.revision > 0 && (
         <div className={styles.columns}>
           <Section title="Actions">
             <ActionsPart response={response.data} />

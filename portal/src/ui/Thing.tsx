@@ -18,7 +18,7 @@ const useStyles = makeStyles({
   line: { display: 'inline-flex', alignItems: 'flex-start', gap: '6px', minWidth: 0, '& > svg': { flexShrink: 0, marginTop: '0.17em' } },
   name: { overflowWrap: 'anywhere' },
   /** In a table: two lines, the whole name on hover. */
-  brief: { display: '-webkit-box', WebkitBoxOrient: 'vertical', WebkitLineClamp: '2', overflow: 'hidden', textAlign: 'start', minWidth: '140px', '@media (max-width: 640px)': { minWidth: 0 } },
+  brief: { display: '-webkit-box', WebkitBoxOrient: 'vertical', WebkitLineClamp: '2', overflow: 'hidden', textAlign: 'start', minWidth: '140px', paddingBlock: '3px', '@media (max-width: 640px)': { minWidth: 0 } },
 });
 
 const ICONS: Record<string, ReactElement> = {
