@@ -99,8 +99,17 @@ impl Agent {
         child.wait().unwrap().code()
     }
 
-    /// Starts a program where the agent is: in its mounts and its network.
+    /// Starts a program where the agent is: in its mounts and its network, which are its own by then.
+    /// Until `ip netns exec` has made them they are this machine's, and what is mounted there would
+    /// hide folders of everybody's.
     pub(crate) fn beside(&self, program: &str, arguments: &[&str]) -> Output {
+        let mounts = |of: &str| std::fs::read_link(format!("/proc/{of}/ns/mnt")).unwrap();
+        let own = mounts("self");
+        let waited = std::time::Instant::now();
+        while mounts(&self.pid().to_string()) == own {
+            assert!(waited.elapsed().as_secs() < 20, "the agent has no mounts of its own");
+            std::thread::yield_now();
+        }
         Command::new("nsenter")
             .args(["-t", &self.pid().to_string(), "-m", "-n", "--", program])
             .args(arguments)
