@@ -60,7 +60,7 @@ impl FromRequestParts<Site> for Known {
         let found = agent::identify(&site.app, &certificate.0).await?;
         let agent = found.ok_or_else(refused)?;
         let _ = EXCHANGE.try_with(|exchange| exchange.asked_by.set(format!("agent {}", agent.id)));
-        site.limiter.count(&format!("agent {}", agent.id), Class::General, &site.app)?;
+        site.limiter.count(&format!("agent {}", agent.id), Class::Agent, &site.app)?;
         Ok(Self { agent, certificate })
     }
 }
@@ -91,6 +91,9 @@ async fn enrol(State(site): State<Site>, request: axum::extract::Request) -> Ans
         // It goes on where it came in.
         door.server = None;
         door.open = true;
+    } else if from.is_some_and(|from| !from.is_loopback()) {
+        // Through a proxy, which passes no client certificate on.
+        door.open &= door.remote;
     }
     let authority = site.authority().await?;
     let enrolled = agent::enrol::enrol(&site.app, &authority, &door, from, wanted).await?;

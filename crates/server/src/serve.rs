@@ -35,7 +35,7 @@ use crate::http::Certificate;
 use framing::Framed;
 use linger::Lingering;
 
-/// Connections open at once; more wait in the kernel's queue.
+/// Connections open at once at one address; more wait in the kernel's queue.
 const CONNECTIONS: usize = 4_096;
 /// The longest head of a request, in bytes; a longer one is answered with 431.
 const HEAD_BYTES: usize = 64 * 1024;
@@ -120,15 +120,18 @@ pub async fn serve_until(app: App, doors: Vec<Door>, stop: CancellationToken) ->
     // Workers stop after the requests: what is acknowledged last is still correlated if time allows.
     let stop_work = CancellationToken::new();
     let workers = tokio::spawn(crate::worker::run(app.clone(), stop_work.clone()));
-    let places = Arc::new(Semaphore::new(CONNECTIONS));
+    // Each address has its own: agents, which stay, take no place from people.
+    let places: Vec<Arc<Semaphore>> =
+        doors.iter().map(|_| Arc::new(Semaphore::new(CONNECTIONS))).collect();
     let abort = CancellationToken::new();
-    let accepting = doors.iter().map(|door| accept(door, &places, &stop, &abort));
+    let accepting = doors.iter().zip(&places).map(|(door, it)| accept(door, it, &stop, &abort));
     futures_util::future::join_all(accepting).await;
     drop(doors);
-    let open = || CONNECTIONS - places.available_permits();
+    let open = || places.iter().map(|it| CONNECTIONS - it.available_permits()).sum::<usize>();
     tracing::info!(connections = open(), "draining");
     // Every connection holds a place until it ends.
-    let all_ended = places.acquire_many(CONNECTIONS as u32);
+    let all_ended = places.iter().map(|it| it.acquire_many(CONNECTIONS as u32));
+    let all_ended = futures_util::future::join_all(all_ended);
     if tokio::time::timeout(DRAIN, all_ended).await.is_err() {
         tracing::warn!(connections = open(), "gave up waiting for open requests");
         abort.cancel();

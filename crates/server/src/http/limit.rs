@@ -20,7 +20,12 @@ pub enum Class {
     Token,
     /// Attempts to sign in, from one address.
     SignIn,
+    /// What one endpoint agent asks and says.
+    Agent,
 }
+
+/// Requests a minute of one agent, which polls every half minute and reports what it sees.
+const AGENT_PER_MINUTE: u32 = 600;
 
 /// Callers and addresses remembered before those of more than a minute ago are forgotten.
 const REMEMBERED: usize = 50_000;
@@ -50,6 +55,7 @@ impl Limiter {
             Class::Tenant => &[(60, limits.tenant_per_minute)],
             Class::Token => &[(60, limits.tokens_per_minute)],
             Class::SignIn => &[(60, limits.sign_in_per_minute)],
+            Class::Agent => &[(60, AGENT_PER_MINUTE)],
             Class::Legacy => &[(60, limits.legacy_per_minute), (3_600, limits.legacy_per_hour)],
         };
         let now = app.clock.now();
