@@ -19,6 +19,7 @@ use crate::act::{self, Done};
 use crate::agent::Agent;
 use crate::clock;
 use crate::fault::{During, Result};
+use crate::fit::{VALUE, fit};
 use crate::lock::lock;
 use crate::order::{self, Read};
 
@@ -204,8 +205,8 @@ fn begin_and_end(agent: &Agent, order: &Order) {
         began,
         at: clock::now(),
         outcome: done.outcome,
-        read_back: done.read_back,
-        found: done.found,
+        read_back: done.read_back.map(|value| fit(value, VALUE)),
+        found: done.found.map(|value| fit(value, VALUE)),
     };
     tracing::info!("order {} ended: {:?}", order.id, result.outcome);
     let kind = order.action.word();
@@ -256,7 +257,7 @@ pub(crate) fn settle(agent: &Agent) {
             outcome: Outcome::Unknown {
                 reason: "the agent ended while the order was under way".to_owned(),
             },
-            read_back: act::read_back(agent, &action),
+            read_back: act::read_back(agent, &action).map(|value| fit(value, VALUE)),
             found: None,
         };
         tracing::warn!("order {order} was interrupted");

@@ -188,7 +188,8 @@ impl Journal {
             .map(|(id, e)| (&e.place, id))
             .collect();
         open.sort();
-        open.into_iter().map(|(_, id)| id.clone()).collect()
+        // The server takes no more; the oldest are settled first.
+        open.into_iter().map(|(_, id)| id.clone()).take(1_000).collect()
     }
 
     /// Outcomes that the server has not acknowledged, the oldest first.

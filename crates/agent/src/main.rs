@@ -2,7 +2,7 @@
 //!
 //! In order of dependency: `fault`, `lock`, `clock`, `files`, `data`, `network` are the floor;
 //! `host` touches the system; `collect` reads, `act` changes; `order`, `journal`, `spool`, `watch`
-//! decide what is carried out, kept and ended; `agent`, `carry`, `session` are the running agent.
+//! `fit` decide what is carried out, kept, ended and said; `agent`, `carry`, `session` are the running agent.
 //!
 //! Not here: what an order means to an incident. The protocol is the crate `riposte-wire`.
 
@@ -17,6 +17,7 @@ mod emergency;
 mod enrol;
 mod fault;
 mod files;
+mod fit;
 mod host;
 mod http;
 mod identity;

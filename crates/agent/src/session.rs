@@ -25,7 +25,7 @@ use crate::host::fanotify::Marks;
 use crate::http::{Lost, post};
 use crate::lock::lock;
 use crate::watch::{COMPACT_EVERY, TICK, back_off};
-use crate::{act, carry, clock, files, identity, states};
+use crate::{act, carry, clock, files, fit, identity, states};
 
 /// How long an answer may take beyond what the server holds a poll open.
 const POLL_LIMIT: Duration = Duration::from_secs(riposte_wire::HOLD_S + 15);
@@ -221,6 +221,7 @@ async fn report_once(agent: &Arc<Agent>, said: &mut Said) -> std::result::Result
         })
         .take(50)
         .collect();
+    shorten(&mut results);
     for result in &results {
         let entry = said.entry(result.order.clone()).or_insert((now, 0));
         *entry = (now, entry.1 + 1);
@@ -273,6 +274,21 @@ async fn report_once(agent: &Arc<Agent>, said: &mut Said) -> std::result::Result
         tracing::error!("{e}");
     }
     Ok(true)
+}
+
+/// Leaves for the next report what does not fit into this one.
+fn shorten(results: &mut Vec<OrderResult>) {
+    let mut room = fit::REPORT;
+    let size = |value: &Option<serde_json::Value>| value.as_ref().map_or(0, fit::length);
+    let fits = results.iter().take_while(|result| {
+        let taken = size(&result.read_back) + size(&result.found) + 1_000;
+        let fits = taken <= room;
+        room = room.saturating_sub(taken);
+        fits
+    });
+    // At least one, or nothing would ever be said.
+    let count = fits.count().max(1);
+    results.truncate(count);
 }
 
 /// Whether the same words would be refused again.

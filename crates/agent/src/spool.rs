@@ -22,6 +22,7 @@ use crate::files;
 const ROOM: u64 = 64 << 20;
 /// One batch.
 const BATCH: u64 = 256 << 10;
+const MOST: usize = 1_000;
 const LARGEST: usize = 16 << 10;
 
 /// The spool.
@@ -31,7 +32,8 @@ pub(crate) struct Spool {
     room: u64,
     /// Closed batches and their sizes, the oldest first.
     closed: VecDeque<(u64, u64)>,
-    open: Option<(u64, u64, File)>,
+    /// The number, bytes, file and observations of the batch that is filled.
+    open: Option<(u64, u64, File, usize)>,
     next: u64,
     dropped: u64,
 }
@@ -79,7 +81,7 @@ impl Spool {
         }
         line.push(b'\n');
         let what = "cannot write the spool";
-        let (_, size, file) = match &mut self.open {
+        let (_, size, file, held) = match &mut self.open {
             Some(open) => open,
             none => {
                 let file = OpenOptions::new()
@@ -89,12 +91,13 @@ impl Spool {
                     .open(self.folder.join(format!("{:012}.jsonl", self.next)))
                     .during(what)?;
                 self.next += 1;
-                none.insert((self.next - 1, 0, file))
+                none.insert((self.next - 1, 0, file, 0))
             }
         };
         file.write_all(&line).during(what)?;
         *size += line.len() as u64;
-        if *size >= BATCH {
+        *held += 1;
+        if *size >= BATCH || *held >= MOST {
             self.close();
         }
         while self.size() > self.room {
@@ -150,14 +153,14 @@ impl Spool {
     }
 
     fn close(&mut self) {
-        if let Some((number, size, _)) = self.open.take() {
+        if let Some((number, size, ..)) = self.open.take() {
             self.closed.push_back((number, size));
         }
     }
 
     fn size(&self) -> u64 {
         self.closed.iter().map(|(_, size)| size).sum::<u64>()
-            + self.open.as_ref().map_or(0, |(_, size, _)| *size)
+            + self.open.as_ref().map_or(0, |(_, size, ..)| *size)
     }
 
     fn path(&self, number: u64) -> PathBuf {

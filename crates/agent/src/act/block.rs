@@ -24,7 +24,9 @@ use crate::{clock, files, watch};
 const TABLE: &str = "riposte_block";
 /// After isolation and before everybody else's filters.
 const PRIORITY: i64 = -290;
-const MOST: usize = 100_000;
+const MOST: usize = 10_000;
+/// No value is longer.
+const LONGEST: usize = 2_048;
 
 /// The indicators that must be in force.
 pub(crate) fn wanted(data: &Data) -> Result<Vec<Indicator>> {
@@ -62,11 +64,8 @@ pub(crate) fn unblock(agent: &Agent, indicators: &[Indicator]) -> Result<Done> {
     let gone: Vec<Indicator> = indicators.iter().filter_map(|i| plain_one(agent, i).ok()).collect();
     all.retain(|old| !gone.iter().any(|gone| same(old, gone)));
     change(agent, &before, &all, |agent| {
-        let left = in_force(&agent.data, agent.guard.policy().as_deref());
-        if gone.iter().any(|gone| left.iter().any(|left| same(left, gone))) {
-            return Err(Fault::new("not all are out of force"));
-        }
-        Ok(json!({"inForce": left, "missing": 0}))
+        let back = read_back_without(agent, &gone);
+        if back["missing"] == 0 { Ok(back) } else { Err(Fault::new("not all are out of force")) }
     })
 }
 
@@ -85,12 +84,22 @@ fn change(
     done.map(Done::well)
 }
 
-/// Which of these are in force, and how many are not.
+/// What is in force, and how many of these are not.
 pub(crate) fn read_back(agent: &Agent, indicators: &[Indicator]) -> Value {
     let all = in_force(&agent.data, agent.guard.policy().as_deref());
     let missing = indicators
         .iter()
         .filter(|i| !plain_one(agent, i).is_ok_and(|i| all.iter().any(|there| same(there, &i))))
+        .count();
+    json!({"inForce": all, "missing": missing})
+}
+
+/// What is in force, and how many of these still are: what is missing of taking them out.
+pub(crate) fn read_back_without(agent: &Agent, indicators: &[Indicator]) -> Value {
+    let all = in_force(&agent.data, agent.guard.policy().as_deref());
+    let missing = indicators
+        .iter()
+        .filter(|i| plain_one(agent, i).is_ok_and(|i| all.iter().any(|there| same(there, &i))))
         .count();
     json!({"inForce": all, "missing": missing})
 }
@@ -163,6 +172,9 @@ fn plain(agent: &Agent, indicators: &[Indicator]) -> Result<Vec<Indicator>> {
 
 /// An indicator in the spelling in which it is compared; refuses what would cut the agent off.
 fn plain_one(agent: &Agent, i: &Indicator) -> Result<Indicator> {
+    if i.value.len() > LONGEST {
+        return Err(Fault::new("an indicator is too long"));
+    }
     let own_host = agent.server.host_str().unwrap_or_default();
     let value = match i.kind {
         IndicatorKind::Hash => place::hash(&i.value)?,
@@ -243,7 +255,7 @@ fn put_networks(wanted: &[Indicator], now: i64) -> Result<()> {
             .into_iter()
             .filter(|(network, _)| network.is_v4() == four)
             .map(|(network, until)| match until {
-                Some(until) => format!("{network} timeout {}s", (until - now) / clock::SECOND + 1),
+                Some(until) => format!("{network} timeout {}s", seconds_until(until, now)),
                 None => network.to_string(),
             })
             .collect();
@@ -256,6 +268,12 @@ fn put_networks(wanted: &[Indicator], now: i64) -> Result<()> {
         content.push_str(&nft::spell(&chain));
     }
     nft::put(TABLE, &content)
+}
+
+/// Whole seconds until a moment, as the kernel takes them: at least one, at most what every
+/// `nft` can read; what is to last longer is put in force anew when it has run out.
+fn seconds_until(until: i64, now: i64) -> i64 {
+    (until.saturating_sub(now) / clock::SECOND).saturating_add(1).clamp(1, 90_000_000)
 }
 
 /// The networks that are in no other one; of those that are, the longest time counts.

@@ -225,8 +225,8 @@ fn recent() -> Vec<Value> {
                     "size": about.len(),
                     "mode": format!("{:o}", about.mode() & 0o7777),
                     "uid": about.uid(),
-                    "modified": about.mtime() * clock::SECOND,
-                    "changed": about.ctime() * clock::SECOND,
+                    "modified": about.mtime().saturating_mul(clock::SECOND),
+                    "changed": about.ctime().saturating_mul(clock::SECOND),
                 }));
             }
             found.len() < RECENT && looked < 1_000_000

@@ -135,9 +135,8 @@ pub(crate) fn read_back(agent: &Agent, action: &Action) -> Option<Value> {
         }
         Action::Restore { sha256 } => Ok(restore::read_back(data, sha256)),
         Action::Restrict { .. } | Action::LiftRestriction => Ok(restrict::read_back(agent)),
-        Action::Block { indicators } | Action::Unblock { indicators } => {
-            Ok(block::read_back(agent, indicators))
-        }
+        Action::Block { indicators } => Ok(block::read_back(agent, indicators)),
+        Action::Unblock { indicators } => Ok(block::read_back_without(agent, indicators)),
         Action::StopProcess { pid, started } => Ok(process::read_back(*pid, *started)),
         Action::DisableUser { name } | Action::EnableUser { name } => Ok(account::read_back(name)),
         Action::SignOut { name } => Ok(account::read_sessions(name)),

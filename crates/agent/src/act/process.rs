@@ -1,5 +1,6 @@
 //! Lists what runs, and kills a process.
 
+use std::cmp::Reverse;
 use std::collections::HashMap;
 
 use serde_json::{Value, json};
@@ -23,7 +24,10 @@ pub(crate) fn processes() -> Vec<Value> {
     let names: HashMap<u32, String> =
         users::passwd().into_iter().map(|user| (user.uid, user.name)).collect();
     let mut all = proc::all();
-    all.sort_unstable_by_key(|process| process.pid);
+    // The newest first and the kernel's own last: when the list is cut, at its end.
+    all.sort_unstable_by_key(|process| {
+        (process.pid == 2 || process.parent == 2, Reverse(process.started))
+    });
     all.truncate(MOST);
     all.iter()
         .map(|process| {
@@ -36,7 +40,7 @@ pub(crate) fn processes() -> Vec<Value> {
                 "started": process.started,
                 "user": uid.map(|uid| names.get(&uid).cloned().unwrap_or_else(|| uid.to_string())),
                 "program": process.program(),
-                "command": process.command(),
+                "command": process.command().chars().take(400).collect::<String>(),
                 "memory": process.memory,
             })
         })

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -102,7 +103,14 @@ impl Agent {
     /// Starts a program where the agent is: in its mounts and its network, which are its own by then.
     /// Until `ip netns exec` has made them they are this machine's, and what is mounted there would
     /// hide folders of everybody's.
+    ///
+    /// Waits until it is in a mount namespace of its own: a moment after its start it is still in
+    /// that of the machine, where a test must change nothing.
     pub(crate) fn beside(&self, program: &str, arguments: &[&str]) -> Output {
+        let until = Instant::now() + Duration::from_secs(20);
+        while !self.is_apart() {
+            assert!(Instant::now() < until, "the agent is in the mount namespace of the machine");
+        }
         let mounts = |of: &str| std::fs::read_link(format!("/proc/{of}/ns/mnt")).unwrap();
         let own = mounts("self");
         let waited = std::time::Instant::now();
@@ -115,6 +123,16 @@ impl Agent {
             .args(arguments)
             .output()
             .unwrap()
+    }
+
+    /// Whether the program itself runs, in a mount namespace that is not the machine's.
+    fn is_apart(&self) -> bool {
+        let link = |path: String| std::fs::read_link(path).ok();
+        let (own, its) =
+            (link("/proc/self/ns/mnt".into()), link(format!("/proc/{}/ns/mnt", self.pid())));
+        let runs = link(format!("/proc/{}/exe", self.pid()))
+            .is_some_and(|path| path.file_name().is_some_and(|name| name == "riposte-agent"));
+        runs && own.is_some() && its.is_some() && own != its
     }
 
     pub(crate) fn log(&self) -> String {

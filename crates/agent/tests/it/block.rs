@@ -29,7 +29,9 @@ fn a_blocked_address_is_cut_and_comes_back() {
     assert!(echoes(&mut running));
     let four = indicator(IndicatorKind::Ip, "10.99.2.0/24");
     let inner = indicator(IndicatorKind::Ip, THIRD);
-    let six = indicator(IndicatorKind::Ip, THIRD6);
+    // Further away than the packet filter can count.
+    let until = Some(i64::MAX);
+    let six = Indicator { until, ..indicator(IndicatorKind::Ip, THIRD6) };
     let indicators = vec![four, inner, six];
     let result = server.carry_out("o-1", 1, Action::Block { indicators: indicators.clone() });
     assert_eq!(result.outcome, Outcome::Succeeded, "{result:?}");

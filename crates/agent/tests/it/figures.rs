@@ -30,7 +30,7 @@ fn measure(what: &str, server: &Server, seconds: u64) {
 fn figures() {
     let Some(net) = Net::new() else { return };
     let mut server = Server::start(Some(&net.server()), SERVER);
-    server.patience = Duration::from_secs(120);
+    server.patience = Duration::from_mins(2);
     // As the product does it: held open, so the numbers of a minute are of two or three polls.
     server.change(|state| state.hold = Some(Duration::from_secs(HOLD_S)));
     let mut agent = Agent::enrol(Some(&net), &server);

@@ -20,6 +20,7 @@ fn a_scan_finds_what_the_rules_describe_and_says_when_they_are_wrong() {
     let server = Server::start(Some(&net.server()), SERVER);
     let mut agent = Agent::enrol_in(Path::new("/var/tmp"), Some(&net), &server);
     agent.start();
+    server.next_poll();
     for folder in ["/tmp", "/root", "/home", "/opt", "/usr/local", "/dev/shm", "/srv"] {
         let said = agent.beside("/bin/mount", &["-t", "tmpfs", "none", folder]);
         assert!(said.status.success(), "{}", String::from_utf8_lossy(&said.stderr));
