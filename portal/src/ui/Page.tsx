@@ -73,7 +73,7 @@ export function useHeading(title: string) {
     // Not when the site is opened: there the browser's own start of the page is right.
     if (shown !== null && shown !== pathname) {
       // A pane that the address has opened keeps the focus: without it readers would not hear it.
-      if (!document.querySelector('[role="dialog"]')) ref.current?.focus({ preventScroll: true });
+      if (!document.querySelector('[data-pane]')) ref.current?.focus({ preventScroll: true });
       window.scrollTo(0, 0);
     }
     shown = pathname;

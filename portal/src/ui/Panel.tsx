@@ -59,6 +59,7 @@ export function Panel({ title, open, onClose, step, wide, footer, children }: Pr
       onOpenChange={(_, data) => !data.open && onClose()}
       className={wide ? styles.wide : styles.drawer}
       aria-label={title}
+      data-pane
     >
       <DrawerHeader>
         <DrawerHeaderTitle
