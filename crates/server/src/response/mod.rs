@@ -561,12 +561,12 @@ async fn leave(tx: &mut Tx, task: &Task, devices: &[Device], reason: String) -> 
 /// The customer sends the plan back with a reason: its open tasks are withdrawn, and the experts have
 /// the incident again.
 pub async fn reject(app: &App, caller: &Caller, id: IncidentId, because: &str) -> Result<()> {
-    customer(caller)?;
     let because = text("because", because, 4_000)?;
     if because.is_empty() {
         return Err(Error::Invalid("say why, so that the experts can answer".to_owned()));
     }
     let mut tx = incident::begin(app, caller, id).await?;
+    customer(caller)?;
     let before = incident::one(&tx, id).await?;
     if before.model.state.stage() != Stage::AwaitingCustomer {
         return Err(Error::Conflict(format!("incident {id} does not wait for the customer")));
@@ -588,6 +588,8 @@ pub async fn reject(app: &App, caller: &Caller, id: IncidentId, because: &str) -
     tx.commit().await
 }
 
+/// Refuses who is not of the customer. Asked once the thing is within reach: what is not there is not
+/// there for anybody.
 fn customer(caller: &Caller) -> Result<()> {
     caller.require(&[Permission::TaskReadWrite, Permission::IncidentReadWrite])?;
     match caller.actor().kind {
@@ -671,8 +673,8 @@ pub async fn run(app: &App, caller: &Caller, id: TaskId) -> Result<()> {
 
 /// The customer takes a task up by hand.
 pub async fn begin_by_hand(app: &App, caller: &Caller, id: TaskId) -> Result<()> {
-    customer(caller)?;
     let (mut tx, mut task) = begin(app, caller, id).await?;
+    customer(caller)?;
     must_be_open(&tx, &task).await?;
     let before = task.state;
     task.state = stepped(&task, TaskStep::Begin)?;
@@ -686,8 +688,8 @@ pub async fn begin_by_hand(app: &App, caller: &Caller, id: TaskId) -> Result<()>
 /// The customer says that a task is done (MR-12). Nothing was read that would show it, and the task
 /// says so.
 pub async fn complete(app: &App, caller: &Caller, id: TaskId) -> Result<()> {
-    customer(caller)?;
     let (mut tx, mut task) = begin(app, caller, id).await?;
+    customer(caller)?;
     must_be_open(&tx, &task).await?;
     close(&mut tx, &mut task, TaskStep::Complete, None).await?;
     follow::tasks_changed(&mut tx, task.incident).await?;
@@ -696,9 +698,9 @@ pub async fn complete(app: &App, caller: &Caller, id: TaskId) -> Result<()> {
 
 /// The customer will not do a task (MR-12).
 pub async fn skip(app: &App, caller: &Caller, id: TaskId, because: &str) -> Result<()> {
-    customer(caller)?;
     let because = Some(text("because", because, 4_000)?).filter(|because| !because.is_empty());
     let (mut tx, mut task) = begin(app, caller, id).await?;
+    customer(caller)?;
     must_be_open(&tx, &task).await?;
     close(&mut tx, &mut task, TaskStep::Skip, because).await?;
     follow::tasks_changed(&mut tx, task.incident).await?;
@@ -708,8 +710,8 @@ pub async fn skip(app: &App, caller: &Caller, id: TaskId, because: &str) -> Resu
 /// The customer wants a task after all. The experts have the incident by then: only they hand it over
 /// (INC-4).
 pub async fn reopen(app: &App, caller: &Caller, id: TaskId) -> Result<()> {
-    customer(caller)?;
     let (mut tx, mut task) = begin(app, caller, id).await?;
+    customer(caller)?;
     must_be_open(&tx, &task).await?;
     task.state = stepped(&task, TaskStep::Reopen)?;
     task.closed = None;

@@ -566,11 +566,15 @@ async fn what_is_in_force_on_a_device_is_shown_and_its_change_is_on_record() {
     let isolated = json!({ "isolated": { "mode": "full", "since": 1, "order": null } });
     for more in [json!({}), isolated.clone(), isolated, json!({})] {
         let body = hello("r1", &[], &more).to_string();
-        let poll = machine.ask("POST", "/agent/v1/poll", body);
         // An inventory is wanted, or the poll is held: what it says is known either way.
-        let _ = tokio::time::timeout(Duration::from_millis(300), poll).await;
-        let shown = only(&ida).await;
-        assert_eq!(shown["state"]["isolated"].is_object(), more.get("isolated").is_some());
+        let polling = {
+            let machine = machine.clone();
+            tokio::spawn(async move { machine.ask("POST", "/agent/v1/poll", body).await })
+        };
+        let wanted = more.get("isolated").is_some();
+        let shown = async { while only(&ida).await["state"]["isolated"].is_object() != wanted {} };
+        tokio::time::timeout(Duration::from_secs(20), shown).await.expect("it is shown");
+        polling.abort();
     }
     let changes = "select count(*) from event where kind = 'device.changed'";
     assert_eq!(face.world.rows(changes).await, [2], "into isolation and out of it");

@@ -119,16 +119,20 @@ const TABLE: &[(&str, Transition, &str)] = &[
         |it| it.conclude(&harmless(), 0, &carl(), at(9)),
         "!a !a !a !a !a !a !a !a",
     ),
-    ("hand over", |it| it.hand_over(&threat(), 2, &vera(), at(9)), "!s !s !s Awa Awa !s !s !s"),
+    ("hand over", |it| it.hand_over(&threat(), 2, &vera(), at(9)), "!s !s !s Awa Awa Awa !s !s"),
+    ("respond", |it| it.respond(&threat(), &vera(), at(9)), "!s !s !s InP InP !s !s !s"),
+    ("respond, no threat", |it| it.respond(&harmless(), &vera(), at(9)), "!s !s !s !i !i !s !s !s"),
+    ("respond, customer", |it| it.respond(&threat(), &carl(), at(9)), "!a !a !a !a !a !a !a !a"),
+    ("take back", |it| it.take_back(&correlation(), at(9)), "!s !s !s !s !s InP !s !s"),
     (
         "hand over, no task",
         |it| it.hand_over(&threat(), 0, &vera(), at(9)),
-        "!s !s !s !i !i !s !s !s",
+        "!s !s !s !i !i !i !s !s",
     ),
     (
         "hand over, no threat",
         |it| it.hand_over(&harmless(), 2, &vera(), at(9)),
-        "!s !s !s !i !i !s !s !s",
+        "!s !s !s !i !i !i !s !s",
     ),
     (
         "hand over, system",
