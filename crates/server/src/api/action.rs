@@ -207,8 +207,8 @@ impl Which {
         let mut it = Condition { test: format!("action.tenant_no {among}"), values };
         match self.state.as_deref() {
             None => {}
-            Some("pending") => it.test.push_str(&format!(" and {OPEN}")),
-            Some("history") => it.test.push_str(&format!(" and not {OPEN}")),
+            Some("pending") => it.test.push_str(&[" and ", OPEN].concat()),
+            Some("history") => it.test.push_str(&[" and not ", OPEN].concat()),
             Some(_) => return Err(Failure::bad("state is pending or history, or absent")),
         }
         if let Some(kind) = &self.kind {
@@ -487,7 +487,7 @@ pub(super) async fn undo(
         let new = response::undo_action(&site.app, &who, id, &said.comment).await?;
         one(&site, &who, new, StatusCode::CREATED).await
     };
-    idempotency::once(&app, &caller, &headers, &request, work).await
+    Box::pin(idempotency::once(&app, &caller, &headers, &request, work)).await
 }
 
 /// What a person saw.
@@ -618,7 +618,7 @@ pub(super) async fn on_device(
         let id = response::act_on_device(app, &who, &device, kind, &options, &comment).await?;
         one(&site, &who, id, StatusCode::CREATED).await
     };
-    idempotency::once(&app, &caller, &headers, &request, work).await
+    Box::pin(idempotency::once(&app, &caller, &headers, &request, work)).await
 }
 
 /// What can be done to a device from its page, each with whether the caller may.

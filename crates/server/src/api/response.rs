@@ -460,7 +460,7 @@ pub(super) async fn draft(
         let task = response::draft(&site.app, &expert, id, new).await?;
         one(&site, &expert, task, StatusCode::CREATED).await
     };
-    idempotency::once(&app, &caller, &headers, &request, work).await
+    Box::pin(idempotency::once(&app, &caller, &headers, &request, work)).await
 }
 
 async fn one(site: &Site, caller: &Caller, id: TaskId, status: StatusCode) -> Answer {
@@ -561,7 +561,7 @@ pub(super) async fn publish(
         response::publish(&site.app, &expert, id, finding).await?;
         show(&site, &expert, id).await
     };
-    idempotency::once(&app, &caller, &headers, &request, work).await
+    Box::pin(idempotency::once(&app, &caller, &headers, &request, work)).await
 }
 
 /// Why.
@@ -620,7 +620,7 @@ pub(super) async fn run(
         response::run(&site.app, &who, id).await?;
         one(&site, &who, id, StatusCode::OK).await
     };
-    idempotency::once(&app, &caller, &headers, &request, work).await
+    Box::pin(idempotency::once(&app, &caller, &headers, &request, work)).await
 }
 
 /// The customer takes a task up by hand.
@@ -738,7 +738,7 @@ pub(super) async fn undo(
         let new = response::undo(&site.app, &who, id, &said.comment).await?;
         one(&site, &who, new, StatusCode::CREATED).await
     };
-    idempotency::once(&app, &caller, &headers, &request, work).await
+    Box::pin(idempotency::once(&app, &caller, &headers, &request, work)).await
 }
 
 /// Shows what running a task would do: exactly what would be sent to whom, who is signed in there,

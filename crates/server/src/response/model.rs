@@ -296,7 +296,8 @@ impl ActionState {
         use ActionState as S;
         use ActionStep as T;
         Ok(match (self, step) {
-            (S::Proposed, T::Approve) => S::Approved,
+            // What was never begun is not repeated when it is sent.
+            (S::Proposed, T::Approve) | (S::Started | S::Unknown, T::NeverBegun) => S::Approved,
             (S::Proposed, T::Reject) => S::Rejected,
             (S::Proposed | S::Approved, T::Cancel) => S::Cancelled,
             (S::Proposed | S::Approved, T::Expire) => S::Expired,
@@ -305,8 +306,6 @@ impl ActionState {
             | (S::Started | S::Unknown, T::Fail)
             | (S::NeedsHuman, T::DecideNotDone) => S::Failed,
             (S::Started | S::Unknown, T::Succeed) | (S::NeedsHuman, T::DecideDone) => S::Succeeded,
-            // What was never begun is not repeated when it is sent.
-            (S::Started | S::Unknown, T::NeverBegun) => S::Approved,
             (S::Started, T::Lose) => S::Unknown,
             (S::Started | S::Unknown, T::NotSo) => match effect {
                 Effect::Sets => S::Approved,

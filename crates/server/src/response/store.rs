@@ -252,6 +252,7 @@ pub async fn task(tx: &Tx, id: TaskId) -> Result<Task> {
 }
 
 /// The refusal for an unknown and for a foreign task.
+#[must_use]
 pub fn unknown_task(id: TaskId) -> Error {
     Error::NotFound(format!("task {id} does not exist"))
 }
@@ -479,6 +480,7 @@ pub async fn action(tx: &Tx, id: ActionId) -> Result<Action> {
 }
 
 /// The refusal for an unknown and for a foreign action.
+#[must_use]
 pub fn unknown_action(id: ActionId) -> Error {
     Error::NotFound(format!("action {id} does not exist"))
 }
