@@ -3,8 +3,10 @@
 //! Always: engines are started directly, with file names in a list and never as arguments, and with
 //! the lowest priority; a scan can be stopped at any time and changes nothing on the device.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
-use std::io::{BufRead, BufReader};
+use std::fs::{File, OpenOptions};
+use std::io::{BufRead, BufReader, BufWriter, Write as _};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -69,28 +71,33 @@ fn run(
         rule_files.push(path);
     }
     agent.progress(work.order, work.began, 0, "looking for files");
-    let files = targets(agent, full, work);
+    let list = folder.join("list");
+    let count = list_targets(agent, full, work, &list)?;
     let engines = usize::from(clam.is_some()) + usize::from(yara.is_some());
-    let total = (files.len() * engines).max(1);
+    let total = (count * engines).max(1);
     let mut state = Progress { agent, work, total, done: 0, hits: Vec::new(), said: 0 };
     let mut used = Vec::new();
     if let Some(yara) = yara {
         used.push("yara");
-        for batch in files.chunks(BATCH) {
-            if work.cancel.load(Ordering::Relaxed) {
+        let mut lines = BufReader::new(File::open(&list).during("cannot read the list")?)
+            .split(b'\n')
+            .map_while(std::result::Result::ok);
+        loop {
+            let batch: Vec<Vec<u8>> = lines.by_ref().take(BATCH).collect();
+            if batch.is_empty() || work.cancel.load(Ordering::Relaxed) {
                 break;
             }
-            with_yara(yara, &rule_files, rules, batch, folder, &mut state)?;
+            with_yara(yara, &rule_files, rules, &batch, folder, &mut state)?;
         }
     }
     if let Some(clam) = clam
         && !work.cancel.load(Ordering::Relaxed)
     {
         used.push(clam.name());
-        with_clam(clam, &files, folder, &mut state)?;
+        with_clam(clam, &list, &mut state)?;
     }
     let finished = !work.cancel.load(Ordering::Relaxed);
-    let looked = if finished { files.len() } else { state.done / engines };
+    let looked = if finished { count } else { state.done / engines.max(1) };
     let back = json!({"finished": finished, "files": looked, "hits": state.hits.len()});
     let found = json!({"engines": used, "hits": state.hits});
     if finished {
@@ -128,50 +135,60 @@ impl Progress<'_> {
     }
 }
 
-fn targets(agent: &Agent, full: bool, work: &Work<'_>) -> Vec<PathBuf> {
+/// Writes down which files to look at, a name a line; says how many. On disk, because there may be
+/// millions.
+fn list_targets(agent: &Agent, full: bool, work: &Work<'_>, list: &Path) -> Result<usize> {
+    let what = "cannot write the list";
     let own = agent.data.quarantine();
     let own = own.parent().unwrap_or(&own);
-    let mut found: Vec<PathBuf> = Vec::new();
+    files::replace(list, b"")?;
+    let mut out = BufWriter::new(OpenOptions::new().append(true).open(list).during(what)?);
+    let mut count = 0;
+    let mut put = |path: &Path| -> std::io::Result<()> {
+        count += 1;
+        out.write_all(path.as_os_str().as_bytes())?;
+        out.write_all(b"\n")
+    };
+    // A list has a name a line.
+    let plain = |path: &Path| !path.as_os_str().as_bytes().contains(&b'\n');
+    let mut written = Ok(());
+    let mut taken = 0;
     let roots: &[&str] = if full { &["/"] } else { &USUAL };
     for root in roots {
         place::walk(Path::new(root), &mut |path, about| {
-            // A list has a name a line.
-            let plain = !path.as_os_str().as_bytes().contains(&b'\n');
-            if plain && about.len() > 0 && about.len() <= LARGEST && !path.starts_with(own) {
-                found.push(path.to_owned());
+            let fits = about.len() > 0 && about.len() <= LARGEST;
+            if fits && plain(path) && !path.starts_with(own) {
+                taken += 1;
+                written = put(path);
             }
-            found.len() < FILES && !work.cancel.load(Ordering::Relaxed)
+            written.is_ok() && taken < FILES && !work.cancel.load(Ordering::Relaxed)
         });
     }
+    written.during(what)?;
     if !full {
         // What runs now is looked at wherever it is.
-        found.extend(proc::all().iter().filter_map(proc::Process::program).filter(|p| p.is_file()));
-        found.sort_unstable();
-        found.dedup();
+        let running: BTreeSet<PathBuf> =
+            proc::all().iter().filter_map(proc::Process::program).collect();
+        for path in running.iter().filter(|path| path.is_file() && plain(path)) {
+            if !USUAL.iter().any(|root| path.starts_with(root)) {
+                put(path).during(what)?;
+            }
+        }
     }
-    found
-}
-
-fn list_of(files: &[PathBuf], folder: &Path) -> Result<String> {
-    let path = folder.join("list");
-    let mut list = Vec::new();
-    for file in files {
-        list.extend_from_slice(file.as_os_str().as_bytes());
-        list.push(b'\n');
-    }
-    files::replace(&path, &list)?;
-    Ok(path.display().to_string())
+    out.flush().during(what)?;
+    Ok(count)
 }
 
 fn with_yara(
     yara: &Path,
     rule_files: &[PathBuf],
     rules: &[(String, String)],
-    batch: &[PathBuf],
+    batch: &[Vec<u8>],
     folder: &Path,
     state: &mut Progress<'_>,
 ) -> Result<()> {
-    let list = list_of(batch, folder)?;
+    let list = folder.join("batch");
+    files::replace(&list, &batch.join(&b'\n'))?;
     let mut command = nice(yara);
     command.args(["--no-warnings", "--print-namespace", "--threads=1", "--scan-list"]);
     for (number, path) in rule_files.iter().enumerate() {
@@ -225,13 +242,7 @@ fn clam() -> Option<Clam> {
     command::find("clamscan").map(Clam::Alone)
 }
 
-fn with_clam(
-    clam: &Clam,
-    files: &[PathBuf],
-    folder: &Path,
-    state: &mut Progress<'_>,
-) -> Result<()> {
-    let list = list_of(files, folder)?;
+fn with_clam(clam: &Clam, list: &Path, state: &mut Progress<'_>) -> Result<()> {
     let mut command = match clam {
         Clam::Daemon(path) => {
             let mut command = nice(path);
@@ -240,7 +251,7 @@ fn with_clam(
         }
         Clam::Alone(path) => nice(path),
     };
-    command.args(["--no-summary", "--stdout"]).arg(format!("--file-list={list}"));
+    command.args(["--no-summary", "--stdout"]).arg(format!("--file-list={}", list.display()));
     let cancel = state.work.cancel;
     let name = clam.name();
     let (status, complaint) = stream(command, cancel, &mut |line| {

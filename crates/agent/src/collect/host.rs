@@ -38,11 +38,16 @@ pub(crate) fn plain_name(typed: &str) -> Result<String> {
 }
 
 fn machine() -> String {
-    ["/etc/machine-id", "/var/lib/dbus/machine-id", "/proc/sys/kernel/random/boot_id"]
-        .iter()
-        .map(|path| files::text(path, 128).trim().to_owned())
-        .find(|text| !text.is_empty())
-        .unwrap_or_default()
+    [
+        "/etc/machine-id",
+        "/var/lib/dbus/machine-id",
+        "/sys/class/dmi/id/product_uuid",
+        "/proc/sys/kernel/random/boot_id",
+    ]
+    .iter()
+    .map(|path| files::text(path, 128).trim().to_owned())
+    .find(|text| !text.is_empty())
+    .unwrap_or_default()
 }
 
 fn os(release: &str) -> String {

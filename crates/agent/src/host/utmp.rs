@@ -1,12 +1,13 @@
 //! Who is signed in and was: `utmp` and `wtmp`, records of 384 bytes.
 
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::Path;
 
 use riposte_wire::SignedIn;
 
 use crate::clock::SECOND;
-use crate::files;
 use crate::host::proc;
 
 const RECORD: usize = 384;
@@ -24,15 +25,25 @@ pub(crate) struct Entry {
 /// Who is signed in now: a record whose process is gone is left over.
 pub(crate) fn signed_in() -> Vec<Entry> {
     let path = ["/run/utmp", "/var/run/utmp"].into_iter().find(|path| Path::new(path).exists());
-    let mut entries = path.map(|path| entries(path, 4 << 20)).unwrap_or_default();
+    let mut entries = path.map(|path| entries(path, 10_000)).unwrap_or_default();
     entries.retain(|entry| proc::one(entry.pid).is_some());
     entries
 }
 
-/// Every signing in that a file holds.
-pub(crate) fn entries(path: &str, limit: u64) -> Vec<Entry> {
-    let bytes = files::read(Path::new(path), limit).ok().flatten().unwrap_or_default();
+/// The signings in among the last so many records of a file.
+pub(crate) fn entries(path: &str, most: u64) -> Vec<Entry> {
+    let bytes = last(path, most).unwrap_or_default();
     bytes.chunks_exact(RECORD).filter_map(read).collect()
+}
+
+fn last(path: &str, most: u64) -> std::io::Result<Vec<u8>> {
+    let mut file = File::open(path)?;
+    let record = RECORD as u64;
+    let records = file.metadata()?.len() / record;
+    file.seek(SeekFrom::Start(records.saturating_sub(most) * record))?;
+    let mut bytes = Vec::new();
+    file.take(most.saturating_mul(record)).read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 fn read(record: &[u8]) -> Option<Entry> {
