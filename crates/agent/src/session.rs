@@ -415,3 +415,42 @@ fn own(agent: &Agent) -> Own {
         spooled: lock(&agent.spool).waiting(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use reqwest::StatusCode;
+    use riposte_wire::Outcome;
+    use serde_json::json;
+
+    use super::*;
+    use crate::fault::Fault;
+
+    #[test]
+    fn after_a_no_a_minute_passes() {
+        for status in [StatusCode::UNAUTHORIZED, StatusCode::FORBIDDEN] {
+            let wait = pause_after(&Lost::Refused(status, String::new()), 1);
+            assert!((60..=65).contains(&wait.as_secs()), "{wait:?}");
+        }
+        let busy = Lost::Refused(StatusCode::SERVICE_UNAVAILABLE, String::new());
+        assert!(pause_after(&busy, 1) <= Duration::from_millis(500));
+        assert!(pause_after(&Lost::Else(Fault::new("away")), 99) <= Duration::from_secs(30));
+    }
+
+    #[test]
+    fn a_report_holds_what_the_server_takes_and_at_least_one_outcome() {
+        let result = |size: usize| OrderResult {
+            order: "o".into(),
+            began: 0,
+            at: 0,
+            outcome: Outcome::Succeeded,
+            read_back: None,
+            found: Some(json!("x".repeat(size))),
+        };
+        let mut many = vec![result(1 << 20); 9];
+        shorten(&mut many);
+        assert_eq!(many.len(), 3);
+        let mut huge = vec![result(9 << 20), result(1)];
+        shorten(&mut huge);
+        assert_eq!(huge.len(), 1);
+    }
+}

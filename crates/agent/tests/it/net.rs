@@ -53,7 +53,8 @@ impl Net {
         let agent = net.agent();
         // `ip netns exec` mounts this over /etc/hosts, so that the machine's stays as it is.
         let own = net.etc();
-        std::fs::create_dir_all(&own).unwrap();
+        // Another test may take the folder above away in between.
+        while std::fs::create_dir_all(&own).is_err() {}
         std::fs::write(own.join("hosts"), "127.0.0.1 localhost\n10.99.2.1 third.example\n")
             .unwrap();
         for name in [&agent, &net.server(), &net.third()] {
