@@ -121,6 +121,8 @@ pub enum Fact {
     TaskDrafted { incident: IncidentId, task: TaskId, action: &'static str, target: String },
     /// Somebody changed what a task says.
     TaskChanged { incident: IncidentId, task: TaskId, changes: Vec<Change> },
+    /// Somebody of the customer is at a task by hand.
+    TaskBegun { incident: IncidentId, task: TaskId },
     /// An expert took a draft away.
     TaskRemoved { incident: IncidentId, task: TaskId },
     /// Experts published a managed response (T5, T6): tasks for the customer, and tasks they do.
@@ -183,6 +185,9 @@ pub enum Fact {
     ExclusionChanged { changes: Vec<Change> },
 }
 
+/// Kinds of facts about what only the experts see yet: drafts of a response.
+pub const OF_DRAFTS: [&str; 3] = ["task.drafted", "task.changed", "task.removed"];
+
 impl Fact {
     /// The word of this kind of fact: subject first, past tense.
     #[must_use]
@@ -226,6 +231,7 @@ impl Fact {
             Self::TaskDrafted { .. } => "task.drafted",
             Self::TaskChanged { .. } => "task.changed",
             Self::TaskRemoved { .. } => "task.removed",
+            Self::TaskBegun { .. } => "task.begun",
             Self::ResponsePublished { .. } => "response.published",
             Self::ResponseRejected { .. } => "response.rejected",
             Self::TaskStarted { .. } => "task.started",
@@ -273,6 +279,7 @@ impl Fact {
             | Self::TaskDrafted { incident, .. }
             | Self::TaskChanged { incident, .. }
             | Self::TaskRemoved { incident, .. }
+            | Self::TaskBegun { incident, .. }
             | Self::ResponsePublished { incident, .. }
             | Self::ResponseRejected { incident, .. }
             | Self::TaskStarted { incident, .. }
@@ -361,7 +368,9 @@ impl Fact {
             Self::TaskChanged { task, changes, .. } => {
                 json!({ "taskId": task, "changes": changes })
             }
-            Self::TaskRemoved { task, .. } | Self::TaskReopened { task, .. } => {
+            Self::TaskRemoved { task, .. }
+            | Self::TaskBegun { task, .. }
+            | Self::TaskReopened { task, .. } => {
                 json!({ "taskId": task })
             }
             Self::ResponsePublished { revision, guided, managed, .. } => {

@@ -81,6 +81,7 @@ pub(super) async fn shown(site: &Site, caller: &Caller, it: &Action) -> Result<V
         "startedDateTime": it.started,
         "endedDateTime": it.ended,
         "deadlineDateTime": it.deadline,
+        "fingerprint": it.fingerprint(),
         "attemptCount": it.attempts,
         "progress": it.progress,
         "found": it.found,
@@ -105,7 +106,17 @@ fn may(caller: &Caller, it: &Action) -> Value {
     };
     let decide = (it.state != ActionState::NeedsHuman)
         .then(|| "what became of it is known or being found out".to_owned());
+    let second = if it.state == ActionState::Proposed {
+        let own = it.requester.person.as_deref() == Some(caller.client_id.as_str());
+        let person = caller.person.is_none().then(|| "only a person may do this".to_owned());
+        person.or(own.then(|| "nobody approves what they asked for".to_owned()))
+    } else {
+        Some("it does not wait for approval".to_owned())
+    };
+    let second = reader.clone().or(second);
     json!({
+        "approve": May::unless(second.clone()),
+        "reject": May::unless(second),
         "cancel": May::unless(reader.clone().or(cancel)),
         "undo": May::unless(reader.clone().or(undo)),
         "decide": May::unless(reader.or(decide)),
@@ -445,6 +456,62 @@ async fn one(site: &Site, caller: &Caller, id: ActionId, status: StatusCode) -> 
     Ok(json_response(status, &out))
 }
 
+/// What a second person agrees to.
+#[derive(Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Agreed {
+    /// `fingerprint` of the action as it was shown.
+    fingerprint: String,
+}
+
+/// A second person agrees to exactly what was shown. Needs a fresh factor.
+#[utoipa::path(
+    post, path = "/api/v1/actions/{id}/approve", tag = "action", request_body = Agreed,
+    params(("id" = String, Path, description = "the action's id")),
+    responses((status = 200, description = "the action", body = Object), (status = 409)),
+)]
+pub(super) async fn approve(
+    State(site): State<Site>,
+    caller: Caller,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+    body: Body,
+) -> Answer {
+    caller.require(&[Permission::TaskTakeAction, Permission::Experts])?;
+    let id = action_id(&id)?;
+    let (said, _) = read::<Agreed>(&site, &headers, body).await?;
+    response::approve(&site.app, &caller, id, &said.fingerprint).await?;
+    one(&site, &caller, id, StatusCode::OK).await
+}
+
+/// Why not.
+#[derive(Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct WhyNot {
+    /// At most 4,000 characters.
+    because: String,
+}
+
+/// A second person says no.
+#[utoipa::path(
+    post, path = "/api/v1/actions/{id}/reject", tag = "action", request_body = WhyNot,
+    params(("id" = String, Path, description = "the action's id")),
+    responses((status = 200, description = "the action", body = Object), (status = 409)),
+)]
+pub(super) async fn reject(
+    State(site): State<Site>,
+    caller: Caller,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+    body: Body,
+) -> Answer {
+    caller.require(&[Permission::TaskTakeAction, Permission::Experts])?;
+    let id = action_id(&id)?;
+    let (said, _) = read::<WhyNot>(&site, &headers, body).await?;
+    response::reject_action(&site.app, &caller, id, &said.because).await?;
+    one(&site, &caller, id, StatusCode::OK).await
+}
+
 /// Takes an action back that has not been sent.
 #[utoipa::path(
     post, path = "/api/v1/actions/{id}/cancel", tag = "action", request_body = Nothing,
@@ -526,14 +593,17 @@ pub(super) async fn decide(
 pub(super) struct Many {
     /// The actions, at most 100.
     ids: Vec<String>,
-    /// `undo` or `cancel`.
+    /// `approve`, `reject`, `undo` or `cancel`.
     change: String,
-    /// For `undo`: a remark.
+    /// For `reject` why, for `undo` a remark.
     #[serde(default)]
     because: String,
+    /// For `approve`: of each action its fingerprint as it was shown, in the same order.
+    #[serde(default)]
+    fingerprints: Vec<String>,
 }
 
-/// Undoes or cancels several, each by itself: what cannot be done says why.
+/// Approves, rejects, undoes or cancels several, each by itself: what cannot be done says why.
 #[utoipa::path(
     post, path = "/api/v1/actions/change", tag = "action", request_body = Many,
     responses((status = 200, description = "value: id, done, because", body = Object)),
@@ -549,8 +619,11 @@ pub(super) async fn change_many(
     if wanted.ids.is_empty() || wanted.ids.len() > BULK {
         return Err(Failure::bad(format!("a request changes 1 to {BULK} actions")));
     }
-    if !["undo", "cancel"].contains(&wanted.change.as_str()) {
-        return Err(Failure::bad("change is undo or cancel"));
+    if !["approve", "reject", "undo", "cancel"].contains(&wanted.change.as_str()) {
+        return Err(Failure::bad("change is approve, reject, undo or cancel"));
+    }
+    if wanted.change == "approve" && wanted.fingerprints.len() != wanted.ids.len() {
+        return Err(Failure::bad("to approve, name the fingerprint of each action"));
     }
     let mut ids = Vec::with_capacity(wanted.ids.len());
     for id in &wanted.ids {
@@ -560,11 +633,17 @@ pub(super) async fn change_many(
         ids.push(id);
     }
     let mut value = Vec::with_capacity(ids.len());
-    for id in ids {
-        let changed = if wanted.change == "undo" {
-            response::undo_action(&site.app, &caller, id, &wanted.because).await.map(|_| ())
-        } else {
-            response::cancel(&site.app, &caller, id).await
+    let app = &site.app;
+    let because = &wanted.because;
+    for (place, id) in ids.into_iter().enumerate() {
+        let changed = match wanted.change.as_str() {
+            "approve" => {
+                let shown = wanted.fingerprints.get(place).map_or("", String::as_str);
+                response::approve(app, &caller, id, shown).await
+            }
+            "reject" => response::reject_action(app, &caller, id, because).await,
+            "undo" => response::undo_action(app, &caller, id, because).await.map(|_| ()),
+            _ => response::cancel(app, &caller, id).await,
         };
         value.push(match changed {
             Ok(()) => json!({ "id": id, "done": true, "because": null }),

@@ -137,6 +137,8 @@ pub fn routes() -> OpenApiRouter<Site> {
         .routes(routes!(action::export))
         .routes(routes!(action::change_many))
         .routes(routes!(action::get))
+        .routes(routes!(action::approve))
+        .routes(routes!(action::reject))
         .routes(routes!(action::cancel))
         .routes(routes!(action::undo))
         .routes(routes!(action::decide))
@@ -144,6 +146,7 @@ pub fn routes() -> OpenApiRouter<Site> {
         .routes(routes!(exclusion::list, exclusion::add))
         .routes(routes!(exclusion::remove))
         .routes(routes!(exclusion::high_value))
+        .routes(routes!(exclusion::authority, exclusion::change_authority))
 }
 
 /// The parameters of a query; an unknown or unreadable one is refused.

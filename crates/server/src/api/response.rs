@@ -17,7 +17,7 @@ use crate::api::{May, done, idempotency, nothing, read};
 use crate::asset::{Device, inventory};
 use crate::error::Result;
 use crate::http::{Answer, Failure, Site, json_response};
-use crate::id::{IncidentId, TaskId};
+use crate::id::{ActionId, IncidentId, TaskId};
 use crate::incident::{self, Incident};
 use crate::permission::Permission;
 use crate::response::catalog::{CATALOG, Entry, Kind, Takes, TargetKind};
@@ -93,6 +93,8 @@ struct Sheet<'a> {
     actions: HashMap<TaskId, Vec<Action>>,
     /// What else was done lately to the same things.
     overlap: Vec<Action>,
+    /// Each task's own actions, of every run.
+    own: HashMap<TaskId, Vec<ActionId>>,
     undone: HashMap<TaskId, TaskId>,
 }
 
@@ -107,7 +109,9 @@ impl<'a> Sheet<'a> {
         let mut actions = HashMap::new();
         let mut undone = HashMap::new();
         let mut running = HashMap::new();
+        let mut own = HashMap::new();
         for task in tasks {
+            own.insert(task.id, store::actions_ever(&tx, task.id).await?);
             running.insert(task.id, response::may_run(&tx, &site.app, caller, task).await?);
             if task.run > 0 {
                 let of_task = store::actions_of_task(&tx, task.id, task.run).await?;
@@ -123,7 +127,7 @@ impl<'a> Sheet<'a> {
         let overlap = action::lately(&tx, incident.tenant, since).await?;
         // The connection goes back before anybody who holds one asks for another.
         drop(tx);
-        Ok(Self { site, caller, incident, running, actions, overlap, undone })
+        Ok(Self { site, caller, incident, running, actions, overlap, own, undone })
     }
 
     async fn task(&self, task: &Task) -> Result<Value> {
@@ -137,6 +141,7 @@ impl<'a> Sheet<'a> {
         for action in actions {
             shown_actions.push(action::shown(self.site, self.caller, action).await?);
         }
+        let own = self.own.get(&task.id).map_or(&[][..], Vec::as_slice);
         let overlap: Vec<Value> = self
             .overlap
             .iter()
@@ -146,7 +151,7 @@ impl<'a> Sheet<'a> {
                         || (target.device.is_some() && other.target.device == target.device)
                 });
                 same && other.kind.entry().family == task.kind.entry().family
-                    && !actions.iter().any(|own| own.id == other.id)
+                    && !own.contains(&other.id)
             })
             .map(|other| {
                 json!({

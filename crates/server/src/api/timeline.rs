@@ -9,11 +9,13 @@ use sea_orm::{QueryResult, Value as Sql};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
+use crate::actor::ActorKind;
 use crate::api::Params;
 use crate::api::incident::id_of;
 use crate::clock::Timestamp;
 use crate::db::{column, in_list};
 use crate::error::Result;
+use crate::event::OF_DRAFTS;
 use crate::http::{Answer, Site, json_response};
 use crate::id::{AlertId, IncidentId, TenantNo};
 use crate::incident;
@@ -76,6 +78,10 @@ pub(super) async fn timeline(
         values.push(wanted.into());
         let place = format!("cast(${} as text)", values.len());
         let _ = write!(more, " and {}", test.replace("$n", &place));
+    }
+    if caller.actor().kind != ActorKind::Expert {
+        let [drafted, changed, removed] = OF_DRAFTS;
+        let _ = write!(more, " and event.kind not in ('{drafted}', '{changed}', '{removed}')");
     }
     let sql = format!(
         "with recursive merged (id) as (select cast($1 as bigint) union select incident.id \

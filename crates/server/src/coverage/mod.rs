@@ -163,6 +163,55 @@ pub async fn why_excluded(app: &App, device: &Device) -> Result<Option<String>> 
     excluded(&tx, device.tenant, Thing { device: Some(device), ..Thing::default() }).await
 }
 
+/// Whether the customer wants two people for what is dangerous (quality 4).
+pub async fn wants_four_eyes(tx: &Transaction, tenant: TenantNo) -> Result<bool> {
+    let row =
+        tx.query_one("select settings from tenant where no = $1", vec![tenant.0.into()]).await?;
+    let text: String = row.map_or(Ok(String::new()), |row| column(&row, 0))?;
+    Ok(settings(&text).get(FOUR_EYES).and_then(serde_json::Value::as_bool).unwrap_or(false))
+}
+
+/// The same outside a change.
+pub async fn four_eyes(app: &App, tenant: TenantNo) -> Result<bool> {
+    let sql = "select settings from tenant where no = $1";
+    let row = app.db.shared().query_one(sql, vec![tenant.0.into()]).await?;
+    let text: String = row.map_or(Ok(String::new()), |row| column(&row, 0))?;
+    Ok(settings(&text).get(FOUR_EYES).and_then(serde_json::Value::as_bool).unwrap_or(false))
+}
+
+/// The member of a tenant's settings.
+const FOUR_EYES: &str = "fourEyes";
+
+fn settings(text: &str) -> serde_json::Map<String, serde_json::Value> {
+    serde_json::from_str(text).unwrap_or_default()
+}
+
+/// The customer decides whether two people are needed for what is dangerous. To need fewer asks for a
+/// fresh factor.
+pub async fn want_four_eyes(app: &App, caller: &Caller, wanted: bool) -> Result<()> {
+    caller.require(&[Permission::GrantReadWrite])?;
+    let tenant = caller.own_tenant()?;
+    let mut tx = Tx::begin(app, tenant, caller.actor()).await?;
+    let before = wants_four_eyes(&tx, tenant).await?;
+    if before == wanted {
+        return Ok(());
+    }
+    if !wanted {
+        caller.require_step_up(tx.now())?;
+    }
+    let row =
+        tx.query_one("select settings from tenant where no = $1", vec![tenant.0.into()]).await?;
+    let text: String = row.map_or(Ok(String::new()), |row| column(&row, 0))?;
+    let mut all = settings(&text);
+    all.insert(FOUR_EYES.to_owned(), json!(wanted));
+    let text = serde_json::Value::Object(all).to_string();
+    tx.execute("update tenant set settings = $2 where no = $1", vec![tenant.0.into(), text.into()])
+        .await?;
+    let (before, after) = (json!(before), json!(wanted));
+    tx.record(Fact::GrantChanged { changes: vec![Change { field: FOUR_EYES, before, after }] });
+    tx.commit().await
+}
+
 /// What experts never act on: one line.
 #[derive(Clone, Debug, serde::Serialize)]
 #[serde(rename_all = "camelCase")]

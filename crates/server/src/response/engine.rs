@@ -18,7 +18,7 @@
 use riposte_wire::{Order, OrderResult, Outcome};
 use serde_json::{Value, json};
 
-use crate::actor::Actor;
+use crate::actor::{Actor, ActorKind};
 use crate::app::App;
 use crate::asset::{self, Device};
 use crate::clock::Timestamp;
@@ -36,6 +36,8 @@ use crate::word::Stage;
 
 /// How often an action that sets something is sent before a person is asked.
 const MOST_ATTEMPTS: i64 = 5;
+/// How long a second person may take, in seconds.
+const PROPOSED_S: i64 = 24 * 3_600;
 /// Actions looked at in one turn of the watch.
 const WATCHED: i64 = 200;
 
@@ -117,6 +119,15 @@ pub async fn request(tx: &mut Tx, wish: Wish<'_>) -> Result<Action> {
         }
     }
     let now = tx.now();
+    // What ends by itself was decided when it was set.
+    let second = entry.dangerous
+        && wish.requester.kind != ActorKind::System
+        && coverage::wants_four_eyes(tx, tx.tenant()).await?;
+    let (state, patience_s) = if second {
+        (ActionState::Proposed, PROPOSED_S)
+    } else {
+        (ActionState::Approved, entry.patience_s)
+    };
     let mut action = Action {
         id,
         tenant: tx.tenant(),
@@ -128,14 +139,14 @@ pub async fn request(tx: &mut Tx, wish: Wish<'_>) -> Result<Action> {
         device: Some(wish.device.no),
         options: wish.options.clone(),
         generation,
-        state: ActionState::Approved,
+        state,
         reason: None,
         source: wish.source.to_owned(),
         comment: wish.comment,
-        approved: Some((wish.requester.name.clone(), now)),
+        approved: (!second).then(|| (wish.requester.name.clone(), now)),
         requester: wish.requester,
         requested: now,
-        deadline: now.plus_seconds(entry.patience_s),
+        deadline: now.plus_seconds(patience_s),
         epoch: 0,
         attempts: 0,
         started: None,

@@ -78,8 +78,7 @@ fn expert(caller: &Caller) -> Result<()> {
 
 fn requester(caller: &Caller) -> Requester {
     let actor = caller.actor();
-    let person = (actor.kind == ActorKind::Expert && caller.person.is_some())
-        .then(|| caller.client_id.clone());
+    let person = caller.person.is_some().then(|| caller.client_id.clone());
     Requester { name: actor.name, kind: actor.kind, person }
 }
 
@@ -676,12 +675,9 @@ pub async fn begin_by_hand(app: &App, caller: &Caller, id: TaskId) -> Result<()>
     let (mut tx, mut task) = begin(app, caller, id).await?;
     customer(caller)?;
     must_be_open(&tx, &task).await?;
-    let before = task.state;
     task.state = stepped(&task, TaskStep::Begin)?;
     store::save_task(&mut tx, &mut task).await?;
-    let (before, after) = (json!(before.word()), json!(task.state.word()));
-    let changes = vec![Change { field: "state", before, after }];
-    tx.record(Fact::TaskChanged { incident: task.incident, task: id, changes });
+    tx.record(Fact::TaskBegun { incident: task.incident, task: id });
     tx.commit().await
 }
 
@@ -826,6 +822,66 @@ pub async fn cancel(app: &App, caller: &Caller, id: ActionId) -> Result<()> {
     let (mut tx, mut action) = begin_action(app, caller, id).await?;
     let reason = format!("{} took it back before it was sent", tx.actor().name);
     engine::end(&mut tx, &mut action, ActionStep::Cancel, Some(reason)).await?;
+    tx.commit().await
+}
+
+/// How a second person answers a proposed action.
+async fn second(app: &App, caller: &Caller, id: ActionId) -> Result<(Tx, Action)> {
+    acts(caller)?;
+    let (tx, action) = begin_action(app, caller, id).await?;
+    // Another session, an application or another role of the same person is still the same person.
+    caller.seat()?;
+    if action.requester.person.as_deref() == Some(caller.client_id.as_str()) {
+        return Err(Error::Denied(format!("{id}: nobody approves what they asked for")));
+    }
+    let requester = requester(caller);
+    if requester.kind == ActorKind::Expert && action.requester.kind != ActorKind::Expert {
+        return Err(Error::Denied(format!("{id}: what the customer wants, the customer approves")));
+    }
+    let user = (action.target.kind == TargetKind::User).then_some(action.target.key.as_str());
+    let device = match action.device {
+        Some(no) => asset::load_in(&tx, no).await?,
+        None => None,
+    };
+    let thing = Thing { device: device.as_ref(), user, ..Thing::default() };
+    let clearance =
+        coverage::clear(&tx, action.tenant, &requester.authority(), thing, tx.now()).await?;
+    clearance.map_err(Error::Denied)?;
+    Ok((tx, action))
+}
+
+/// A second person agrees to exactly what was shown (quality 4): `fingerprint` is that of the action
+/// as it was looked at.
+pub async fn approve(app: &App, caller: &Caller, id: ActionId, fingerprint: &str) -> Result<()> {
+    let (mut tx, mut action) = second(app, caller, id).await?;
+    caller.require_step_up(tx.now())?;
+    if action.fingerprint() != fingerprint {
+        return Err(Error::Conflict(format!("{id} is not what was shown: look again")));
+    }
+    let now = tx.now();
+    engine::step(&mut action, ActionStep::Approve)?;
+    action.approved = Some((tx.actor().name.clone(), now));
+    action.deadline = now.plus_seconds(action.kind.entry().patience_s);
+    action.reason = None;
+    store::save_action(&mut tx, &mut action).await?;
+    tx.record(Fact::ActionApproved { incident: action.incident, action: id });
+    follow::action_changed(&mut tx, id).await?;
+    tx.commit().await?;
+    if let Some(no) = action.device {
+        app.agents.ring(no);
+    }
+    Ok(())
+}
+
+/// A second person says no.
+pub async fn reject_action(app: &App, caller: &Caller, id: ActionId, because: &str) -> Result<()> {
+    let because = text("because", because, 4_000)?;
+    if because.is_empty() {
+        return Err(Error::Invalid("say why".to_owned()));
+    }
+    let (mut tx, mut action) = second(app, caller, id).await?;
+    let reason = format!("{} said no: {because}", tx.actor().name);
+    engine::end(&mut tx, &mut action, ActionStep::Reject, Some(reason)).await?;
     tx.commit().await
 }
 

@@ -276,7 +276,8 @@ pub struct Requester {
     pub name: String,
     /// In which part.
     pub kind: ActorKind,
-    /// The person, when it is an expert with a session of its own.
+    /// The person, when it is one with a session; its own access counts for an expert, and it never
+    /// approves what it wanted.
     pub person: Option<String>,
 }
 
@@ -381,6 +382,23 @@ pub fn engine_key(device: &str, target: &Target) -> String {
 }
 
 impl Action {
+    /// What an approval is bound to: a hash over everything that decides what would be done.
+    #[must_use]
+    pub fn fingerprint(&self) -> String {
+        use sha2::{Digest, Sha256};
+        let exact = serde_json::json!([
+            self.id,
+            self.kind.word(),
+            self.target_key,
+            self.target.kind.word(),
+            self.options,
+            self.generation,
+            self.requester.name,
+            self.undo_of,
+        ]);
+        hex::encode(Sha256::digest(exact.to_string()))
+    }
+
     /// An action from a row of [`ACTION`].
     pub fn from_row(row: &QueryResult) -> Result<Self> {
         let id: i64 = column(row, 0)?;
@@ -502,6 +520,13 @@ pub async fn actions_of_task(tx: &Transaction, task: TaskId, run: i64) -> Result
          where task_action.task_id = $1 and task_action.run = $2 order by action.id"
     );
     tx.query(&sql, vec![task.0.into(), run.into()]).await?.iter().map(Action::from_row).collect()
+}
+
+/// The actions of all runs of a task.
+pub async fn actions_ever(tx: &Transaction, task: TaskId) -> Result<Vec<ActionId>> {
+    let sql = "select action_id from task_action where task_id = $1 order by action_id";
+    let rows = tx.query(sql, vec![task.0.into()]).await?;
+    rows.iter().map(|row| Ok(ActionId(column(row, 0)?))).collect()
 }
 
 /// The tasks whose newest run an action belongs to.

@@ -107,6 +107,20 @@ fn own() -> Vec<Row> {
         row("GET", "/api/v1/actions/{id}", IR, Some(("/api/v1/actions/<action>", ""))),
         row(
             "POST",
+            "/api/v1/actions/{id}/approve",
+            Any(&[P::TaskTakeAction, P::Experts]),
+            Some(("/api/v1/actions/<action>/approve", r#"{"fingerprint":"x"}"#)),
+        ),
+        row(
+            "POST",
+            "/api/v1/actions/{id}/reject",
+            Any(&[P::TaskTakeAction, P::Experts]),
+            Some(("/api/v1/actions/<action>/reject", r#"{"because":"no"}"#)),
+        ),
+        row("GET", "/api/v1/authority", Any(&[P::GrantRead]), None),
+        row("PUT", "/api/v1/authority", Any(&[P::GrantReadWrite]), None),
+        row(
+            "POST",
             "/api/v1/actions/{id}/cancel",
             Any(&[P::TaskTakeAction, P::Experts]),
             Some(("/api/v1/actions/<action>/cancel", "{}")),

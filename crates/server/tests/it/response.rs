@@ -364,7 +364,6 @@ async fn what_the_experts_did_themselves_closes_when_it_was_read_back() {
         .filter_map(|it| it["kind"].as_str())
         .collect();
     for kind in [
-        "task.drafted",
         "action.requested",
         "task.started",
         "response.published",
@@ -701,4 +700,101 @@ async fn what_could_never_be_done_is_said_when_it_is_drafted() {
         assert_eq!(reply.status, 400, "{bad}: {}", reply.text);
     }
     case.siem.post(&case.path("/tasks"), &json!({ "actionType": "text" })).await.expect(403);
+}
+
+#[tokio::test]
+async fn drafts_are_told_to_experts_alone() {
+    let case = case("reader").await;
+    let task = case.draft(json!({ "actionType": "text", "displayName": "Quietly" })).await;
+    let patch = json!({ "displayName": "Quietly, please" });
+    case.expert.patch(&format!("/api/v1/tasks/{task}"), &patch).await.expect(200);
+    let gone = case.draft(json!({ "actionType": "text" })).await;
+    case.expert.send("DELETE", &format!("/api/v1/tasks/{gone}"), None, &[]).await.expect(204);
+    let kinds = async |reply: Reply| -> Vec<String> {
+        let log = reply.expect(200).json();
+        let all = log["value"].as_array().expect("a log").iter();
+        all.filter_map(|it| it["kind"].as_str()).map(str::to_owned).collect()
+    };
+    let path = case.path("/timeline?kind=task.");
+    let experts = kinds(case.expert.get(&path).await).await;
+    assert_eq!(experts, ["task.drafted", "task.changed", "task.drafted", "task.removed"]);
+    assert!(kinds(case.ida.get(&path).await).await.is_empty());
+}
+
+#[tokio::test]
+async fn what_is_dangerous_takes_two_people_where_the_customer_says_so() {
+    let case = case("operator").await;
+    let world = &case.face.world;
+    let mut h1 = Robot::enrol(&case.face, "h1").await;
+    let four = case.ida.put("/api/v1/authority", &json!({ "fourEyes": true })).await;
+    assert_eq!(four.expect(200).json()["fourEyes"], true);
+    let tenant = world.tenant.id.clone();
+    let tom = case.face.person(&tenant, "tom@alder.example", Role::SecurityOperator).await;
+    let signe = case.face.provider_person("signe@fjordwatch.example", Role::Expert).await;
+
+    // What an expert wants waits, for somebody who is not that expert.
+    let task = case.isolate("h1").await;
+    case.publish().await;
+    assert_eq!(h1.turn(world).await, 0);
+    let shown = case.task(&task).await;
+    assert_eq!(
+        (&shown["state"], &shown["actionStatus"]),
+        (&json!("running"), &json!("notStarted"))
+    );
+    let action = &shown["actions"][0];
+    let id = action["id"].as_str().expect("an id");
+    let exact = json!({ "fingerprint": action["fingerprint"] });
+    let path = |step: &str| format!("/api/v1/actions/{id}/{step}");
+    case.siem.post(&path("approve"), &exact).await.expect(403);
+    case.expert.post(&path("approve"), &exact).await.expect(403);
+    signe.post(&path("approve"), &exact).await.expect(403);
+    tom.post(&path("approve"), &json!({ "fingerprint": "another" })).await.expect(409);
+    world.app.clock.advance_seconds(301);
+    let stale = tom.post(&path("approve"), &exact).await.expect(403).json();
+    assert_eq!(stale["error"]["code"], "StepUpRequired");
+    // A code counts once.
+    world.app.clock.advance_seconds(31);
+    tom.sign_in(world, "tom@alder.example").await.expect(200);
+    let approved = tom.post(&path("approve"), &exact).await.expect(200).json();
+    assert_eq!(
+        (&approved["state"], &approved["approvedBy"]),
+        (&json!("approved"), &json!("tom@alder.example"))
+    );
+    tom.post(&path("approve"), &exact).await.expect(409);
+    assert_eq!(h1.turn(world).await, 1);
+    assert_eq!(case.task(&task).await["state"], "completed");
+
+    // Nobody approves their own wish, whatever the session.
+    let device = h1.device(world).await.id;
+    let wish = json!({ "actionType": "unIsolateDevice", "comment": "Back." });
+    let wish =
+        tom.post(&format!("/api/v1/devices/{device}/actions"), &wish).await.expect(201).json();
+    let id = wish["id"].as_str().expect("an id").to_owned();
+    let exact = json!({ "fingerprint": wish["fingerprint"] });
+    assert_eq!(wish["state"], "proposed");
+    world.app.clock.advance_seconds(31);
+    tom.sign_in(world, "tom@alder.example").await.expect(200);
+    let own = tom.post(&format!("/api/v1/actions/{id}/approve"), &exact).await.expect(403);
+    assert!(own.text.contains("nobody approves"), "{}", own.text);
+    let why = json!({ "because": "Not cleaned yet." });
+    tom.post(&format!("/api/v1/actions/{id}/reject"), &why).await.expect(403);
+    world.app.clock.advance_seconds(31);
+    case.ida.sign_in(world, "ida@alder.example").await.expect(200);
+    let no = case.ida.post(&format!("/api/v1/actions/{id}/reject"), &why).await.expect(200).json();
+    assert_eq!(no["state"], "rejected");
+    assert_eq!(h1.turn(world).await, 0);
+
+    // A proposal that nobody answers ends.
+    let path = format!("/api/v1/devices/{device}/actions");
+    let again = json!({ "actionType": "unIsolateDevice", "comment": "Now." });
+    case.siem.post(&path, &again).await.expect(201);
+    world.app.clock.advance_seconds(24 * 3_600);
+    case.watch().await;
+    assert_eq!(world.rows("select count(*) from action where state = 'expired'").await, [1]);
+    // To need fewer asks for a fresh factor.
+    case.ida.sign_in(world, "ida@alder.example").await.expect(200);
+    world.app.clock.advance_seconds(400);
+    let off = json!({ "fourEyes": false });
+    let stale = case.ida.put("/api/v1/authority", &off).await.expect(403).json();
+    assert_eq!(stale["error"]["code"], "StepUpRequired");
 }
