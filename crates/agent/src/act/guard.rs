@@ -7,6 +7,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::io::{BufRead, BufReader, Write};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Stdio};
 use std::sync::{Arc, Mutex, mpsc};
@@ -170,7 +171,9 @@ impl Guard {
 
 impl Keeper {
     fn start(marks: Marks, refused: &Arc<Mutex<Vec<Said>>>) -> Result<Self> {
+        // By the link and not by the path: after an update there may be another program.
         let mut child = command::program(Path::new("/proc/self/exe"))
+            .arg0("riposte-agent")
             .args(["guard", "--marks", marks.word()])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
