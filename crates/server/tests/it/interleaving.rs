@@ -16,7 +16,7 @@ use riposte::tenant::caller::{Caller, Factor, Reach, Seat, Within};
 use riposte::tenant::{ExpertAccess, grant};
 use riposte::word::{Classification, Determination};
 use riposte::{audit, coverage, incident};
-use riposte_wire::Outcome;
+use riposte_wire::{Order, Outcome};
 use serde_json::json;
 
 use crate::face::Face;
@@ -61,6 +61,8 @@ struct Run<'a> {
     inside: Option<String>,
     /// Orders that were given out, each with the action it is of.
     orders: BTreeMap<String, ActionId>,
+    /// Orders on their way to a device for longer than anybody waits.
+    late: Vec<(usize, Order)>,
     /// Orders that were begun on a device, by action.
     begun: BTreeMap<ActionId, BTreeSet<String>>,
     told: Vec<String>,
@@ -294,8 +296,19 @@ impl Run<'_> {
             self.given(robot, order).await;
         }
         if lost {
-            self.told.push(format!("{} orders lost", given.len()));
+            self.told.push(format!("{} orders late", given.len()));
+            self.late.extend(given.into_iter().map(|order| (robot, order)));
             return;
+        }
+        let mut given = given;
+        if self.dice.roll(3) == 0
+            && let Some(place) = self.late.iter().position(|(of, _)| *of == robot)
+        {
+            let (_, order) = self.late.remove(place);
+            // What has run out by then an agent does not begin.
+            if world.app.clock.now().micros() < order.expires {
+                given.push(order);
+            }
         }
         for order in &given {
             let before = self.robots[robot].did.len();
@@ -323,7 +336,7 @@ impl Run<'_> {
     }
 
     /// INV-1, at the moment of sending.
-    async fn given(&mut self, robot: usize, order: &riposte_wire::Order) {
+    async fn given(&mut self, robot: usize, order: &Order) {
         if self.orders.contains_key(&order.id) {
             return;
         }
@@ -452,6 +465,7 @@ async fn runs(seeds: std::ops::Range<u64>) {
             excluded: BTreeMap::new(),
             inside: None,
             orders: BTreeMap::new(),
+            late: Vec::new(),
             begun: BTreeMap::new(),
             told: Vec::new(),
         };
