@@ -120,6 +120,7 @@ create table task (
   updated_at bigint not null
 );
 create index task_of_incident on task (incident_id, id);
+create index task_created on task (tenant_no, created_at, id);
 create unique index task_updated on task (tenant_no, updated_at);
 create index task_open on task (incident_id, state);
 create index task_undone on task (undo_of) where undo_of is not null;
