@@ -253,7 +253,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Undoes or cancels several, each by itself: what cannot be done says why. */
+        /** Approves, rejects, undoes or cancels several, each by itself: what cannot be done says why. */
         post: operations["post_api_v1_actions_change"];
         delete?: never;
         options?: never;
@@ -289,6 +289,23 @@ export interface paths {
         get: operations["get_api_v1_actions_id"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/actions/{id}/approve": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** A second person agrees to exactly what was shown. Needs a fresh factor. */
+        post: operations["post_api_v1_actions_id_approve"];
         delete?: never;
         options?: never;
         head?: never;
@@ -340,6 +357,23 @@ export interface paths {
         get: operations["get_api_v1_actions_id_package"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/actions/{id}/reject": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** A second person says no. */
+        post: operations["post_api_v1_actions_id_reject"];
         delete?: never;
         options?: never;
         head?: never;
@@ -563,6 +597,24 @@ export interface paths {
         /** All records within reach as a file: one JSON object a line, or comma-separated values. */
         get: operations["get_api_v1_audit_export"];
         put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/authority": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Whether a dangerous action takes a second person in the caller's own organisation. */
+        get: operations["get_api_v1_authority"];
+        /** Decides whether a dangerous action takes a second person. To need fewer needs a fresh factor. */
+        put: operations["put_api_v1_authority"];
         post?: never;
         delete?: never;
         options?: never;
@@ -2652,6 +2704,11 @@ export interface components {
         Again: {
             code: string;
         };
+        /** @description What a second person agrees to. */
+        Agreed: {
+            /** @description `fingerprint` of the action as it was shown. */
+            fingerprint: string;
+        };
         /** @description What changes. Only what is named changes; null clears. */
         AlertChange: {
             assignedTo?: string | null;
@@ -2670,6 +2727,11 @@ export interface components {
             credential: Record<string, never>;
             /** @description As the step before gave it. */
             flow: string;
+        };
+        /** @description Whether what is dangerous takes two people. */
+        Authority: {
+            /** @description Whether a second person approves each dangerous action. */
+            fourEyes: boolean;
         };
         /** @description Why. */
         Because: {
@@ -2865,10 +2927,12 @@ export interface components {
         };
         /** @description What happens to several. */
         Many: {
-            /** @description For `undo`: a remark. */
+            /** @description For `reject` why, for `undo` a remark. */
             because?: string;
-            /** @description `undo` or `cancel`. */
+            /** @description `approve`, `reject`, `undo` or `cancel`. */
             change: string;
+            /** @description For `approve`: of each action its fingerprint as it was shown, in the same order. */
+            fingerprints?: string[];
             /** @description The actions, at most 100. */
             ids: string[];
         };
@@ -3166,6 +3230,11 @@ export interface components {
         Why: {
             /** @description At most 4,000 characters. */
             because?: string;
+        };
+        /** @description Why not. */
+        WhyNot: {
+            /** @description At most 4,000 characters. */
+            because: string;
         };
     };
     responses: never;
@@ -3743,6 +3812,39 @@ export interface operations {
             };
         };
     };
+    post_api_v1_actions_id_approve: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description the action's id */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Agreed"];
+            };
+        };
+        responses: {
+            /** @description the action */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
     post_api_v1_actions_id_cancel: {
         parameters: {
             query?: never;
@@ -3829,6 +3931,39 @@ export interface operations {
                 content: {
                     "application/zip": string;
                 };
+            };
+        };
+    };
+    post_api_v1_actions_id_reject: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description the action's id */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["WhyNot"];
+            };
+        };
+        responses: {
+            /** @description the action */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
         };
     };
@@ -4268,6 +4403,50 @@ export interface operations {
                 };
                 content: {
                     "text/plain": string;
+                };
+            };
+        };
+    };
+    get_api_v1_authority: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description fourEyes, the actions concerned, may */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+        };
+    };
+    put_api_v1_authority: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Authority"];
+            };
+        };
+        responses: {
+            /** @description as it is now */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
                 };
             };
         };
