@@ -21,6 +21,7 @@ it('tells what happened to a managed response', () => {
   expect(told(fact('response.published', { guidedTaskIds: ['1'], managedTaskIds: [] }))).toBe(
     'published the managed response: one action for the customer, no actions by the experts',
   );
+  expect(told(fact('task.begun', { taskId: '7' }))).toBe('took task 7 up by hand');
   expect(told(fact('task.closed', { taskId: '7', state: 'completed', verified: true }))).toBe(
     'completed task 7, verified on the asset',
   );

@@ -59,6 +59,7 @@ export function told(fact: Fact): string {
     'task.drafted': () => `drafted task ${fact.taskId}: ${done(fact.actionType, fact.target)}`,
     'task.changed': () => `changed task ${fact.taskId}`,
     'task.removed': () => `removed the draft of task ${fact.taskId}`,
+    'task.begun': () => `took task ${fact.taskId} up by hand`,
     'task.started': () => `started task ${fact.taskId}`,
     'task.closed': () =>
       `${CLOSED[String(fact.state)] ?? 'closed'} task ${fact.taskId}${fact.verified === true ? ', verified on the asset' : ''}`,
