@@ -30,11 +30,12 @@ import { ColumnsButton } from '../ui/ColumnsButton';
 import { GuardedButton } from '../ui/Guarded';
 import { Page } from '../ui/Page';
 import { Table } from '../ui/Table';
+import { remember } from '../ui/remember';
 import { Empty, Failure, Waiting } from '../ui/states';
 import { fromInput, toInput } from '../ui/time';
 import { ActionPane } from './ActionPane';
 import { BulkDialog, type Change } from './acts';
-import { available, chosen, usual } from './columns';
+import { KEY, available, chosen, usual } from './columns';
 import { useActions, useLiveActions } from './data';
 import { PERIODS, addressOf, askedBy, narrowed, readView, type View } from './query';
 
@@ -124,7 +125,15 @@ export default function ActionCenter() {
           </TabList>
         </div>
         <Toolbar aria-label="List" size="small">
-          <ColumnsButton chosen={columns} all={available(side)} usual={usual(side)} onChoose={(ids) => show({ columns: ids }, true)} />
+          <ColumnsButton
+            chosen={columns}
+            all={available(side)}
+            usual={usual(side)}
+            onChoose={(ids) => {
+              remember(KEY, ids);
+              show({ columns: ids }, true);
+            }}
+          />
           <Menu>
             <MenuTrigger disableButtonEnhancement>
               <ToolbarButton icon={<MoreHorizontalRegular />} aria-label="More" />
@@ -205,14 +214,14 @@ export default function ActionCenter() {
         <div className={styles.bulk} role="region" aria-label="Selected actions">
           <span>{picked.length} selected</span>
           {CHANGES.filter((one) => (pending ? one.change !== 'undo' : one.change === 'undo')).map((one) => {
-            const fit = picked.filter((row) => row.may[one.change]?.allowed);
+            const fit = picked.filter((row) => row.may[one.change].allowed);
             // Only what some customers want is shown only where there is some of it.
-            if (one.seldom && !picked.some((row) => row.may[one.change])) return null;
+            if (one.seldom && !picked.some((row) => row.state === 'proposed')) return null;
             return (
               <GuardedButton
                 key={one.change}
                 size="small"
-                may={{ allowed: fit.length > 0, because: picked[0]?.may[one.change]?.because ?? null }}
+                may={{ allowed: fit.length > 0, because: picked[0]?.may[one.change].because ?? null }}
                 onClick={() => setBulk({ change: one.change, actions: picked })}
               >
                 {one.label}

@@ -5,6 +5,7 @@ import { Mark } from '../ui/Mark';
 import { Moment } from '../ui/Moment';
 import type { Column } from '../ui/Table';
 import { Thing } from '../ui/Thing';
+import { remembered } from '../ui/remember';
 
 export type ActionColumn = Column<Action> & { side?: Side };
 
@@ -36,15 +37,17 @@ export const COLUMNS: ActionColumn[] = [
   { id: 'approvedBy', label: 'Approved by', minor: true, cell: (one) => one.approvedBy ?? '–' },
   { id: 'comment', label: 'Comment', minor: true, cell: (one) => one.comment ?? '–' },
 ];
+/** What the browser remembers them by. */
+export const KEY = 'actions.columns';
 const FIRST = ['title', 'target', 'tenant', 'source', 'state', 'by', 'requested', 'incident'];
 
 export const available = (side: Side): ActionColumn[] => COLUMNS.filter((column) => !column.side || column.side === side);
 export const usual = (side: Side): string[] => FIRST.filter((id) => available(side).some((column) => column.id === id));
 
-/** The columns of the address, else the usual ones; never without the one that says what a row is. */
+/** The columns of the address, else those last chosen in this browser, else the usual ones; never without the one that says what a row is. */
 export function chosen(asked: string[] | null, side: Side): ActionColumn[] {
   const all = available(side);
-  const ids = (asked ?? usual(side)).filter((id) => all.some((column) => column.id === id));
+  const ids = (asked ?? remembered(KEY) ?? usual(side)).filter((id) => all.some((column) => column.id === id));
   const full = ids.includes('title') ? ids : ['title', ...ids];
   return full.flatMap((id) => all.filter((column) => column.id === id));
 }

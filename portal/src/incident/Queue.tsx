@@ -33,12 +33,13 @@ import { ColumnsButton } from '../ui/ColumnsButton';
 import { Page } from '../ui/Page';
 import { Table } from '../ui/Table';
 import { useToasts } from '../ui/Toasts';
+import { remember } from '../ui/remember';
 import { Empty, Failure, Waiting } from '../ui/states';
 import { Filters } from './Filters';
 import { IncidentPane } from './IncidentPane';
 import { BulkPanel } from './Manage';
 import { SavedFilters } from './SavedFilters';
-import { available, chosenColumns, remember, usualColumns } from './columns';
+import { KEY, available, chosenColumns, usualColumns } from './columns';
 import { askedBy, rowsById, useCount, usePatchRows, useQueue } from './data';
 import { addressOf, filtersOnly, PRESETS, readView, type View } from './query';
 
@@ -147,7 +148,7 @@ export default function Queue() {
             all={available(side)}
             usual={usualColumns(side)}
             onChoose={(ids) => {
-              remember(ids);
+              remember(KEY, ids);
               show({ columns: ids }, true);
             }}
           />

@@ -5,6 +5,7 @@ import { useWords } from '../api/use-words';
 import { labelOf, spelled } from '../api/words';
 import { Moment } from '../ui/Moment';
 import type { Column } from '../ui/Table';
+import { remembered } from '../ui/remember';
 import { Priority, Severity, Status, Tags } from './badges';
 
 export type QueueColumn = Column<IncidentRow> & {
@@ -83,7 +84,8 @@ export const COLUMNS: QueueColumn[] = [
 ];
 
 const FIRST = ['name', 'priority', 'severity', 'status', 'owner', 'tenant', 'alerts', 'tags', 'updated'];
-const KEY = 'queue.columns';
+/** What the browser remembers them by. */
+export const KEY = 'queue.columns';
 
 export const available = (side: Side): QueueColumn[] => COLUMNS.filter((column) => !column.side || column.side === side);
 
@@ -92,26 +94,10 @@ export function chosenColumns(asked: string[] | null, side: Side): QueueColumn[]
   const all = available(side);
   const pick = (ids: string[]) =>
     ids.map((id) => all.find((column) => column.id === id)).filter((column) => column !== undefined);
-  const given = pick(asked ?? remembered() ?? FIRST);
+  const given = pick(asked ?? remembered(KEY) ?? FIRST);
   const columns = given.length ? given : pick(FIRST);
   // Without its name a row says nothing.
   return columns.some((column) => column.id === 'name') ? columns : [...pick(['name']), ...columns];
-}
-
-function remembered(): string[] | null {
-  try {
-    return localStorage.getItem(KEY)?.split(',') ?? null;
-  } catch {
-    return null;
-  }
-}
-
-export function remember(ids: string[]): void {
-  try {
-    localStorage.setItem(KEY, ids.join(','));
-  } catch {
-    // The address has them all the same.
-  }
 }
 
 export function usualColumns(side: Side): string[] {
