@@ -2,8 +2,10 @@ import { Link as FluentLink, ProgressBar, SearchBox, makeStyles, tokens } from '
 import { useMemo, useState } from 'react';
 
 import { actionLook } from '../api/action-words';
+import { useDeviceName } from '../api/device-name';
 import { Refusal, sentence } from '../api/error';
 import type { Action, Attempt } from '../api/hand';
+import { useOptions } from '../api/options';
 import { useSession } from '../api/session';
 import { spelled } from '../api/words';
 import { Facts } from '../ui/Facts';
@@ -84,10 +86,13 @@ function Details({ action }: { action: Action }) {
   const look = actionLook(action.state);
   const page = action.target.deviceId ? `/devices/${encodeURIComponent(action.target.deviceId)}` : undefined;
   const attempts = action.attempts ?? [];
+  const options = useOptions(action.kind, action.options);
+  const inside = action.target.kind === 'device' || 'deviceId' in action.options ? null : action.target.deviceId;
+  const on = useDeviceName(inside);
   return (
     <>
       <Acts action={action} />
-      {look.means && <Notice intent={action.state === 'needsHuman' ? 'warning' : 'info'}>{look.means}</Notice>}
+      {look.means && <Notice intent={['needsHuman', 'proposed'].includes(action.state) ? 'warning' : 'info'}>{look.means}</Notice>}
       {action.progress && (
         <div className={styles.progress}>
           <ProgressBar value={action.progress.percent / 100} aria-label="Progress" />
@@ -102,6 +107,7 @@ function Details({ action }: { action: Action }) {
           ['Reason', action.reason && sentence(action.reason)],
           ['Target', <Thing key="t" kind={action.target.kind} name={action.target.name} to={page} />],
           ['Target id', action.target.id !== action.target.name && action.target.id],
+          ['On device', on && page && <Go key="o" to={page}>{on}</Go>],
           ['Customer', side === 'provider' && action.tenantName],
           [
             'Incident',
@@ -112,16 +118,13 @@ function Details({ action }: { action: Action }) {
             ),
           ],
           ['Action source', action.source],
-          ...Object.entries(action.options).map(([name, value]): [string, string] => [
-            spelled(name),
-            typeof value === 'object' ? JSON.stringify(value) : String(value),
-          ]),
+          ...options,
           ['Comment', action.comment],
           ['Requested', by(action.requestedDateTime, action.requestedBy)],
           ['Approved', by(action.approvedDateTime, action.approvedBy)],
           ['Begun', by(action.startedDateTime, null)],
           ['Ended', by(action.endedDateTime, null)],
-          ['Tried until', !action.endedDateTime && <Moment key="d" at={action.deadlineDateTime} as="second" />],
+          [action.state === 'proposed' ? 'Waits until' : 'Tried until', !action.endedDateTime && <Moment key="d" at={action.deadlineDateTime} as="second" />],
           [
             'Takes back',
             action.undoOf && (

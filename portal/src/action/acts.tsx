@@ -1,21 +1,27 @@
-import { Field, Radio, RadioGroup, Textarea, makeStyles } from '@fluentui/react-components';
+import { Field, Radio, RadioGroup, Textarea, makeStyles, tokens } from '@fluentui/react-components';
 import { useMutation } from '@tanstack/react-query';
 import { useState } from 'react';
 
+import { useAnswer, useAsked } from '../api/approval';
 import { api, read } from '../api/client';
 import type { Action } from '../api/hand';
 import { Ask } from '../ui/Ask';
 import { GuardedButton } from '../ui/Guarded';
+import { Moment } from '../ui/Moment';
+import { SecondPerson } from '../ui/SecondPerson';
 import { useToasts } from '../ui/Toasts';
 import { Notice } from '../ui/states';
 import { useForgetActions } from './data';
 
 const useStyles = makeStyles({
   acts: { display: 'flex', flexWrap: 'wrap', gap: '8px' },
+  all: { margin: 0, padding: 0, listStyleType: 'none', display: 'flex', flexDirection: 'column', gap: '10px' },
+  one: { display: 'flex', flexDirection: 'column', gap: '2px', overflowWrap: 'anywhere' },
+  muted: { color: tokens.colorNeutralForeground2 },
   list: { margin: '4px 0 0', paddingInlineStart: '18px', overflowWrap: 'anywhere' },
 });
 
-type Dialog = 'reject' | 'undo' | 'decide' | null;
+type Dialog = 'undo' | 'decide' | null;
 const OPEN = new Set(['proposed', 'approved', 'started', 'unknown', 'needsHuman']);
 
 /** What can be done with one action; what cannot, and why. */
@@ -23,18 +29,15 @@ export function Acts({ action }: { action: Action }) {
   const styles = useStyles();
   const toasts = useToasts();
   const forget = useForgetActions();
+  const asked = useAsked(action);
+  const answer = useAnswer(action);
   const [dialog, setDialog] = useState<Dialog>(null);
   const [because, setBecause] = useState('');
   const [succeeded, setSucceeded] = useState('');
   const name = `${action.title}: ${action.target.name}`;
   const act = useMutation({
-    mutationFn: (verb: 'approve' | 'cancel') => {
-      const given = { params: { path: { id: action.id } }, body: {} };
-      return verb === 'approve'
-        ? read(api.POST('/api/v1/actions/{id}/approve', given))
-        : read(api.POST('/api/v1/actions/{id}/cancel', given));
-    },
-    onSuccess: (_, verb) => toasts.done(`${name} is ${verb === 'approve' ? 'approved' : 'being cancelled'}.`),
+    mutationFn: () => read(api.POST('/api/v1/actions/{id}/cancel', { params: { path: { id: action.id } }, body: {} })),
+    onSuccess: () => toasts.done(`${name} is being cancelled.`),
     onError: toasts.fail,
     onSettled: forget,
   });
@@ -49,23 +52,14 @@ export function Acts({ action }: { action: Action }) {
   const { state, may } = action;
   return (
     <div className={styles.acts}>
-      {state === 'proposed' && may.approve && (
-        <GuardedButton appearance="primary" may={may.approve} busy={act.isPending} onClick={() => act.mutate('approve')}>
-          Approve
-        </GuardedButton>
-      )}
-      {state === 'proposed' && may.reject && (
-        <GuardedButton may={may.reject} onClick={() => setDialog('reject')}>
-          Reject
-        </GuardedButton>
-      )}
+      <SecondPerson asked={asked} onApprove={answer.approve} onReject={answer.reject} />
       {state === 'needsHuman' && (
         <GuardedButton appearance="primary" may={may.decide} onClick={() => setDialog('decide')}>
           Say what became of it
         </GuardedButton>
       )}
       {OPEN.has(state) && (
-        <GuardedButton may={may.cancel} busy={act.isPending} onClick={() => act.mutate('cancel')}>
+        <GuardedButton may={may.cancel} busy={act.isPending} onClick={() => act.mutate()}>
           Cancel
         </GuardedButton>
       )}
@@ -73,25 +67,6 @@ export function Acts({ action }: { action: Action }) {
         <GuardedButton may={may.undo} onClick={() => setDialog('undo')}>
           Undo
         </GuardedButton>
-      )}
-      {dialog === 'reject' && (
-        <Ask
-          open
-          title={`Reject: ${name}`}
-          act="Reject"
-          ready={because.trim() !== ''}
-          onClose={close}
-          onAct={async () => {
-            await read(
-              api.POST('/api/v1/actions/{id}/reject', { params: { path: { id: action.id } }, body: { because: because.trim() } }),
-            );
-            done(`${name} is rejected.`);
-          }}
-        >
-          <Field label="Why" required hint="Who asked for it reads this">
-            <Textarea value={because} maxLength={1000} onChange={(_, data) => setBecause(data.value)} />
-          </Field>
-        </Ask>
       )}
       {dialog === 'undo' && (
         <Ask
@@ -205,9 +180,18 @@ export function BulkDialog({
       onAct={async () => {
         const failed: { id: string; because: string | null }[] = [];
         for (let start = 0; start < all.length; start += AT_ONCE) {
-          const ids = all.slice(start, start + AT_ONCE).map((one) => one.id);
+          const some = all.slice(start, start + AT_ONCE);
+          const ids = some.map((one) => one.id);
           const answer = await read(
-            api.POST('/api/v1/actions/change', { body: { ids, change, ...(because.trim() && { because: because.trim() }) } }),
+            api.POST('/api/v1/actions/change', {
+              body: {
+                ids,
+                change,
+                ...(because.trim() && { because: because.trim() }),
+                // Of what is listed here, which is held fast: what has changed since is refused.
+                ...(change === 'approve' && { fingerprints: some.map((one) => one.fingerprint) }),
+              },
+            }),
           );
           failed.push(...answer.value.filter((one) => !one.done));
         }
@@ -222,15 +206,44 @@ export function BulkDialog({
         return 'stay';
       }}
     >
-      <ul className={styles.list}>
-        {all.slice(0, 10).map((one) => (
-          <li key={one.id}>{nameOf(one.id)}</li>
-        ))}
-        {all.length > 10 && <li>and {all.length - 10} more</li>}
-      </ul>
-      <Field label={needs ? 'Why' : 'Comment'} required={needs}>
-        <Textarea value={because} maxLength={1000} onChange={(_, data) => setBecause(data.value)} />
-      </Field>
+      {change === 'approve' ? (
+        // What is agreed to is read; none of it is left out.
+        <ul className={styles.all}>
+          {all.map((one) => (
+            <Exactly key={one.id} action={one} />
+          ))}
+        </ul>
+      ) : (
+        <ul className={styles.list}>
+          {all.slice(0, 10).map((one) => (
+            <li key={one.id}>{nameOf(one.id)}</li>
+          ))}
+          {all.length > 10 && <li>and {all.length - 10} more</li>}
+        </ul>
+      )}
+      {change !== 'approve' && (
+        <Field label={needs ? 'Why' : 'Comment'} required={needs}>
+          <Textarea value={because} maxLength={1000} onChange={(_, data) => setBecause(data.value)} />
+        </Field>
+      )}
     </Ask>
+  );
+}
+
+/** One of several that are approved together. */
+function Exactly({ action }: { action: Action }) {
+  const styles = useStyles();
+  const asked = useAsked(action);
+  return (
+    <li className={styles.one}>
+      <strong>
+        {asked.what}: {asked.asset.name}
+      </strong>
+      {asked.how.length > 0 && <span>{asked.how.map(([title, value]) => `${title}: ${value}`).join(' · ')}</span>}
+      <span className={styles.muted}>
+        Asked for by {asked.by}, <Moment at={asked.at} />
+        {asked.why && `: ${asked.why}`}
+      </span>
+    </li>
   );
 }

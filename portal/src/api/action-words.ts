@@ -1,5 +1,5 @@
 /** What the words of tasks and actions are called. Pure. */
-import type { Task } from './hand';
+import type { Action, ActionType, Task } from './hand';
 import { spelled } from './words';
 
 export type Look = {
@@ -8,7 +8,7 @@ export type Look = {
 };
 
 const ACTIONS: Record<string, Look & { means: string }> = {
-  proposed: { label: 'Waiting for approval', color: 'warning', means: 'Somebody has to approve it first.' },
+  proposed: { label: 'Waits for a second person', color: 'warning', means: 'Nothing is sent before a second person agrees.' },
   approved: { label: 'Waiting', color: 'informative', means: 'It waits for its turn, or for the device to be online.' },
   started: { label: 'In progress', color: 'brand', means: 'It was sent, and the answer is awaited.' },
   unknown: { label: 'Outcome unknown', color: 'warning', means: 'Outcome unknown: being checked on the device.' },
@@ -45,8 +45,12 @@ const STATUS: Record<string, Look> = {
   failed: { label: 'Failed', color: 'danger' },
 };
 
+/** What of a task waits for a second person. */
+export const proposed = (task: Pick<Task, 'actions'>): Action[] => task.actions.filter((action) => action.state === 'proposed');
+
 /** The one word on a task's card: how it ended, or how far its action is. */
-export function taskLook(task: Pick<Task, 'state' | 'actionStatus'>): Look {
+export function taskLook(task: Pick<Task, 'state' | 'actionStatus' | 'actions'>): Look {
+  if (proposed(task).length > 0) return actionLook('proposed');
   const byAction = STATUS[task.actionStatus] ?? { label: spelled(task.actionStatus), color: 'informative' as const };
   if (task.state === 'open') return byAction;
   if (task.state === 'running' && task.actionStatus === 'partiallyCompleted') return byAction;
@@ -78,3 +82,18 @@ const TARGETS: Record<string, string> = {
   none: 'Guidance',
 };
 export const targetName = (kind: string): string => TARGETS[kind] ?? spelled(kind);
+
+const told = (value: unknown): string => {
+  if (typeof value === 'boolean') return value ? 'Yes' : 'No';
+  if (Array.isArray(value)) return value.map(told).join(', ');
+  return typeof value === 'object' && value !== null ? JSON.stringify(value) : String(value ?? '');
+};
+
+/** The options of an action as the catalogue calls them; what it does not know is taken apart. */
+export function optionsTold(options: Record<string, unknown>, type: ActionType | undefined): { name: string; title: string; value: string }[] {
+  return Object.entries(options).map(([name, value]) => {
+    const option = type?.options.find((one) => one.name === name);
+    const choice = option?.choices?.find((one) => one.value === value);
+    return { name, title: option?.title ?? spelled(name), value: choice?.title ?? told(value) };
+  });
+}

@@ -341,7 +341,7 @@ export type Target = { kind: string; id: string; name: string; deviceId: string 
 /** Another action, pending or of late, on the same thing and of the same kind (MR-14). */
 export type Overlap = { actionId: string; title: string; state: string; at: string; source: string };
 
-export type ActionVerb = 'cancel' | 'undo' | 'decide';
+export type ActionVerb = 'approve' | 'reject' | 'cancel' | 'undo' | 'decide';
 export type Attempt = {
   number: number;
   startedDateTime: string;
@@ -372,6 +372,8 @@ export type Action = {
   startedDateTime: string | null;
   endedDateTime: string | null;
   deadlineDateTime: string;
+  /** Of exactly this as it is shown: who approves sends it along. */
+  fingerprint: string;
   progress: { percent: number; text: string } | null;
   found: unknown;
   readBack: unknown;
@@ -379,8 +381,7 @@ export type Action = {
   comment: string | null;
   /** Only of one that was asked for by itself. */
   attempts?: Attempt[];
-  /** Without the first two where nobody has to approve. */
-  may: Record<ActionVerb, May> & { approve?: May; reject?: May };
+  may: Record<ActionVerb, May>;
 };
 export type ActionsAsked = {
   state?: string;
@@ -558,6 +559,13 @@ export type Exclusions = {
   may: { change: May; userGroups?: May; highValueUsers?: May };
 };
 
+/** Whether what is dangerous takes two people. */
+export type Authority = {
+  fourEyes: boolean;
+  dangerous: { actionType: string; title: string }[];
+  may: { change: May };
+};
+
 export type Page<Row> = { value: Row[]; nextCursor: string | number | null };
 
 type Narrowed = { filter?: string; orderby?: string; search?: string; tenantId?: string };
@@ -657,13 +665,13 @@ export type Undocumented = {
   '/api/v1/tasks/{id}/preview': Post<Nothing, RunPreview, Id>;
   '/api/v1/actions': Get<Page<Action> & { count: number }, ActionsAsked & { top?: number; cursor?: string }>;
   '/api/v1/actions/{id}': Get<Action, Nothing, Id>;
-  '/api/v1/actions/{id}/approve': Post<Nothing, Action, Id>;
+  '/api/v1/actions/{id}/approve': Post<{ fingerprint: string }, Action, Id>;
   '/api/v1/actions/{id}/reject': Post<{ because: string }, Action, Id>;
   '/api/v1/actions/{id}/cancel': Post<Nothing, Action, Id>;
   '/api/v1/actions/{id}/undo': Post<{ comment?: string }, Action, Id>;
   '/api/v1/actions/{id}/decide': Post<{ succeeded: boolean; because: string }, Action, Id>;
   '/api/v1/actions/change': Post<
-    { ids: string[]; change: 'approve' | 'reject' | 'undo' | 'cancel'; because?: string },
+    { ids: string[]; change: 'approve' | 'reject' | 'undo' | 'cancel'; because?: string; fingerprints?: string[] },
     { value: { id: string; done: boolean; because: string | null }[] }
   >;
   '/api/v1/devices': Get<
@@ -686,6 +694,7 @@ export type Undocumented = {
   '/api/v1/exclusions': Get<Exclusions> & Post<{ kind: ExclusionKind; name: string; because?: string }, Exclusion>;
   '/api/v1/exclusions/{id}': Remove<undefined, Id>;
   '/api/v1/exclusions/high-value': Send<'put', { devices: boolean; users: boolean }, Exclusions>;
+  '/api/v1/authority': Get<Authority> & Send<'put', { fourEyes: boolean }, Authority>;
   '/api/v1/audit': Get<
     Page<AuditRecord>,
     {

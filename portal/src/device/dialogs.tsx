@@ -37,14 +37,14 @@ export function ActDialog({ device, actionType, title, onClose }: { device: Devi
       ready={types.isSuccess && comment.trim() !== '' && ready(fields, values)}
       onClose={onClose}
       onAct={async () => {
-        await read(
+        const action = await read(
           api.POST('/api/v1/devices/{id}/actions', {
             params: { path: { id: device.id } },
             body: { actionType, comment: comment.trim(), options: bodyOf(fields, values) },
           }),
         );
         forget(device.id);
-        toasts.done(`${title} on ${device.name} is under way.`);
+        toasts.done(`${title} on ${device.name} ${action.state === 'proposed' ? 'waits for a second person' : 'is under way'}.`);
       }}
     >
       {type?.dangerous && <Notice intent="warning">This interrupts work on {device.name}.</Notice>}

@@ -4,17 +4,19 @@ import { useMutation } from '@tanstack/react-query';
 import { useId, useState, type KeyboardEvent, type ReactNode } from 'react';
 
 import { useActionTypes } from '../api/action-types';
-import { actionLook, taskLook } from '../api/action-words';
+import { actionLook, proposed, taskLook } from '../api/action-words';
+import { useAnswer, useAsked } from '../api/approval';
 import { sentence } from '../api/error';
 import type { Action, Task } from '../api/hand';
+import { useOptions } from '../api/options';
 import { useSession } from '../api/session';
-import { spelled } from '../api/words';
 import { Facts } from '../ui/Facts';
 import { Go } from '../ui/Go';
 import { GuardedButton } from '../ui/Guarded';
 import { Mark } from '../ui/Mark';
 import { Moment } from '../ui/Moment';
 import { Rich } from '../ui/Rich';
+import { AskedFacts, SecondPerson } from '../ui/SecondPerson';
 import { Thing } from '../ui/Thing';
 import { useToasts } from '../ui/Toasts';
 import { Notice } from '../ui/states';
@@ -57,6 +59,16 @@ const useStyles = makeStyles({
   acts: { display: 'flex', flexWrap: 'wrap', alignItems: 'center', gap: '8px' },
   runs: { listStyleType: 'none', margin: 0, padding: 0, display: 'flex', flexDirection: 'column', gap: '8px' },
   run: { display: 'flex', flexDirection: 'column', gap: '4px', paddingInlineStart: '10px', borderLeft: `3px solid ${tokens.colorNeutralStroke2}` },
+  second: {
+    display: 'flex',
+    flexDirection: 'column',
+    gap: '10px',
+    padding: '10px 12px',
+    borderLeft: `3px solid ${tokens.colorPaletteDarkOrangeBorderActive}`,
+    borderRadius: tokens.borderRadiusMedium,
+    backgroundColor: tokens.colorNeutralBackground2,
+  },
+  secondTitle: { margin: 0, fontSize: tokens.fontSizeBase300, fontWeight: tokens.fontWeightSemibold },
   line: { display: 'flex', flexWrap: 'wrap', alignItems: 'center', gap: '4px 10px' },
   muted: { color: tokens.colorNeutralForeground2, overflowWrap: 'anywhere' },
 });
@@ -90,6 +102,7 @@ export function TaskCard({ task, opened, sample, extra }: { task: Task; opened?:
   };
   const by = doneBy(task, customer);
   const page = pageOf(task.target);
+  const options = useOptions(task.actionType, task.options);
   const saidAbove = task.actions.some((action) => action.reason !== null && action.reason === task.closed?.because);
   return (
     <article className={styles.card} aria-labelledby={`${id}-name`}>
@@ -124,12 +137,12 @@ export function TaskCard({ task, opened, sample, extra }: { task: Task; opened?:
         <div id={`${id}-body`} className={styles.body}>
           {task.description && <Rich text={task.description} />}
           {task.overlap.length > 0 && BEFORE.has(task.state) && <OverlapNotice overlap={task.overlap} />}
-          <Runs task={task} />
+          <Runs task={task} sample={Boolean(sample)} />
           <Facts
             facts={[
               ['Action status', taskLook(task).label],
               ['Target', task.target && <Thing key="t" kind={task.target.kind} name={task.target.name} to={page} />],
-              ...Object.entries(task.options).map(([name, value]): [string, ReactNode] => [spelled(name), told(value)]),
+              ...options,
               [customer ? 'Why it is yours' : 'Why the customer does it', task.guidedBecause && sentence(task.guidedBecause)],
               [
                 CLOSED[task.state] ?? 'Closed',
@@ -161,17 +174,47 @@ export function TaskCard({ task, opened, sample, extra }: { task: Task; opened?:
   );
 }
 
-const told = (value: unknown): string =>
-  Array.isArray(value) ? value.map(told).join(', ') : typeof value === 'object' && value !== null ? JSON.stringify(value) : value === true ? 'Yes' : value === false ? 'No' : String(value ?? '');
-
 /** Each target's action, while there is more to say than the card's badge says. */
-function Runs({ task }: { task: Task }) {
-  const styles = useStyles();
+function Runs({ task, sample }: { task: Task; sample: boolean }) {
   const speaks = (action: Action) => !['succeeded', 'started'].includes(action.state) || action.progress || action.reason;
+  const second = proposed(task);
+  const rest = task.actions.filter((action) => action.state !== 'proposed');
+  if (second.length > 0) {
+    return (
+      <>
+        {second.map((action) => (
+          <Waits key={action.id} action={action} sample={sample} />
+        ))}
+        {rest.length > 0 && <RunList actions={rest} />}
+      </>
+    );
+  }
   if (task.actions.length === 0 || (task.actions.length === 1 && !task.actions.some(speaks))) return null;
+  return <RunList actions={task.actions} />;
+}
+
+/** An action that a second person has to agree to. */
+function Waits({ action, sample }: { action: Action; sample: boolean }) {
+  const styles = useStyles();
+  const asked = useAsked(action);
+  const answer = useAnswer(action);
+  const id = useId();
+  return (
+    <section className={styles.second} aria-labelledby={id}>
+      <h4 id={id} className={styles.secondTitle}>
+        Waits for a second person
+      </h4>
+      <AskedFacts brief asked={asked} />
+      {!sample && <SecondPerson small asked={asked} onApprove={answer.approve} onReject={answer.reject} />}
+    </section>
+  );
+}
+
+function RunList({ actions }: { actions: Action[] }) {
+  const styles = useStyles();
   return (
     <ul className={styles.runs} aria-label="On each target">
-      {task.actions.map((action) => {
+      {actions.map((action) => {
         const look = actionLook(action.state);
         return (
           <li key={action.id} className={styles.run}>

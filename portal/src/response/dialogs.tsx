@@ -3,7 +3,7 @@ import { useQuery } from '@tanstack/react-query';
 import { useState } from 'react';
 
 import { useActionTypes } from '../api/action-types';
-import { actionLook } from '../api/action-words';
+import { actionLook, proposed } from '../api/action-words';
 import { api, read } from '../api/client';
 import { sentence } from '../api/error';
 import type { ManagedResponse, Overlap, RunPreview, Task } from '../api/hand';
@@ -47,9 +47,9 @@ export function RunDialog({ task, onClose }: Given) {
       ready={preview.isSuccess && !preview.data.blockedBecause}
       onClose={onClose}
       onAct={async () => {
-        await sendTask('run', task.id);
+        const run = await sendTask('run', task.id);
         forget(task.incidentId);
-        toasts.done(`${task.title}${on(task)} is in progress.`);
+        toasts.done(`${task.title}${on(task)} ${proposed(run).length > 0 ? 'waits for a second person' : 'is in progress'}.`);
       }}
     >
       {preview.isPending ? (

@@ -6,7 +6,7 @@ import { byTarget, fate, headline, targetsFor } from './tasks';
 
 const YES = { allowed: true, because: null };
 const task = (state: string, rest: Partial<Task> = {}): Task =>
-  ({ state, source: 'defenderExpertsGuidedResponse', guidedBecause: null, may: { run: YES }, ...rest }) as unknown as Task;
+  ({ state, source: 'defenderExpertsGuidedResponse', guidedBecause: null, actions: [], may: { run: YES }, ...rest }) as unknown as Task;
 const response = (pending: Task[], completed: Task[], rest: Partial<ManagedResponse> = {}): ManagedResponse =>
   ({ revision: 1, rejected: null, readyToClose: false, drafts: [], pending, completed, ...rest }) as unknown as ManagedResponse;
 const ours = { source: 'defenderExpertsManagedResponse' };
@@ -32,6 +32,15 @@ it('says that nothing needs anybody, that it can be closed, and that it was reje
   });
   expect(headline(response([], [], { rejected: { by: 'Ida', at: '', because: 'payday' } }), false)?.text).toBe('Ida: payday');
   expect(headline(response([], [], { revision: 0 }), true)).toBeNull();
+});
+
+it('says that somebody has to approve', () => {
+  const asked = task('running', { actions: [{ state: 'proposed' }] as Task['actions'] });
+  expect(headline(response([asked, task('running')], [task('completed')]), true)).toMatchObject({
+    mood: 'urgent',
+    title: 'Managed response: 1 of 3 actions waits for a second person',
+  });
+  expect(headline(response([task('open'), asked], []), true)?.text).toBe('1 waiting for a second person.');
 });
 
 it('what the server lets run now is run when it is published; the rest is left, for its reason', () => {

@@ -1,6 +1,6 @@
 /** How tasks are counted and put together for the page. Pure. */
 import type { ActionType, Entity, ManagedResponse, Target, Task } from '../api/hand';
-import { targetName } from '../api/action-words';
+import { proposed, targetName } from '../api/action-words';
 import { evidenceName, type EvidenceRow } from '../api/evidence';
 
 export const BY_CUSTOMER = 'defenderExpertsGuidedResponse';
@@ -44,7 +44,8 @@ export function headline(response: ManagedResponse, customer: boolean): Headline
   if (response.revision === 0) return null;
   const all = response.pending.length + response.completed.length;
   const need = waiting(response).length;
-  const running = response.pending.filter((task) => task.state === 'running').length;
+  const second = response.pending.filter((task) => proposed(task).length > 0).length;
+  const running = response.pending.filter((task) => task.state === 'running').length - second;
   const failed = response.pending.filter((task) => task.state === 'failed').length;
   if (response.rejected) {
     return {
@@ -53,7 +54,7 @@ export function headline(response: ManagedResponse, customer: boolean): Headline
       text: `${response.rejected.by}: ${response.rejected.because}`,
     };
   }
-  const also = [running > 0 && `${running} in progress`, failed > 0 && `${failed} failed`].filter(Boolean).join(', ');
+  const also = [second > 0 && `${second} waiting for a second person`, running > 0 && `${running} in progress`, failed > 0 && `${failed} failed`].filter(Boolean).join(', ');
   if (need > 0) {
     return {
       mood: 'urgent',
@@ -61,6 +62,13 @@ export function headline(response: ManagedResponse, customer: boolean): Headline
         ? `Managed response: ${need} of ${many(all, 'action')} ${need === 1 ? 'needs' : 'need'} you`
         : `Managed response: ${need} of ${many(all, 'action')} ${need === 1 ? 'waits' : 'wait'} for the customer`,
       text: also ? `${also}.` : customer ? 'Experts have done what they could; this part is yours.' : '',
+    };
+  }
+  if (second > 0) {
+    return {
+      mood: 'urgent',
+      title: `Managed response: ${second} of ${many(all, 'action')} ${second === 1 ? 'waits' : 'wait'} for a second person`,
+      text: 'Nothing of it is sent before somebody else agrees.',
     };
   }
   if (response.pending.length > 0) {
