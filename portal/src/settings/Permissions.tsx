@@ -14,6 +14,7 @@ import { useToasts } from '../ui/Toasts';
 import { Failure, Notice, Waiting } from '../ui/states';
 import { fromInput, toInput } from '../ui/time';
 import { Go } from '../ui/Go';
+import { TwoPeople } from './TwoPeople';
 
 const useStyles = makeStyles({
   hint: { color: tokens.colorNeutralForeground2 },
@@ -54,6 +55,7 @@ export default function Permissions() {
       ) : (
         <Waiting rows={8} />
       )}
+      <TwoPeople />
     </Page>
   );
 }
