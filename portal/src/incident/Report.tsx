@@ -13,8 +13,10 @@ import { Rich } from '../ui/Rich';
 import { Failure, Notice, Waiting } from '../ui/states';
 import { light } from '../ui/theme';
 import { FactLine } from './Activities';
+import { Grid } from './Grid';
 import { IncidentFacts, PriorityFactors } from './IncidentFacts';
 import { LinkReason } from './LinkReason';
+import { ResponseOf } from './ReportResponse';
 import { Drawing } from './Story';
 import { assetsOf } from './assets';
 import { useIncident } from './data';
@@ -28,7 +30,7 @@ const EVIDENCE = 100;
 const ALERTS = 1_000;
 const ACTIVITIES = 1_000;
 
-const SECTIONS = ['Overview', 'Attack story', 'Assets', 'Evidence', 'Alerts', 'Activities'] as const;
+const SECTIONS = ['Overview', 'Managed response', 'Attack story', 'Assets', 'Evidence', 'Alerts', 'Activities'] as const;
 type Part = (typeof SECTIONS)[number];
 
 const useStyles = makeStyles({
@@ -37,9 +39,6 @@ const useStyles = makeStyles({
   part: { display: 'flex', flexDirection: 'column', gap: '8px', marginTop: '20px' },
   title: { margin: 0, fontSize: tokens.fontSizeBase500, lineHeight: tokens.lineHeightBase500 },
   small: { margin: '8px 0 0', fontSize: tokens.fontSizeBase300 },
-  frame: { overflowX: 'auto' },
-  table: { width: '100%', borderCollapse: 'collapse', fontSize: tokens.fontSizeBase200 },
-  cell: { textAlign: 'start', verticalAlign: 'top', padding: '4px 8px 4px 0', borderBottom: `1px solid ${tokens.colorNeutralStroke2}`, overflowWrap: 'anywhere' },
   list: { listStyleType: 'none', margin: 0, padding: 0 },
   text: { margin: 0, whiteSpace: 'pre-wrap', overflowWrap: 'anywhere' },
 });
@@ -88,7 +87,8 @@ function Shown({ incident }: { incident: Incident }) {
   const rest = useQuery({
     queryKey: ['report', incident.id],
     queryFn: async ({ signal }) => {
-      const [alerts, activities, graph] = await Promise.all([
+      const [response, alerts, activities, graph] = await Promise.all([
+        read(api.GET('/api/v1/incidents/{id}/response', { params: { path }, signal })),
         whole<Alert>(
           (cursor) => read(api.GET('/api/v1/incidents/{id}/alerts', { params: { path, query: { top: 100, cursor } }, signal })),
           ALERTS,
@@ -99,9 +99,11 @@ function Shown({ incident }: { incident: Incident }) {
         ),
         read(api.GET('/api/v1/incidents/{id}/graph', { params: { path }, signal })),
       ]);
-      return { alerts, activities, graph };
+      return { response, alerts, activities, graph };
     },
   });
+  // What the managed response says of it is not said twice.
+  const saidBelow = chosen.has('Managed response') && rest.data?.response.summary === incident.summary;
   const part = (name: Part, inside: ReactNode) =>
     chosen.has(name) && (
       <section className={styles.part}>
@@ -142,7 +144,7 @@ function Shown({ incident }: { incident: Incident }) {
           'Overview',
           <>
             <IncidentFacts row={incident} />
-            {incident.summary && (
+            {incident.summary && !saidBelow && (
               <>
                 <h3 className={styles.small}>Investigation summary</h3>
                 <Rich text={incident.summary} />
@@ -163,6 +165,7 @@ function Shown({ incident }: { incident: Incident }) {
           <Waiting rows={8} label="Gathering alerts and activities" />
         ) : (
           <>
+            {part('Managed response', <ResponseOf response={rest.data.response} />)}
             {part(
               'Attack story',
               rest.data.graph.nodes.length > 0 ? (
@@ -248,35 +251,5 @@ function EvidenceOf({ alerts }: { alerts: Alert[] }) {
         </span>
       )}
     </>
-  );
-}
-
-function Grid({ head, rows }: { head: string[]; rows: ReactNode[][] }) {
-  const styles = useStyles();
-  return (
-    <div className={styles.frame}>
-      <table className={styles.table}>
-        <thead>
-          <tr>
-            {head.map((name) => (
-              <th key={name} scope="col" className={styles.cell}>
-                {name}
-              </th>
-            ))}
-          </tr>
-        </thead>
-        <tbody>
-          {rows.map((row, at) => (
-            <tr key={at}>
-              {row.map((cell, place) => (
-                <td key={place} className={styles.cell}>
-                  {cell}
-                </td>
-              ))}
-            </tr>
-          ))}
-        </tbody>
-      </table>
-    </div>
   );
 }
