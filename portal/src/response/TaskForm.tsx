@@ -1,5 +1,5 @@
 import { Button, Combobox, Dropdown, Field, Input, Option, OptionGroup, Textarea, makeStyles } from '@fluentui/react-components';
-import { useMemo, useState } from 'react';
+import { useMemo, useState, type ComponentProps } from 'react';
 
 import { useActionTypes } from '../api/action-types';
 import { targetName } from '../api/action-words';
@@ -13,6 +13,7 @@ import { RICH_HINT } from '../ui/Rich';
 import { useToasts } from '../ui/Toasts';
 import { bodyOf, ready, valuesOf, type Values } from '../ui/described';
 import { Failure, Notice, Waiting } from '../ui/states';
+import { DevicePicker } from './DevicePicker';
 import { useForgetResponse } from './data';
 import { byTarget, targetsFor } from './tasks';
 
@@ -34,6 +35,11 @@ export function NewTaskPanel({ incident, onClose }: { incident: Incident; onClos
 }
 
 const NO_TARGET = 'none';
+
+/** Options that are chosen and not typed. */
+const picked = (tenantId: string): ComponentProps<typeof DescribedFields>['instead'] => ({
+  deviceId: (field, value, set) => <DevicePicker field={field} tenantId={tenantId} value={value} onValue={set} />,
+});
 
 function NewTask({ incident, types, onClose }: { incident: Incident; types: ActionType[]; onClose: () => void }) {
   const styles = useStyles();
@@ -126,7 +132,7 @@ function NewTask({ incident, types, onClose }: { incident: Incident; types: Acti
                 onValue={setTarget}
               />
             )}
-            <DescribedFields fields={chosen.options} values={values} onValues={setValues} />
+            <DescribedFields fields={chosen.options} values={values} onValues={setValues} instead={picked(incident.tenantId)} />
             <Words title={title} description={description} onTitle={setTitle} onDescription={setDescription} />
           </>
         )}
@@ -256,7 +262,7 @@ export function EditTask({ task, onClose }: { task: Task; onClose: () => void })
       }
     >
       <div className={styles.form}>
-        <DescribedFields fields={fields} values={values} onValues={setTyped} />
+        <DescribedFields fields={fields} values={values} onValues={setTyped} instead={picked(task.tenantId)} />
         <Words title={title} description={description} onTitle={setTitle} onDescription={setDescription} />
         <Failure error={error} />
       </div>

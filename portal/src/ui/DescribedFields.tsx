@@ -1,5 +1,7 @@
 import { Checkbox, Field, Input, Textarea } from '@fluentui/react-components';
 
+import { Fragment, type ReactNode } from 'react';
+
 import { Choices } from './Choices';
 import { fault, type Described, type Values } from './described';
 
@@ -8,15 +10,20 @@ export function DescribedFields({
   fields,
   values,
   onValues,
+  instead,
 }: {
   fields: Described[];
   values: Values;
   onValues: (values: Values) => void;
+  /** Fields that are not typed but chosen in a way of their own, by their names. */
+  instead?: Record<string, (field: Described, value: string, set: (value: string) => void) => ReactNode>;
 }) {
   return fields.map((field) => {
     const value = values[field.name];
     const text = typeof value === 'string' ? value : '';
     const set = (next: string | boolean) => onValues({ ...values, [field.name]: next });
+    const other = instead?.[field.name];
+    if (other) return <Fragment key={field.name}>{other(field, text, set)}</Fragment>;
     if (field.kind === 'boolean') {
       return (
         <Field key={field.name} hint={field.explains}>
