@@ -35,7 +35,7 @@ const useStyles = makeStyles({
     },
     ':last-child::before': { display: 'none' },
   },
-  head: { display: 'flex', flexWrap: 'wrap', gap: '2px 8px', alignItems: 'baseline' },
+  head: { display: 'flex', flexWrap: 'wrap', gap: '2px 8px', alignItems: 'baseline', overflowWrap: 'anywhere', '& > *': { minWidth: 0 } },
   when: { color: tokens.colorNeutralForeground2, fontSize: tokens.fontSizeBase200 },
   comment: {
     margin: '6px 0 0',

@@ -2,16 +2,18 @@ import { makeStyles, tokens } from '@fluentui/react-components';
 import type { ReactNode } from 'react';
 
 const useStyles = makeStyles({
-  frame: { overflowX: 'auto' },
-  table: { width: '100%', borderCollapse: 'collapse', fontSize: tokens.fontSizeBase200 },
+  frame: { overflowX: 'auto', ':focus-visible': { outline: `2px solid ${tokens.colorStrokeFocus2}` } },
+  table: { width: '100%', '@media screen': { minWidth: '640px' }, borderCollapse: 'collapse', fontSize: tokens.fontSizeBase200 },
   cell: { textAlign: 'start', verticalAlign: 'top', padding: '4px 8px 4px 0', borderBottom: `1px solid ${tokens.colorNeutralStroke2}`, overflowWrap: 'anywhere' },
 });
 
 /** A table on paper. */
-export function Grid({ head, rows }: { head: string[]; rows: ReactNode[][] }) {
+export function Grid({ label, head, rows }: { label: string; head: string[]; rows: ReactNode[][] }) {
   const styles = useStyles();
   return (
-    <div className={styles.frame}>
+    // On a phone it scrolls, and what scrolls must be reached by the keyboard.
+    // eslint-disable-next-line jsx-a11y/no-noninteractive-tabindex
+    <div className={styles.frame} tabIndex={0} role="region" aria-label={label}>
       <table className={styles.table}>
         <thead>
           <tr>

@@ -150,7 +150,7 @@ function Shown({ incident }: { incident: Incident }) {
                 <Rich text={incident.summary} />
               </>
             )}
-            {incident.description && <p className={styles.text}>{incident.description}</p>}
+            {incident.description && incident.description !== incident.summary && <p className={styles.text}>{incident.description}</p>}
             {incident.priorityScore !== null && (
               <>
                 <h3 className={styles.small}>Why this priority</h3>
@@ -182,6 +182,7 @@ function Shown({ incident }: { incident: Incident }) {
                     {group.title} ({group.rows.length > ASSETS ? `${ASSETS} of ${group.rows.length}` : group.rows.length})
                   </h3>
                   <Grid
+                    label={group.title}
                     head={['Name', 'Kind', 'Alerts', 'First seen', 'Last seen']}
                     rows={group.rows.slice(0, ASSETS).map((row) => [
                       row.name,
@@ -199,6 +200,7 @@ function Shown({ incident }: { incident: Incident }) {
               'Alerts',
               <>
                 <Grid
+                  label="Alerts"
                   head={['Alert', 'Severity', 'Status', 'Product', 'First activity', 'Why it is here']}
                   rows={rest.data.alerts.map((alert) => [
                     `${alert.title} (${alert.id})`,
@@ -236,6 +238,7 @@ function EvidenceOf({ alerts }: { alerts: Alert[] }) {
   return (
     <>
       <Grid
+        label="Evidence"
         head={['Evidence', 'Kind', 'Verdict', 'Remediation', 'Alerts']}
         rows={rows.slice(0, EVIDENCE).map((row) => [
           row.name,

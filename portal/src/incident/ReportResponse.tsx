@@ -67,6 +67,7 @@ function Tasks({ title, tasks, none }: { title: string; tasks: Task[]; none: str
         <p className={styles.text}>{none}</p>
       ) : (
         <Grid
+          label={title}
           head={['Action', 'Target', 'State', 'By', 'When', 'Reason']}
           rows={tasks.map((task) => [
             task.displayName === task.title ? task.title : `${task.displayName} (${task.title})`,

@@ -30,7 +30,8 @@ export default function Summary({ incident }: { incident: Incident }) {
             <p className={styles.muted}>The experts write it when they conclude the investigation.</p>
           )}
         </Section>
-        {incident.description && (
+        {/* When experts publish, the contract's description is the summary once more. */}
+        {incident.description && incident.description !== incident.summary && (
           <Section title="Description">
             <p className={styles.text}>{incident.description}</p>
           </Section>
