@@ -15,7 +15,7 @@ import {
   tokens,
 } from '@fluentui/react-components';
 import { EditRegular, MoreHorizontalRegular } from '@fluentui/react-icons';
-import { useMemo, useState } from 'react';
+import { useEffect, useMemo, useRef, useState } from 'react';
 import { useNavigate, useParams, useSearchParams } from 'react-router';
 
 import { actionLook } from '../api/action-words';
@@ -104,6 +104,11 @@ function Shown({ device }: { device: Device }) {
   const [params, setParams] = useSearchParams();
   const [dialog, setDialog] = useState<Dialog>(null);
   const tab = TABS.find((one) => one.id === params.get('tab'))?.id ?? 'overview';
+  const tabs = useRef<HTMLDivElement>(null);
+  // On a phone the row of tabs is wider than the screen.
+  useEffect(() => {
+    tabs.current?.querySelector('[aria-selected="true"]')?.scrollIntoView({ block: 'nearest', inline: 'nearest' });
+  }, [tab]);
   const close = () => setDialog(null);
   const actions = device.actions ?? [];
   return (
@@ -175,7 +180,7 @@ function Shown({ device }: { device: Device }) {
         </>
       }
     >
-      <div className={styles.tabs}>
+      <div className={styles.tabs} ref={tabs}>
         <TabList
           selectedValue={tab}
           onTabSelect={(_, data) => setParams(data.value === 'overview' ? {} : { tab: String(data.value) })}

@@ -17,7 +17,7 @@ import { useDevices, useLive } from './data';
 
 const useStyles = makeStyles({
   form: { display: 'flex', flexWrap: 'wrap', gap: '12px', alignItems: 'end' },
-  search: { width: '320px', maxWidth: '100%' },
+  search: { width: '320px', maxWidth: '100%', '& .fui-SearchBox': { maxWidth: '100%' }, '@media (max-width: 640px)': { width: '100%' } },
   count: { color: tokens.colorNeutralForeground2 },
   foot: { display: 'flex', justifyContent: 'center' },
   who: { display: 'flex', flexDirection: 'column', gap: '2px' },

@@ -11,7 +11,7 @@ const useStyles = makeStyles({
   all: { display: 'flex', flexDirection: 'column', gap: '12px' },
   bar: { display: 'flex', flexWrap: 'wrap', gap: '8px 16px', alignItems: 'center', justifyContent: 'space-between' },
   tabs: { overflowX: 'auto', maxWidth: '100%', marginInline: '-8px' },
-  search: { width: '280px', maxWidth: '100%' },
+  search: { width: '280px', maxWidth: '100%', '@media (max-width: 640px)': { width: '100%' } },
   muted: { margin: 0, color: tokens.colorNeutralForeground2 },
 });
 
