@@ -7,7 +7,7 @@ import { Refusal, sentence } from '../api/error';
 import type { Action, Attempt } from '../api/hand';
 import { useOptions } from '../api/options';
 import { useSession } from '../api/session';
-import { spelled } from '../api/words';
+import { headed, spelled } from '../api/words';
 import { Facts } from '../ui/Facts';
 import { Go } from '../ui/Go';
 import { Json, JsonMore } from '../ui/Json';
@@ -56,7 +56,7 @@ export function ActionPane({
   const known = action.data ?? row;
   const gone = action.error instanceof Refusal && action.error.status === 404;
   return (
-    <Panel title={known ? `${known.title}: ${known.target.name}` : `Action ${id}`} open wide onClose={onClose} step={step}>
+    <Panel title={known ? headed(`${known.title}: ${known.target.name}`) : `Action ${id}`} open wide onClose={onClose} step={step}>
       {gone ? (
         <Empty title="There is no such action">It does not exist, or it belongs to an organisation that you cannot see.</Empty>
       ) : action.isError ? (

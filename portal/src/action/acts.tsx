@@ -5,6 +5,7 @@ import { useState } from 'react';
 import { useAnswer, useAsked } from '../api/approval';
 import { api, read } from '../api/client';
 import type { Action } from '../api/hand';
+import { headed } from '../api/words';
 import { Ask } from '../ui/Ask';
 import { GuardedButton } from '../ui/Guarded';
 import { Moment } from '../ui/Moment';
@@ -34,7 +35,7 @@ export function Acts({ action }: { action: Action }) {
   const [dialog, setDialog] = useState<Dialog>(null);
   const [because, setBecause] = useState('');
   const [succeeded, setSucceeded] = useState('');
-  const name = `${action.title}: ${action.target.name}`;
+  const name = headed(`${action.title}: ${action.target.name}`);
   const act = useMutation({
     mutationFn: () => read(api.POST('/api/v1/actions/{id}/cancel', { params: { path: { id: action.id } }, body: {} })),
     onSuccess: () => toasts.done(`${name} is being cancelled.`),

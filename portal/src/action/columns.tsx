@@ -1,3 +1,5 @@
+import { makeStyles, mergeClasses } from '@fluentui/react-components';
+
 import type { Action, Side } from '../api/hand';
 import { actionLook } from '../api/action-words';
 import { Go } from '../ui/Go';
@@ -12,6 +14,30 @@ export type ActionColumn = Column<Action> & { side?: Side };
 const pageOf = (action: Action): string | undefined =>
   action.target.deviceId ? `/devices/${encodeURIComponent(action.target.deviceId)}` : undefined;
 
+const useStyles = makeStyles({
+  short: {
+    display: '-webkit-box',
+    WebkitBoxOrient: 'vertical',
+    WebkitLineClamp: '2',
+    overflow: 'hidden',
+    overflowWrap: 'anywhere',
+    minWidth: '132px',
+    maxWidth: '170px',
+  },
+  /** An address is no better for being broken. */
+  line: { display: 'block', whiteSpace: 'nowrap', textOverflow: 'ellipsis', overflowWrap: 'normal' },
+});
+
+/** Two lines of a text at most, or one; the whole of it on hover. */
+function Short({ text, line }: { text: string; line?: boolean }) {
+  const styles = useStyles();
+  return (
+    <span className={mergeClasses(styles.short, line && styles.line)} title={text}>
+      {text}
+    </span>
+  );
+}
+
 export const COLUMNS: ActionColumn[] = [
   { id: 'title', label: 'Action', lead: true, sorts: true, cell: (one) => one.title },
   {
@@ -21,9 +47,9 @@ export const COLUMNS: ActionColumn[] = [
     cell: (one) => <Thing brief kind={one.target.kind} name={one.target.name} to={pageOf(one)} />,
   },
   { id: 'tenant', label: 'Customer', side: 'provider', cell: (one) => one.tenantName },
-  { id: 'source', label: 'Action source', minor: true, cell: (one) => one.source },
+  { id: 'source', label: 'Action source', minor: true, cell: (one) => <Short text={one.source} /> },
   { id: 'state', label: 'Status', nowrap: true, sorts: true, cell: (one) => <Mark look={actionLook(one.state)} /> },
-  { id: 'by', label: 'Requested by', minor: true, cell: (one) => one.requestedBy },
+  { id: 'by', label: 'Requested by', minor: true, cell: (one) => <Short line text={one.requestedBy} /> },
   { id: 'requested', label: 'Requested', nowrap: true, sorts: true, cell: (one) => <Moment at={one.requestedDateTime} /> },
   {
     id: 'incident',
@@ -34,8 +60,8 @@ export const COLUMNS: ActionColumn[] = [
   },
   { id: 'ended', label: 'Ended', nowrap: true, minor: true, cell: (one) => <Moment at={one.endedDateTime} /> },
   { id: 'deadline', label: 'Tried until', nowrap: true, minor: true, cell: (one) => <Moment at={one.deadlineDateTime} /> },
-  { id: 'approvedBy', label: 'Approved by', minor: true, cell: (one) => one.approvedBy ?? '–' },
-  { id: 'comment', label: 'Comment', minor: true, cell: (one) => one.comment ?? '–' },
+  { id: 'approvedBy', label: 'Approved by', minor: true, cell: (one) => <Short line text={one.approvedBy ?? '–'} /> },
+  { id: 'comment', label: 'Comment', minor: true, cell: (one) => <Short text={one.comment ?? '–'} /> },
 ];
 /** What the browser remembers them by. */
 export const KEY = 'actions.columns';

@@ -6,6 +6,7 @@ import { api, read } from './client';
 import { useDeviceName } from './device-name';
 import type { Action } from './hand';
 import { useOptions } from './options';
+import { headed } from './words';
 
 /** What is approved: the members that its fingerprint is made of. */
 const exactly = ({ id, kind, target, options, requestedBy, undoOf }: Action) => ({ id, kind, target, options, requestedBy, undoOf });
@@ -18,6 +19,7 @@ export function useAsked(action: Action) {
   const on = useDeviceName(inside);
   const { target } = action;
   return {
+    title: headed(`${action.title}: ${target.name}`),
     what: action.title,
     explains: types.data?.find((one) => one.actionType === action.kind)?.explains ?? null,
     asset: { kind: target.kind, name: target.name },

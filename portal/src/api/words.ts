@@ -21,6 +21,9 @@ const SOURCES: Record<string, string> = {
 
 export const sourceName = (word: string): string => SOURCES[word] ?? spelled(word);
 
+/** A hash in a heading: its beginning tells it apart, and the whole of it stands below. */
+export const headed = (text: string): string => text.replace(/\b([0-9a-f]{12})[0-9a-f]{20,}\b/gi, '$1…');
+
 /** "multiStagedAttack" as "Multi staged attack", "device name" as "Device name". */
 export function spelled(word: string): string {
   const apart = word.replace(/([a-z0-9])([A-Z])/g, '$1 $2').replace(/_/g, ' ');

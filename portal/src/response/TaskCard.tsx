@@ -10,6 +10,7 @@ import { sentence } from '../api/error';
 import type { Action, Task } from '../api/hand';
 import { useOptions } from '../api/options';
 import { useSession } from '../api/session';
+import { headed } from '../api/words';
 import { Facts } from '../ui/Facts';
 import { Go } from '../ui/Go';
 import { GuardedButton } from '../ui/Guarded';
@@ -103,6 +104,8 @@ export function TaskCard({ task, opened, sample, extra }: { task: Task; opened?:
   const by = doneBy(task, customer);
   const page = pageOf(task.target);
   const options = useOptions(task.actionType, task.options);
+  // What waits for a second person says all of this itself.
+  const saidOf = task.actions.length === 1 && proposed(task).length === 1;
   const saidAbove = task.actions.some((action) => action.reason !== null && action.reason === task.closed?.because);
   return (
     <article className={styles.card} aria-labelledby={`${id}-name`}>
@@ -116,13 +119,13 @@ export function TaskCard({ task, opened, sample, extra }: { task: Task; opened?:
           onKeyDown={keys}
         >
           <span className={styles.what}>
-            <span id={`${id}-name`} className={styles.title}>
-              {task.displayName}
+            <span id={`${id}-name`} className={styles.title} title={task.displayName}>
+              {headed(task.displayName)}
             </span>
             <span className={styles.meta}>
-              {task.target && <Thing kind={task.target.kind} name={task.target.name} />}
+              {task.target && <Thing kind={task.target.kind} name={headed(task.target.name)} />}
               {by && <span>{by}</span>}
-              {task.displayName !== task.title && <span>{task.title}</span>}
+              {!task.displayName.startsWith(task.title) && <span>{task.title}</span>}
             </span>
           </span>
           <span className={styles.mark}>
@@ -140,9 +143,9 @@ export function TaskCard({ task, opened, sample, extra }: { task: Task; opened?:
           <Runs task={task} sample={Boolean(sample)} />
           <Facts
             facts={[
-              ['Action status', taskLook(task).label],
-              ['Target', task.target && <Thing key="t" kind={task.target.kind} name={task.target.name} to={page} />],
-              ...options,
+              ['Action status', !saidOf && taskLook(task).label],
+              ['Target', !saidOf && task.target && <Thing key="t" kind={task.target.kind} name={task.target.name} to={page} />],
+              ...(saidOf ? [] : options),
               [customer ? 'Why it is yours' : 'Why the customer does it', task.guidedBecause && sentence(task.guidedBecause)],
               [
                 CLOSED[task.state] ?? 'Closed',
@@ -183,7 +186,7 @@ function Runs({ task, sample }: { task: Task; sample: boolean }) {
     return (
       <>
         {second.map((action) => (
-          <Waits key={action.id} action={action} sample={sample} />
+          <Waits key={action.id} action={action} task={task} sample={sample} />
         ))}
         {rest.length > 0 && <RunList actions={rest} />}
       </>
@@ -194,7 +197,7 @@ function Runs({ task, sample }: { task: Task; sample: boolean }) {
 }
 
 /** An action that a second person has to agree to. */
-function Waits({ action, sample }: { action: Action; sample: boolean }) {
+function Waits({ action, task, sample }: { action: Action; task: Task; sample: boolean }) {
   const styles = useStyles();
   const asked = useAsked(action);
   const answer = useAnswer(action);
@@ -204,7 +207,8 @@ function Waits({ action, sample }: { action: Action; sample: boolean }) {
       <h4 id={id} className={styles.secondTitle}>
         Waits for a second person
       </h4>
-      <AskedFacts brief asked={asked} />
+      {/* The card's title is what the experts say of it. */}
+      <AskedFacts brief asked={asked.why === task.displayName ? { ...asked, why: null } : asked} />
       {!sample && <SecondPerson small asked={asked} onApprove={answer.approve} onReject={answer.reject} />}
     </section>
   );

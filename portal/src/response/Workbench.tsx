@@ -7,6 +7,7 @@ import { api, read } from '../api/client';
 import { sentence } from '../api/error';
 import type { Incident, ManagedResponse, NewTask, Task } from '../api/hand';
 import { useWords } from '../api/use-words';
+import { headed } from '../api/words';
 import { Ask } from '../ui/Ask';
 import { Choices } from '../ui/Choices';
 import { GuardedButton } from '../ui/Guarded';
@@ -197,6 +198,12 @@ function DraftActs({ task }: { task: Task }) {
   );
 }
 
+/** What is done and on what, said once. */
+function named(task: Task): string {
+  const on = task.target && !task.displayName.includes(task.target.name) ? `: ${task.target.name}` : '';
+  return headed(task.displayName + on);
+}
+
 /** Everything goes to the customer at once; what happens with each action is said before. */
 function Publish({
   response,
@@ -234,8 +241,7 @@ function Publish({
           <ul className={styles.what}>
             {managed.map(({ task }) => (
               <li key={task.id}>
-                {task.displayName}
-                {task.target && <>: {task.target.name}</>}
+                {named(task)}
                 {task.state !== 'draft' && ` (${taskLook(task).label.toLowerCase()})`}
               </li>
             ))}
@@ -247,8 +253,7 @@ function Publish({
           <ul className={styles.what}>
             {guided.map(({ task, because }) => (
               <li key={task.id}>
-                {task.displayName}
-                {task.target && <>: {task.target.name}</>}
+                {named(task)}
                 {because && <p className={styles.muted}>{sentence(because)}</p>}
               </li>
             ))}

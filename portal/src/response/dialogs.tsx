@@ -7,6 +7,7 @@ import { actionLook, proposed } from '../api/action-words';
 import { api, read } from '../api/client';
 import { sentence } from '../api/error';
 import type { ManagedResponse, Overlap, RunPreview, Task } from '../api/hand';
+import { headed } from '../api/words';
 import { Ask } from '../ui/Ask';
 import { Facts } from '../ui/Facts';
 import { Go } from '../ui/Go';
@@ -25,7 +26,7 @@ const useStyles = makeStyles({
 
 type Given = { task: Task; onClose: () => void };
 
-const on = (task: Task): string => (task.target ? `: ${task.target.name}` : '');
+const on = (task: Task): string => (task.target ? headed(`: ${task.target.name}`) : '');
 
 /** Before something is done to an asset: what, to which, what is sent, and how it is taken back. */
 export function RunDialog({ task, onClose }: Given) {

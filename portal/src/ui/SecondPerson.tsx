@@ -17,6 +17,8 @@ const useStyles = makeStyles({
 
 /** Something that one person wants done and another has to agree to. */
 export type Asked = {
+  /** What and on what, short enough for a heading. */
+  title: string;
   what: string;
   explains: string | null;
   asset: { kind: string; name: string };
@@ -74,7 +76,7 @@ export function SecondPerson({
   const [shown, setShown] = useState<Asked | null>(null);
   const [rejecting, setRejecting] = useState(false);
   const [because, setBecause] = useState('');
-  const name = `${asked.what}: ${asked.asset.name}`;
+  const name = asked.title;
   const size = small ? 'small' : 'medium';
   return (
     <>
@@ -92,7 +94,7 @@ export function SecondPerson({
         <Ask
           key={shown.mark}
           open
-          title={`Approve: ${shown.what}: ${shown.asset.name}`}
+          title={`Approve: ${shown.title}`}
           act="Approve"
           ready={asked.waits && asked.mark === shown.mark}
           onClose={() => setShown(null)}
