@@ -1,10 +1,12 @@
-import { makeStyles, tokens } from '@fluentui/react-components';
+import { makeStyles, mergeClasses, tokens } from '@fluentui/react-components';
 import type { ReactNode } from 'react';
 
 const useStyles = makeStyles({
   frame: { overflowX: 'auto', ':focus-visible': { outline: `2px solid ${tokens.colorStrokeFocus2}` } },
   table: { width: '100%', '@media screen': { minWidth: '640px' }, borderCollapse: 'collapse', fontSize: tokens.fontSizeBase200 },
   cell: { textAlign: 'start', verticalAlign: 'top', padding: '4px 8px 4px 0', borderBottom: `1px solid ${tokens.colorNeutralStroke2}`, overflowWrap: 'anywhere' },
+  // A column is never narrower than a word of a state.
+  head: { minWidth: '64px', whiteSpace: 'nowrap' },
 });
 
 /** A table on paper. */
@@ -18,7 +20,7 @@ export function Grid({ label, head, rows }: { label: string; head: string[]; row
         <thead>
           <tr>
             {head.map((name) => (
-              <th key={name} scope="col" className={styles.cell}>
+              <th key={name} scope="col" className={mergeClasses(styles.cell, styles.head)}>
                 {name}
               </th>
             ))}

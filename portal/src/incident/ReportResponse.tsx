@@ -70,7 +70,7 @@ function Tasks({ title, tasks, none }: { title: string; tasks: Task[]; none: str
           label={title}
           head={['Action', 'Target', 'State', 'By', 'When', 'Reason']}
           rows={tasks.map((task) => [
-            task.displayName === task.title ? task.title : `${task.displayName} (${task.title})`,
+            task.displayName.startsWith(task.title) ? task.displayName : `${task.displayName} (${task.title})`,
             task.target?.name ?? '–',
             state(task),
             task.closed?.by ?? OWNERS[task.source ?? ''] ?? '–',

@@ -28,7 +28,9 @@ export function DevicePicker({
   onValue: (id: string) => void;
 }) {
   const styles = useStyles();
-  const known = useDeviceName(value || null);
+  const [picked, setPicked] = useState({ id: '', name: '' });
+  const told = useDeviceName(value && value !== picked.id ? value : null);
+  const known = value === picked.id ? picked.name : told;
   const [typed, setTyped] = useState<string | null>(null);
   const search = useDeferredValue((typed ?? '').trim());
   const devices = useQuery({
@@ -59,6 +61,7 @@ export function DevicePicker({
         }}
         onOptionSelect={(_, data) => {
           setTyped(null);
+          setPicked({ id: data.optionValue ?? '', name: data.optionText ?? '' });
           onValue(data.optionValue ?? '');
         }}
         onBlur={() => setTyped(null)}
