@@ -31,6 +31,7 @@ pub mod event;
 pub mod ledger;
 
 pub mod lease;
+pub mod receipt;
 pub mod tx;
 
 // Domains.

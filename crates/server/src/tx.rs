@@ -12,6 +12,7 @@ use crate::error::Result;
 use crate::event::{Event, Fact};
 use crate::id::{AlertId, IncidentId, TenantNo};
 use crate::ledger::Ledger;
+use crate::receipt;
 
 /// See the module.
 pub struct Tx {
@@ -99,6 +100,15 @@ impl Tx {
         )
         .await?;
         Ok(id)
+    }
+
+    /// Notes what this change makes for the request under way, so that the same request sent again
+    /// finds it (see `receipt`).
+    ///
+    /// # Errors
+    /// `Conflict` when another process has taken the request over.
+    pub async fn made(&self, id: impl std::fmt::Display) -> Result<()> {
+        receipt::write(&self.inner, id).await
     }
 
     /// Notes what happened, by this transaction's actor.

@@ -550,11 +550,14 @@ pub(super) async fn undo(
     let (said, bytes) = read::<Remark>(&site, &headers, body).await?;
     let request = [b"POST undo action".as_slice(), &id.0.to_be_bytes(), &bytes];
     let (app, who) = (site.app.clone(), caller.clone());
-    let work = async move {
-        let new = response::undo_action(&site.app, &who, id, &said.comment).await?;
+    let work = move |made: Option<String>| async move {
+        let new = match made.and_then(|id| id.parse().ok()) {
+            Some(known) => known,
+            None => response::undo_action(&site.app, &who, id, &said.comment).await?,
+        };
         one(&site, &who, new, StatusCode::CREATED).await
     };
-    Box::pin(idempotency::once(&app, &caller, &headers, &request, work)).await
+    Box::pin(idempotency::once_made(&app, &caller, &headers, &request, work)).await
 }
 
 /// What a person saw.
@@ -692,12 +695,15 @@ pub(super) async fn on_device(
     let (device, OnDevice { target, options, comment, .. }) = (device.clone(), wanted);
     let request: Vec<Vec<u8>> = request.iter().map(|part| part.to_vec()).collect();
     let request: Vec<&[u8]> = request.iter().map(Vec::as_slice).collect();
-    let work = async move {
+    let work = move |made: Option<String>| async move {
         let (kind, app) = ((kind, target), &site.app);
-        let id = response::act_on_device(app, &who, &device, kind, &options, &comment).await?;
+        let id = match made.and_then(|id| id.parse().ok()) {
+            Some(known) => known,
+            None => response::act_on_device(app, &who, &device, kind, &options, &comment).await?,
+        };
         one(&site, &who, id, StatusCode::CREATED).await
     };
-    Box::pin(idempotency::once(&app, &caller, &headers, &request, work)).await
+    Box::pin(idempotency::once_made(&app, &caller, &headers, &request, work)).await
 }
 
 /// What can be done to a device from its page, each with whether the caller may.

@@ -6,9 +6,12 @@
 //!
 //! Whoever carries a request out shows every [`BEAT`] that it is alive. A claim without that for
 //! [`DEAD_S`] died with its process and is taken over by whoever asks next, under a name of its
-//! own: a process that was only paused finds its claim gone and keeps nothing. What it did
-//! meanwhile is not undone; a request done twice is harmless by itself, as an alert is known by its
-//! source's id and a step by the state it begins in.
+//! own: a process that was only paused finds its claim gone and keeps nothing.
+//!
+//! What the dead one did is not undone. Most requests are harmless when done twice, as an alert is
+//! known by its source's id and a step by the state it begins in. What makes something new each time
+//! writes a receipt in its own change (`receipt`); who takes such a request over is given it and
+//! makes nothing ([`once_made`]).
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,6 +27,7 @@ use crate::db::column;
 use crate::error::{Error, Result};
 use crate::http::{Answer, EXCHANGE, Failure, json_bytes};
 use crate::lease::LEASE_S;
+use crate::receipt::Receipt;
 use crate::tenant::caller::Caller;
 
 /// After this many seconds without a sign of life a request is taken to have died with its process.
@@ -42,7 +46,22 @@ pub async fn once<F>(
 where
     F: Future<Output = Answer> + Send + 'static,
 {
-    let Some(key) = headers.get("idempotency-key") else { return work.await };
+    once_made(app, caller, headers, request, |_| work).await
+}
+
+/// The same for what makes something: `work` is given the id that a process wrote on the receipt
+/// before it died, and then only shows it.
+pub async fn once_made<F>(
+    app: &App,
+    caller: &Caller,
+    headers: &HeaderMap,
+    request: &[&[u8]],
+    work: impl FnOnce(Option<String>) -> F,
+) -> Answer
+where
+    F: Future<Output = Answer> + Send + 'static,
+{
+    let Some(key) = headers.get("idempotency-key") else { return work(None).await };
     if key.is_empty() || key.len() > 255 {
         return Err(Failure::bad("an Idempotency-Key has 1 to 255 characters"));
     }
@@ -53,16 +72,20 @@ where
         request: hash(request),
         name: hex::encode(app.random.bytes::<16>()?),
     };
-    if let Some(answer) = slot.claim().await? {
-        return Ok(answer);
-    }
+    let work = match slot.claim().await? {
+        Claim::Answered(answer) => return Ok(*answer),
+        Claim::Ours(made) => work(made),
+    };
+    let receipt =
+        Receipt { caller: slot.caller.clone(), key: slot.key.clone(), claim: slot.name.clone() };
     let task = async move {
         let slot = Arc::new(slot);
         // Beside the work and not between its steps: both may wait for the store. Ends with it,
         // even when it panics.
         let mut beats = JoinSet::new();
         beats.spawn(slot.clone().beat());
-        let answer = work.await;
+        let answer = receipt.hold(work).await;
+        crate::failpoint::hit("idempotency.before_kept");
         drop(beats);
         let response = match answer {
             Ok(response) => response,
@@ -77,6 +100,14 @@ where
     Ok(task.await.map_err(Error::internal)??)
 }
 
+/// What became of the wish to carry a request out.
+enum Claim {
+    /// It was answered before, or is under way.
+    Answered(Box<Response>),
+    /// It is for this process, with what a dead one has made of it.
+    Ours(Option<String>),
+}
+
 struct Slot {
     app: App,
     caller: String,
@@ -88,7 +119,7 @@ struct Slot {
 
 impl Slot {
     /// Takes the key for this request, or gives the answer to send instead.
-    async fn claim(&self) -> std::result::Result<Option<Response>, Failure> {
+    async fn claim(&self) -> std::result::Result<Claim, Failure> {
         // Before the transaction: while this one waits for the store, so may the sign of life that
         // came behind it.
         let now = self.app.clock.now();
@@ -108,11 +139,11 @@ impl Slot {
             .await?;
         if fresh == 1 {
             tx.commit().await?;
-            return Ok(None);
+            return Ok(Claim::Ours(None));
         }
         let row = tx
             .query_one(
-                "select request_hash, status, reply from idempotency \
+                "select request_hash, status, reply, made from idempotency \
                  where caller = $1 and key_hash = $2",
                 vec![self.caller.clone().into(), self.key.clone().into()],
             )
@@ -132,7 +163,7 @@ impl Slot {
                 json_bytes(status.unwrap_or(StatusCode::OK), reply.unwrap_or_default());
             let replayed = HeaderValue::from_static("true");
             response.headers_mut().insert("idempotent-replayed", replayed);
-            return Ok(Some(response));
+            return Ok(Claim::Answered(Box::new(response)));
         }
         let taken = tx
             .execute(
@@ -149,7 +180,7 @@ impl Slot {
             .await?;
         tx.commit().await?;
         if taken == 1 {
-            return Ok(None);
+            return Ok(Claim::Ours(column(&row, 3)?));
         }
         let under_way =
             Failure::new(StatusCode::CONFLICT, "the first request with this key is under way");

@@ -461,11 +461,14 @@ pub(super) async fn draft(
     };
     let request = [b"POST tasks".as_slice(), &id.0.to_be_bytes(), &bytes];
     let (app, expert) = (site.app.clone(), caller.clone());
-    let work = async move {
-        let task = response::draft(&site.app, &expert, id, new).await?;
+    let work = move |made: Option<String>| async move {
+        let task = match made.and_then(|id| id.parse().ok()) {
+            Some(known) => known,
+            None => response::draft(&site.app, &expert, id, new).await?,
+        };
         one(&site, &expert, task, StatusCode::CREATED).await
     };
-    Box::pin(idempotency::once(&app, &caller, &headers, &request, work)).await
+    Box::pin(idempotency::once_made(&app, &caller, &headers, &request, work)).await
 }
 
 async fn one(site: &Site, caller: &Caller, id: TaskId, status: StatusCode) -> Answer {
@@ -621,11 +624,13 @@ pub(super) async fn run(
     nothing(&site, &headers, body).await?;
     let request = [b"POST run".as_slice(), &id.0.to_be_bytes()];
     let (app, who) = (site.app.clone(), caller.clone());
-    let work = async move {
-        response::run(&site.app, &who, id).await?;
+    let work = move |made: Option<String>| async move {
+        if made.is_none() {
+            response::run(&site.app, &who, id).await?;
+        }
         one(&site, &who, id, StatusCode::OK).await
     };
-    Box::pin(idempotency::once(&app, &caller, &headers, &request, work)).await
+    Box::pin(idempotency::once_made(&app, &caller, &headers, &request, work)).await
 }
 
 /// The customer takes a task up by hand.
@@ -739,11 +744,14 @@ pub(super) async fn undo(
     let (said, bytes) = read::<Remark>(&site, &headers, body).await?;
     let request = [b"POST undo".as_slice(), &id.0.to_be_bytes(), &bytes];
     let (app, who) = (site.app.clone(), caller.clone());
-    let work = async move {
-        let new = response::undo(&site.app, &who, id, &said.comment).await?;
+    let work = move |made: Option<String>| async move {
+        let new = match made.and_then(|id| id.parse().ok()) {
+            Some(known) => known,
+            None => response::undo(&site.app, &who, id, &said.comment).await?,
+        };
         one(&site, &who, new, StatusCode::CREATED).await
     };
-    Box::pin(idempotency::once(&app, &caller, &headers, &request, work)).await
+    Box::pin(idempotency::once_made(&app, &caller, &headers, &request, work)).await
 }
 
 /// Shows what running a task would do: exactly what would be sent to whom, who is signed in there,

@@ -221,6 +221,7 @@ pub async fn draft(app: &App, caller: &Caller, id: IncidentId, new: NewTask) -> 
         action: entry.word,
         target: task.object(),
     });
+    tx.made(task.id).await?;
     tx.commit().await?;
     Ok(task.id)
 }
@@ -665,6 +666,7 @@ pub async fn run(app: &App, caller: &Caller, id: TaskId) -> Result<()> {
         None => None,
     };
     start(&mut tx, &mut task, &devices, &requester, (source, undo_of)).await?;
+    tx.made(id).await?;
     tx.commit().await?;
     ring(app, &devices);
     Ok(())
@@ -774,6 +776,7 @@ pub async fn undo(app: &App, caller: &Caller, id: TaskId, comment: &str) -> Resu
     let source = if by_expert { BY_EXPERTS } else { BY_CUSTOMER };
     let undo_of = actions.first().map(|action| action.id);
     start(&mut tx, &mut task, &devices, &requester, (source, undo_of)).await?;
+    tx.made(task.id).await?;
     tx.commit().await?;
     ring(app, &devices);
     Ok(task.id)
@@ -948,6 +951,7 @@ pub async fn undo_action(
             ..wish
         })
         .await?;
+    tx.made(action).await?;
     tx.commit().await?;
     app.agents.ring(device.no);
     Ok(action)
@@ -1025,6 +1029,7 @@ pub async fn act_on_device(
         ..wish
     })
     .await?;
+    tx.made(id).await?;
     tx.commit().await?;
     app.agents.ring(device.no);
     Ok(id)
