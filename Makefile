@@ -8,6 +8,7 @@ SHELL := /bin/bash
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 CACHE := $(or $(RIPOSTE_CACHE),$(HOME)/.cache/riposte)
 RIPOSTE := $(TARGET)/release/riposte
+AGENT := $(TARGET)/release/riposte-agent
 LAB := $(TARGET)/release/riposte-lab
 
 PORTAL := portal/index.html portal/vite.config.ts \
@@ -69,9 +70,11 @@ oidc:
 	    npm ci --prefix $(CACHE)/oidc --silent --no-audit --no-fund --ignore-scripts; \
 	    cp tests/oidc/package-lock.json $(CACHE)/oidc/installed.json; }
 
-## Kill the release binary under load and check that nothing acknowledged was lost.
+## Kill the release binary under load and check that nothing acknowledged was lost; then the same
+## with real agents that carry actions out, killed as well, and that each was carried out once.
 crash: build
 	$(LAB) crash --riposte $(RIPOSTE) --kills $(KILLS) --store both --seed $(SEED)
+	$(LAB) respond --riposte $(RIPOSTE) --agent $(AGENT) --store both --seed $(SEED)
 
 ## Inputs that mean harm, against the release binary: what each is answered, and what it may cost.
 hostile: build
@@ -86,7 +89,7 @@ e2e: build oidc
 
 ## The performance table: one JSON object a line.
 bench: build
-	$(LAB) bench --riposte $(RIPOSTE) $(BENCH)
+	$(LAB) bench --riposte $(RIPOSTE) --agent $(AGENT) $(BENCH)
 
 ## How soon an expert sees the queue of the large store that `bench` left, in a real browser.
 first-view: build

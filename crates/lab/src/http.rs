@@ -9,7 +9,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use serde_json::Value;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 /// The largest reply that is read, in bytes.
@@ -115,7 +115,8 @@ impl<'a> Request<'a> {
         Self { content_type: "application/x-ndjson", ..Self::json("POST", path, token, body) }
     }
 
-    fn bytes(&self, address: SocketAddr) -> Vec<u8> {
+    /// The request as it goes over the wire.
+    pub(crate) fn bytes(&self, address: SocketAddr) -> Vec<u8> {
         use std::io::Write as _;
         let Self { method, path, token, content_type, headers, body } = self;
         let mut bytes = Vec::with_capacity(512 + token.len() + body.len());
@@ -240,7 +241,10 @@ fn broken(reason: &str) -> std::io::Error {
 }
 
 /// Reads at least one more byte into `buffer`.
-pub(crate) async fn fill(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> std::io::Result<()> {
+pub(crate) async fn fill(
+    stream: &mut (impl AsyncRead + Unpin),
+    buffer: &mut Vec<u8>,
+) -> std::io::Result<()> {
     if buffer.len() > LARGEST_REPLY {
         return Err(broken("reply too large"));
     }
@@ -254,7 +258,7 @@ pub(crate) async fn fill(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> std::i
 /// Reads one reply; `true` when the connection may carry another request. Bytes after the reply
 /// stay in `buffer`.
 pub(crate) async fn read_reply(
-    stream: &mut TcpStream,
+    stream: &mut (impl AsyncRead + Unpin),
     buffer: &mut Vec<u8>,
 ) -> std::io::Result<(Reply, bool)> {
     let (status, head) = loop {
@@ -303,7 +307,7 @@ pub(crate) async fn read_reply(
 
 /// Reads one chunk; `None` after the last, whose trailing lines are dropped.
 pub(crate) async fn read_chunk(
-    stream: &mut TcpStream,
+    stream: &mut (impl AsyncRead + Unpin),
     buffer: &mut Vec<u8>,
 ) -> std::io::Result<Option<Vec<u8>>> {
     let line = read_line(stream, buffer).await?;
@@ -324,7 +328,10 @@ pub(crate) async fn read_chunk(
     Ok(Some(chunk))
 }
 
-async fn read_line(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> std::io::Result<String> {
+async fn read_line(
+    stream: &mut (impl AsyncRead + Unpin),
+    buffer: &mut Vec<u8>,
+) -> std::io::Result<String> {
     loop {
         if let Some(end) = buffer.windows(2).position(|window| window == b"\r\n") {
             let line: Vec<u8> = buffer.drain(..end + 2).take(end).collect();

@@ -3,8 +3,10 @@
 //! ```text
 //! riposte-lab crash    --riposte PATH [--kills 20] [--store sqlite|postgres|both] [--seed N]
 //!                      [--replicas 2] [--scratch DIR] [--keep]
-//! riposte-lab bench    --riposte PATH [--store …] [--only P1,P2] [--seconds 20] [--scale 1.0]
-//!                      [--seed-dir DIR]
+//! riposte-lab respond  --riposte PATH --agent PATH [--kills 24] [--agents 6] [--store …] [--seed N]
+//!                      [--scratch DIR] [--keep]
+//! riposte-lab bench    --riposte PATH [--agent PATH] [--store …] [--only P1,P2] [--seconds 20]
+//!                      [--scale 1.0] [--seed-dir DIR]
 //! riposte-lab hostile  --riposte PATH [--store …] [--storm ALERTS]
 //! riposte-lab postgres run -- COMMAND…
 //! ```
@@ -16,22 +18,27 @@ mod args;
 mod bench;
 mod clock;
 mod crash;
+mod device;
 mod histogram;
 mod hostile;
 mod http;
 mod machine;
+mod net;
 mod out;
 mod postgres;
 mod random;
+mod respond;
+mod robot;
 mod server;
 mod stream;
 mod trivial;
+mod way;
 
 use std::process::ExitCode;
 
 use args::Args;
 
-const USAGE: &str = "riposte-lab crash | bench | hostile | postgres run -- COMMAND";
+const USAGE: &str = "riposte-lab crash | respond | bench | hostile | postgres run -- COMMAND";
 
 fn main() -> ExitCode {
     let mut words: Vec<String> = std::env::args().skip(1).collect();
@@ -65,6 +72,7 @@ fn main() -> ExitCode {
 async fn run(command: &str, words: Vec<String>) -> ExitCode {
     let outcome = match command {
         "crash" => crash::run(Args::new(words)).await,
+        "respond" => respond::run(Args::new(words)).await,
         "bench" => bench::run(Args::new(words)).await,
         "hostile" => hostile::run(Args::new(words)).await,
         "postgres" => match postgres::run(words).await {

@@ -1,7 +1,7 @@
 //! The real `riposte` binary as a black box: set up, start, kill, measure.
 
 use std::fs::{self, File};
-use std::net::{SocketAddr, TcpListener};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
@@ -46,6 +46,18 @@ pub(crate) const CUSTOMER_PERMISSIONS: [&str; 6] = [
     "AuditLog.Read.All",
 ];
 
+/// What an application of a customer needs that responds.
+pub(crate) const RESPONDER_PERMISSIONS: [&str; 5] = [
+    "SecurityIncident.ReadWrite.All",
+    "SecurityAlert.Ingest",
+    "SecurityIncidentTask.ReadWrite.All",
+    "SecurityIncidentTask.TakeAction.ReadWrite.All",
+    "AuditLog.Read.All",
+];
+
+/// What an application of the experts needs.
+pub(crate) const EXPERT_PERMISSIONS: [&str; 1] = ["Experts.ReadWrite"];
+
 /// What an expert-side reader needs.
 pub(crate) const PROVIDER_PERMISSIONS: [&str; 2] =
     ["SecurityIncident.Read.All", "SecurityAlert.Read.All"];
@@ -87,8 +99,8 @@ impl Install {
             command.args(["--store", store]);
         }
         command.stdin(Stdio::null()).kill_on_drop(true);
-        for name in ["RIPOSTE_FAILPOINT", "RIPOSTE_STORE", "RIPOSTE_DATA_DIR", "RIPOSTE_LISTEN"] {
-            command.env_remove(name);
+        for name in ["FAILPOINT", "STORE", "DATA_DIR", "LISTEN", "AGENTS"] {
+            command.env_remove(format!("RIPOSTE_{name}"));
         }
         command.envs(self.settings.iter().map(|(name, value)| (name, value)));
         command
@@ -123,28 +135,52 @@ impl Install {
         }
     }
 
+    /// Where its certificate authority is, once it has served.
+    pub(crate) fn authority(&self) -> PathBuf {
+        self.data_dir.join("tls/ca.pem")
+    }
+
     /// Makes the installation.
     pub(crate) async fn init(&self, failpoint: Option<&str>) -> Result<(), String> {
         let words = ["init", "--provider", "Harbour Watch", "--admin", "admin@harbour.example"];
         self.run(&words, failpoint).await.map(|_| ())
     }
 
-    /// Adds a customer whom the experts may read, and gives its id.
+    /// Adds a customer in which the experts may act, and gives its id.
     pub(crate) async fn tenant_add(&self, name: &str) -> Result<String, String> {
-        let reply = self.run(&["tenant", "add", name, "--experts", "operator"], None).await?;
+        self.tenant_for(name, "operator").await
+    }
+
+    /// Adds a customer in which the experts may do as much, and gives its id.
+    pub(crate) async fn tenant_for(&self, name: &str, experts: &str) -> Result<String, String> {
+        let reply = self.run(&["tenant", "add", name, "--experts", experts], None).await?;
         text(&reply, "tenantId")
+    }
+
+    /// Makes a token that agents of a customer enrol with.
+    pub(crate) async fn agent_token(&self, tenant: &str) -> Result<String, String> {
+        text(&self.run(&["agent-token", "--tenant", tenant], None).await?, "token")
     }
 
     /// Adds an application of a customer, or of the provider when `tenant` is `None`.
     pub(crate) async fn app_add(&self, tenant: Option<&str>, name: &str) -> Result<App, String> {
+        let permissions: &[&str] =
+            if tenant.is_some() { &CUSTOMER_PERMISSIONS } else { &PROVIDER_PERMISSIONS };
+        self.app_with(tenant, name, permissions).await
+    }
+
+    /// The same with these permissions.
+    pub(crate) async fn app_with(
+        &self,
+        tenant: Option<&str>,
+        name: &str,
+        permissions: &[&str],
+    ) -> Result<App, String> {
         let mut words = vec!["app", "add", "--name", name];
-        let permissions: &[&str] = if let Some(id) = tenant {
-            words.extend(["--tenant", id]);
-            &CUSTOMER_PERMISSIONS
-        } else {
-            words.push("--provider");
-            &PROVIDER_PERMISSIONS
-        };
+        match tenant {
+            Some(id) => words.extend(["--tenant", id]),
+            None => words.push("--provider"),
+        }
         for permission in permissions {
             words.extend(["--permission", permission]);
         }
@@ -205,7 +241,12 @@ fn text(reply: &Value, name: &str) -> Result<String, String> {
 
 /// A loopback address nobody listens at now.
 pub(crate) fn free_address() -> Result<SocketAddr, String> {
-    TcpListener::bind("127.0.0.1:0")
+    free_address_at(IpAddr::V4(Ipv4Addr::LOCALHOST))
+}
+
+/// A port of an address of this machine that nobody listens at now.
+pub(crate) fn free_address_at(ip: IpAddr) -> Result<SocketAddr, String> {
+    TcpListener::bind((ip, 0))
         .and_then(|listener| listener.local_addr())
         .map_err(|error| format!("no free port: {error}"))
 }
@@ -329,7 +370,8 @@ pub(crate) struct Usage {
     pub(crate) cpu_ms: u64,
 }
 
-fn usage(id: u32) -> Usage {
+/// What the process of this number uses.
+pub(crate) fn usage(id: u32) -> Usage {
     let status = fs::read_to_string(format!("/proc/{id}/status")).unwrap_or_default();
     let stat = fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
     read_usage(&status, &stat)

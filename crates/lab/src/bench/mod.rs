@@ -3,13 +3,15 @@
 //! Every figure comes from the release binary over loopback with its fsync on, and the machine's
 //! own figures (M1, M2) are taken in the same run, because they bound everything else. Load
 //! generator and server share the cores.
-//! Not here: figures that need a vendor stand-in (P4, P9), rules (P12) or a browser (P15).
+//! Not here: figures that need a receiver (P9), rules (P12) or a browser (P15).
 
 mod intake;
 mod memory;
 mod read;
+mod respond;
 mod seed;
 
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -18,7 +20,9 @@ use serde_json::{Map, Value, json};
 use crate::args::{self, Args, Store};
 use crate::http::Client;
 use crate::postgres::Cluster;
-use crate::server::{App, Install, Scratch, Server};
+use crate::server::{
+    App, EXPERT_PERMISSIONS, Install, RESPONDER_PERMISSIONS, Scratch, Server, free_address_at,
+};
 use crate::{machine, out};
 
 /// Tenants that the intake workloads spread over.
@@ -28,6 +32,7 @@ const TENANTS: usize = 4;
 #[derive(Clone, Debug)]
 struct Plan {
     riposte: PathBuf,
+    agent: Option<PathBuf>,
     scratch: PathBuf,
     seed_dir: PathBuf,
     only: Vec<String>,
@@ -93,6 +98,11 @@ pub(crate) async fn run(mut args: Args) -> Result<bool, String> {
     let only = args.value("--only", String::new())?;
     let plan = Plan {
         riposte: riposte.into(),
+        agent: args
+            .text("--agent")?
+            .map(std::path::absolute)
+            .transpose()
+            .map_err(|error| format!("--agent: {error}"))?,
         seed_dir: args.value("--seed-dir", scratch.join("riposte-lab-seed"))?,
         scratch,
         only: only.split(',').map(str::to_owned).filter(|word| !word.is_empty()).collect(),
@@ -121,6 +131,23 @@ pub(crate) async fn run(mut args: Args) -> Result<bool, String> {
             if plan.wants(id) {
                 out::note(&format!("{id} on {}", store.name()));
                 say(fresh_part(&plan, store, part).await?);
+            }
+        }
+        if ["P4", "P4b", "P16"].iter().any(|id| plan.wants(id)) {
+            out::note(&format!("P4 and P16 on {}", store.name()));
+            for row in respond::with_robots(&plan, store).await? {
+                say(row);
+            }
+        }
+        if ["P17", "A1", "A2"].iter().any(|id| plan.wants(id)) {
+            match &plan.agent {
+                Some(agent) => {
+                    out::note(&format!("P17, A1 and A2 on {}", store.name()));
+                    for row in respond::with_agent(&plan, store, agent).await? {
+                        say(row);
+                    }
+                }
+                None => out::note("P17, A1 and A2 need --agent PATH"),
             }
         }
         if ["P5", "P6", "P8", "R7"].iter().any(|id| plan.wants(id)) {
@@ -210,6 +237,36 @@ impl World {
             apps.push(install.app_add(Some(&tenant), "lab").await?);
         }
         Self::start(install, scratch.path.join("server.log"), apps, cluster, Some(scratch)).await
+    }
+
+    /// A new installation that agents come into at an address of `ip`. Gives that address, a token
+    /// that they enrol with, and the tokens of an application of the first customer and of one of
+    /// the experts, who act.
+    async fn for_agents(
+        plan: &Plan,
+        store: Store,
+        ip: IpAddr,
+    ) -> Result<(Self, SocketAddr, [String; 3]), String> {
+        let scratch = Scratch::new(&plan.scratch, &format!("bench-{}", store.name()), false)?;
+        let (install, cluster) = place(plan, store, &scratch.path).await?;
+        let agents = free_address_at(ip)?;
+        let install = install.with("RIPOSTE_AGENTS", &agents.to_string());
+        install.init(None).await?;
+        let (mut apps, mut first) = (Vec::new(), None);
+        for number in 0..TENANTS {
+            let tenant = install.tenant_add(&format!("Alder Freight {number}")).await?;
+            apps.push(install.app_add(Some(&tenant), "lab").await?);
+            first.get_or_insert(tenant);
+        }
+        let first = first.ok_or("no tenants")?;
+        let enrolment = install.agent_token(&first).await?;
+        let responder = install.app_with(Some(&first), "responder", &RESPONDER_PERMISSIONS).await?;
+        let experts = install.app_with(None, "experts", &EXPERT_PERMISSIONS).await?;
+        let log = scratch.path.join("server.log");
+        let world = Self::start(install, log, apps, cluster, Some(scratch)).await?;
+        let tokens =
+            [enrolment, world.server.token(&responder).await?, world.server.token(&experts).await?];
+        Ok((world, agents, tokens))
     }
 
     /// The seeded installation itself, or the copy of it in `copy`.

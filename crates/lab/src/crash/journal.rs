@@ -10,6 +10,7 @@ use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::http::{Failure, Reply};
@@ -59,17 +60,17 @@ pub(crate) enum Outcome {
 
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "camelCase")]
-enum Line {
+enum Line<O, E> {
     Invoke {
         number: u64,
         tenant: usize,
         #[serde(flatten)]
-        op: Op,
+        op: O,
     },
     Ended {
         number: u64,
         #[serde(flatten)]
-        outcome: Outcome,
+        outcome: E,
     },
     Note {
         what: String,
@@ -78,7 +79,7 @@ enum Line {
 
 /// One request with its end, in the order in which requests were made.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Call {
+pub(crate) struct Call<O = Op, E = Outcome> {
     /// The line at which it was about to be sent.
     pub(crate) invoked: u64,
     /// The line at which its end was known; none when the journal stops before.
@@ -86,9 +87,9 @@ pub(crate) struct Call {
     /// Whose token was used.
     pub(crate) tenant: usize,
     /// What was asked.
-    pub(crate) op: Op,
+    pub(crate) op: O,
     /// How it ended.
-    pub(crate) outcome: Outcome,
+    pub(crate) outcome: E,
 }
 
 /// The journal being written.
@@ -104,7 +105,10 @@ impl Journal {
         Ok(Self { state: Mutex::new((file, 0)) })
     }
 
-    fn write(&self, line: impl FnOnce(u64) -> Line) -> Result<u64, String> {
+    fn write<O: Serialize, E: Serialize>(
+        &self,
+        line: impl FnOnce(u64) -> Line<O, E>,
+    ) -> Result<u64, String> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let (file, next) = &mut *state;
         *next += 1;
@@ -118,26 +122,34 @@ impl Journal {
     }
 
     /// Writes down that a request is about to leave, and gives its number.
-    pub(crate) fn invoke(&self, tenant: usize, op: &Op) -> Result<u64, String> {
-        self.write(|number| Line::Invoke { number, tenant, op: op.clone() })
+    pub(crate) fn invoke<O: Serialize>(&self, tenant: usize, op: &O) -> Result<u64, String> {
+        self.write::<_, ()>(|number| Line::Invoke { number, tenant, op })
     }
 
     /// Writes down how request `number` ended.
-    pub(crate) fn ended(&self, number: u64, outcome: Outcome) -> Result<(), String> {
-        self.write(|_| Line::Ended { number, outcome }).map(|_| ())
+    pub(crate) fn ended<E: Serialize>(&self, number: u64, outcome: E) -> Result<(), String> {
+        self.write::<(), _>(|_| Line::Ended { number, outcome }).map(|_| ())
     }
 
     /// Writes down anything else, for whoever reads the journal.
     pub(crate) fn note(&self, what: &str) -> Result<(), String> {
-        self.write(|_| Line::Note { what: what.to_owned() }).map(|_| ())
+        self.write::<(), ()>(|_| Line::Note { what: what.to_owned() }).map(|_| ())
     }
 }
 
 /// Reads a journal back; a request without an end has an unknown one.
 pub(crate) fn read(path: &Path) -> Result<Vec<Call>, String> {
+    read_as(path, &Outcome::Info { why: "the journal ends here".to_owned() })
+}
+
+/// Reads a journal of other requests back; one without an end has the end `open`.
+pub(crate) fn read_as<O: DeserializeOwned, E: DeserializeOwned + Clone>(
+    path: &Path,
+    open: &E,
+) -> Result<Vec<Call<O, E>>, String> {
     let failed = |error: std::io::Error| format!("{}: {error}", path.display());
     let file = BufReader::new(File::open(path).map_err(failed)?);
-    let mut calls: Vec<Call> = Vec::new();
+    let mut calls: Vec<Call<O, E>> = Vec::new();
     let mut places: HashMap<u64, usize> = HashMap::new();
     for (index, text) in file.lines().enumerate() {
         let place = index as u64 + 1;
@@ -147,7 +159,7 @@ pub(crate) fn read(path: &Path) -> Result<Vec<Call>, String> {
         {
             Line::Invoke { number, tenant, op } => {
                 places.insert(number, calls.len());
-                let outcome = Outcome::Info { why: "the journal ends here".to_owned() };
+                let outcome = open.clone();
                 calls.push(Call { invoked: place, ended: None, tenant, op, outcome });
             }
             Line::Ended { number, outcome } => {

@@ -5,10 +5,10 @@
 //! inside a commit, and sometimes before it is ready. The checker is pure and has its own tests.
 //! Not here: faults of the disk, and power loss.
 
-mod checker;
-mod journal;
+pub(crate) mod checker;
+pub(crate) mod journal;
 mod leaves;
-mod load;
+pub(crate) mod load;
 mod observe;
 mod replicas;
 

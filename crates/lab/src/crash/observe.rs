@@ -27,7 +27,8 @@ impl<'a> Observer<'a> {
         Self { client: Client::new(address), token, known, found: BTreeSet::new() }
     }
 
-    async fn get(&mut self, path: &str) -> Result<Reply, String> {
+    /// One reply, waiting where the server says that it is asked too often.
+    pub(crate) async fn get(&mut self, path: &str) -> Result<Reply, String> {
         for _ in 0..60 {
             let reply = self
                 .client
