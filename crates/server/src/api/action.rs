@@ -9,6 +9,7 @@ use sea_orm::Value as Sql;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use crate::actor::ActorKind;
 use crate::api::access::queue_tenant;
 use crate::api::audit::moment;
 use crate::api::response::Remark;
@@ -109,7 +110,10 @@ fn may(caller: &Caller, it: &Action) -> Value {
     let second = if it.state == ActionState::Proposed {
         let own = it.requester.person.as_deref() == Some(caller.client_id.as_str());
         let person = caller.person.is_none().then(|| "only a person may do this".to_owned());
-        person.or(own.then(|| "nobody approves what they asked for".to_owned()))
+        let expert = caller.actor().kind == ActorKind::Expert;
+        let whose = (expert && it.requester.kind != ActorKind::Expert)
+            .then(|| "what the customer wants, the customer approves".to_owned());
+        person.or(own.then(|| "nobody approves what they asked for".to_owned())).or(whose)
     } else {
         Some("it does not wait for approval".to_owned())
     };
