@@ -12,7 +12,7 @@ use reqwest::{Client, Url};
 use ring::rand::{SecureRandom as _, SystemRandom};
 use riposte_wire::{Observed, OrderResult, Outcome};
 use serde_json::Value;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 
 use crate::act::guard::Guard;
 use crate::clock;
@@ -53,6 +53,8 @@ pub(crate) struct Agent {
     pub(crate) inventory_wanted: AtomicBool,
     /// Something is to be reported.
     pub(crate) news: Notify,
+    /// Rung when an order has ended: what is in force may be something else now.
+    pub(crate) moved: watch::Sender<()>,
     /// A random text of this run.
     pub(crate) run: String,
     /// When it started.
@@ -96,6 +98,7 @@ impl Agent {
             contact: Mutex::new(Contact { last: Instant::now(), failing: false }),
             inventory_wanted: AtomicBool::new(false),
             news: Notify::new(),
+            moved: watch::Sender::new(()),
             run: hex::encode(random::<16>()),
             started: Instant::now(),
             taken: Mutex::default(),

@@ -49,7 +49,10 @@ pub(crate) fn start(agent: &Arc<Agent>) -> Result<Hands> {
             .spawn(move || {
                 for job in jobs {
                     match job {
-                        Job::Order(order) => carry_out(&agent, &order),
+                        Job::Order(order) => {
+                            carry_out(&agent, &order);
+                            agent.moved.send_replace(());
+                        }
                         Job::Tend => act::tend(&agent),
                     }
                 }

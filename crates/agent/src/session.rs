@@ -101,8 +101,10 @@ pub(crate) async fn run(data: &Data, marks: Marks) -> Result<()> {
 async fn polling(agent: &Arc<Agent>, hands: &Hands) {
     let mut failures = 0_u32;
     let mut last = String::new();
+    let mut moved = agent.moved.subscribe();
     loop {
         let began = Instant::now();
+        moved.mark_unchanged();
         let look = Arc::clone(agent);
         let states = tokio::task::spawn_blocking(move || states::read(&look)).await;
         let states = states.unwrap_or_default();
@@ -115,7 +117,15 @@ async fn polling(agent: &Arc<Agent>, hands: &Hands) {
             own: own(agent),
         };
         let asked = match endpoint(&agent.server, "poll") {
-            Ok(url) => post::<Orders>(&agent.client, url, &poll, POLL_LIMIT).await,
+            Ok(url) => tokio::select! {
+                asked = post::<Orders>(&agent.client, url, &poll, POLL_LIMIT) => asked,
+                // What this poll says is in force is so no more, and the server may hold it for
+                // long. An order that was on its way is given again.
+                Ok(()) = moved.changed() => {
+                    sleep(PACE.saturating_sub(began.elapsed())).await;
+                    continue;
+                }
+            },
             Err(e) => Err(Lost::Else(e)),
         };
         let trouble = match asked {
