@@ -19,6 +19,7 @@ use crate::act::guard::Said;
 use crate::agent::Agent;
 use crate::collect::{passing_ports, users};
 use crate::fault::{During, Result};
+use crate::host::command;
 use crate::host::fanotify::Group;
 use crate::host::sockets::{self, Socket};
 use crate::host::utmp;
@@ -102,7 +103,7 @@ impl Starts {
             }
             let path = start.path().unwrap_or_default();
             // Every program brings the loader that starts it.
-            if start.pid() == own || is_loader(&path) {
+            if start.pid() == own || command::is_ours(start.pid()) || is_loader(&path) {
                 continue;
             }
             let process = proc::one(start.pid());
@@ -112,10 +113,9 @@ impl Starts {
             if !self.may_tell(agent) {
                 continue;
             }
-            let command = proc::command(start.pid());
+            let line = proc::command(start.pid());
             let user = process.as_ref().and_then(Process::owner).map(|uid| self.name(uid));
-            let text =
-                if command.is_empty() { path.display().to_string() } else { command.clone() };
+            let text = if line.is_empty() { path.display().to_string() } else { line.clone() };
             agent.observe(
                 "processStarted",
                 text,
@@ -124,7 +124,7 @@ impl Starts {
                     "parent": process.as_ref().map(|process| process.parent),
                     "started": process.as_ref().map(|process| process.started),
                     "program": path,
-                    "command": command,
+                    "command": line,
                     "user": user,
                 }),
             );

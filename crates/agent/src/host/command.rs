@@ -3,20 +3,41 @@
 //!
 //! Not here: which values may become arguments; whoever calls has typed them.
 
+use std::collections::VecDeque;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::mpsc;
+use std::sync::{Mutex, mpsc};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
 use crate::fault::{During, Fault, Result};
+use crate::lock::lock;
 
 /// Where programs of the system are; what `PATH` says does not matter.
 const FOLDERS: [&str; 6] =
     ["/usr/sbin", "/usr/bin", "/sbin", "/bin", "/usr/local/sbin", "/usr/local/bin"];
+
+/// How long it is remembered that a process was started here: until who looks at what starts has
+/// looked.
+const REMEMBERED: Duration = Duration::from_secs(2);
+
+/// Processes that were started here a moment ago; most are gone before anybody can ask whose they are.
+static STARTED: Mutex<VecDeque<(u32, Instant)>> = Mutex::new(VecDeque::new());
+
+/// Whether a process was started here a moment ago.
+pub(crate) fn is_ours(pid: i32) -> bool {
+    let ours = |known: u32| i32::try_from(known) == Ok(pid);
+    lock(&STARTED).iter().any(|(known, at)| ours(*known) && at.elapsed() < REMEMBERED)
+}
+
+fn remember(pid: u32) {
+    let mut started = lock(&STARTED);
+    started.retain(|(_, at)| at.elapsed() < REMEMBERED);
+    started.push_back((pid, Instant::now()));
+}
 
 /// What a program said.
 #[derive(Debug)]
@@ -66,6 +87,7 @@ pub(crate) fn finish(
     let stdin = if input.is_empty() { Stdio::null() } else { Stdio::piped() };
     let mut child =
         command.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().during(&what)?;
+    remember(child.id());
     let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
     let pidfd = pid.and_then(|pid| pidfd_open(pid, PidfdFlags::empty()).ok());
     let (done, waiting) = mpsc::channel::<()>();
