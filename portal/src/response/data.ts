@@ -17,7 +17,8 @@ export function useResponse(incidentId: string) {
   });
 }
 
-const MOVES = /^(task|response|action|exclusion|device)\./;
+/** What may be written depends on where the incident stands. */
+const MOVES = /^(incident|task|response|action|exclusion|device)\./;
 /** A running action reports often; it is asked for at most so often. */
 const AGAIN_MS = 400;
 
