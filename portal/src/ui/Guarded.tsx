@@ -1,5 +1,5 @@
 import { Button, MenuItem, Tooltip, type ButtonProps, type MenuItemProps } from '@fluentui/react-components';
-import type { ReactNode } from 'react';
+import { useState, type ReactNode } from 'react';
 
 import { sentence } from '../api/error';
 
@@ -18,16 +18,21 @@ type Props = ButtonProps & {
 
 /** A button that says why it cannot be used instead of disappearing; it keeps its place in the tab order. */
 export function GuardedButton({ may, busy, children, ...rest }: Props) {
+  const [shown, setShown] = useState(false);
   const refused = !may?.allowed;
-  const button = (
-    <Button {...(rest as object)} disabledFocusable={refused || busy || rest.disabledFocusable}>
-      {children}
-    </Button>
-  );
-  if (!may || !refused) return button;
+  const because = may && refused ? sentence(may.because ?? NO_REASON) : null;
+  // One tree for both: a button that is refused while it has the focus keeps it.
   return (
-    <Tooltip content={sentence(may.because ?? NO_REASON)} relationship="description" withArrow>
-      {button}
+    <Tooltip
+      content={because ?? ''}
+      relationship={because ? 'description' : 'inaccessible'}
+      withArrow
+      visible={shown && because !== null}
+      onVisibleChange={(_, data) => setShown(data.visible)}
+    >
+      <Button {...(rest as object)} disabledFocusable={refused || busy || rest.disabledFocusable}>
+        {children}
+      </Button>
     </Tooltip>
   );
 }

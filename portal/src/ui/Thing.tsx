@@ -16,6 +16,8 @@ import { Go } from './Go';
 
 const useStyles = makeStyles({
   line: { display: 'inline-flex', alignItems: 'flex-start', gap: '6px', minWidth: 0, '& > svg': { flexShrink: 0, marginTop: '0.17em' } },
+  /** The icon stands with the first of the two lines. */
+  briefLine: { '& > svg': { marginTop: 'calc(0.17em + 3px)' } },
   name: { overflowWrap: 'anywhere' },
   /** In a table: two lines, the whole name on hover. */
   brief: { display: '-webkit-box', WebkitBoxOrient: 'vertical', WebkitLineClamp: '2', overflow: 'hidden', textAlign: 'start', minWidth: '140px', paddingBlock: '3px', '@media (max-width: 640px)': { minWidth: 0 } },
@@ -37,7 +39,7 @@ export function Thing({ kind, name, to, brief }: { kind: string; name: string; t
   const styles = useStyles();
   const cut = mergeClasses(styles.name, brief && styles.brief);
   return (
-    <span className={styles.line}>
+    <span className={mergeClasses(styles.line, brief && styles.briefLine)}>
       {ICONS[kind] ?? <CircleRegular />}
       {to ? (
         // The letters that are cut off are none of the link's either.

@@ -24,11 +24,16 @@ export function useReturn(open: boolean): void {
     if (!open) return;
     opener = holder() ?? opener;
     const to = opener;
+    const pane = to?.closest('[data-pane]');
     return () => {
       const until = Date.now() + LONG_ENOUGH_MS;
       const look = () => {
+        const now = holder();
+        // A pane that is open still has the focus to itself: the row that it was opened from is not
+        // where the focus came from.
+        const strayed = pane?.isConnected && now !== null && !now.closest('[role="dialog"]');
         // A drawer keeps the focus while it slides away.
-        if (holder() === null && to?.isConnected) to.focus();
+        if ((now === null || strayed) && to?.isConnected) to.focus();
         else if (Date.now() < until) setTimeout(look, SOON_MS);
       };
       setTimeout(look, SOON_MS);
