@@ -21,8 +21,10 @@ STORE ?= /tmp/riposte-lab-seed/sqlite-1000000/data
 
 .PHONY: run portal build test check unit oidc e2e sdk bench first-view crash hostile fmt lint deny clean
 
-## Install what is missing, build, and start the demo on http://127.0.0.1:8470.
+## Install what is missing, build, and start the demo on http://127.0.0.1:8470. Its devices take root;
+## without them it goes on.
 run: build
+	@[ "$$(id -u)" != 0 ] || scripts/need agents || true
 	exec $(RIPOSTE) demo --data-dir riposte-data
 
 ## The portal's packages, as the lock file names them.
@@ -44,7 +46,7 @@ build: portal
 
 ## Everything that must pass before a change lands, on both stores.
 test:
-	scripts/need build node postgres python browser
+	scripts/need build node postgres python browser agents
 	$(MAKE) --no-print-directory lint
 	$(MAKE) --no-print-directory build
 	$(MAKE) --no-print-directory unit
@@ -83,7 +85,7 @@ hostile: build
 ## The portal in a real browser, against the release binary: the whole way on both stores, every page
 ## looked at, and hostile texts in every field.
 e2e: build oidc
-	scripts/need browser node postgres
+	scripts/need browser node postgres agents
 	export RIPOSTE=$(abspath $(RIPOSTE)) RIPOSTE_OIDC_MODULES=$(abspath $(CACHE))/oidc; \
 	$(LAB) postgres run -- node --test --test-reporter=spec --test-concurrency=1 portal/e2e/*.test.mjs
 

@@ -4,19 +4,37 @@
 //! and a demo is started more than once.
 
 use std::fmt::Write as _;
+use std::sync::Arc;
 
 use serde_json::{Value, json};
 
 use super::{open_doors, print, routes, settings};
 use crate::app::App;
 use crate::config::Config;
+use crate::demo::Device;
+use crate::demo::agents::{self, Ground};
 use crate::error::{Error, Result};
 use crate::{demo, serve};
 
-/// Fills an empty store, says who can sign in, and serves.
+/// Fills an empty store, says who can sign in, and serves, with devices where the machine has what
+/// that takes.
 pub(super) async fn run(app: App, json: bool) -> Result<()> {
+    let ground = Ground::make(&app.config).await.map(Arc::new);
+    let ended = serve(app, json, ground.as_ref().map_err(String::as_str)).await;
+    if let Ok(ground) = ground {
+        ground.clear().await;
+    }
+    ended
+}
+
+async fn serve(
+    app: App,
+    json: bool,
+    ground: std::result::Result<&Arc<Ground>, &str>,
+) -> Result<()> {
     // First the address: a demo that cannot be reached need not be filled.
-    let open = open_doors(&app).await?;
+    let place = ground.ok().map(|ground| ground.listen(&app.config));
+    let open = open_doors(&app, place.or(app.config.agents)).await?;
     let file = app.config.data_dir.join("demo-access.json");
     if let Some(access) = demo::fill(&app).await? {
         let text = serde_json::to_string_pretty(&access).map_err(Error::internal)?;
@@ -25,17 +43,38 @@ pub(super) async fn run(app: App, json: bool) -> Result<()> {
     }
     let access: Option<Value> =
         std::fs::read_to_string(&file).ok().and_then(|text| serde_json::from_str(&text).ok());
+    let devices = access.as_ref().and_then(|access| access.get("devices")).cloned();
+    let devices: Vec<Device> =
+        devices.and_then(|devices| serde_json::from_value(devices).ok()).unwrap_or_default();
+    let door = open.agents.as_ref().map(|listening| listening.address);
+    let ready = match (ground, door) {
+        (Err(why), _) => Err(why),
+        (_, None) => Err("agents have no address to connect to"),
+        _ if devices.is_empty() => Err("the store was filled without any"),
+        (Ok(ground), Some(door)) => Ok((ground.clone(), door)),
+    };
     let url = open.main.url();
     let (doors, stop) = routes(&app, open).await?;
     if json {
-        print(&json!({ "url": url, "access": access }).to_string()).map_err(Error::Invalid)?;
+        let missing = ready.as_ref().err();
+        let said = json!({ "url": url, "access": access, "devicesMissing": missing });
+        print(&said.to_string()).map_err(Error::Invalid)?;
     } else {
-        print(&demo_text(&url, access.as_ref(), &app.config)).map_err(Error::Invalid)?;
+        let told = agents::tell(&devices, &url, ready.as_ref().err().copied());
+        print(&demo_text(&url, access.as_ref(), &app.config, &told)).map_err(Error::Invalid)?;
     }
-    serve::serve(app, doors, stop).await
+    let living = ready.ok().map(|(ground, door)| {
+        tokio::spawn(ground.live(app.clone(), devices, door.port(), stop.clone()))
+    });
+    let ended = serve::serve(app, doors, stop.clone()).await;
+    stop.cancel();
+    if let Some(living) = living {
+        let _ = living.await;
+    }
+    ended
 }
 
-fn demo_text(url: &str, access: Option<&Value>, config: &Config) -> String {
+fn demo_text(url: &str, access: Option<&Value>, config: &Config, devices: &str) -> String {
     let Some(access) = access else {
         return format!(
             "Riposte demo at {url}\nThis store was filled elsewhere; add an application with \
@@ -86,6 +125,7 @@ fn demo_text(url: &str, access: Option<&Value>, config: &Config) -> String {
             word(credentials, "clientSecret"),
         );
     }
+    text.push_str(devices);
     text.push_str("\nStop with Ctrl-C.\n");
     text
 }
@@ -100,7 +140,7 @@ mod tests {
         let access = json!({
             "experts": one("e"), "customers": [["Alder Freight", one("c")]], "setupUrl": "u",
         });
-        let text = demo_text("http://127.0.0.1:1", Some(&access), &Config::default());
+        let text = demo_text("http://127.0.0.1:1", Some(&access), &Config::default(), "");
         assert!(text.contains("Alder Freight") && text.contains("http://127.0.0.1:1/t/oauth2"));
         assert!(!text.contains("--cacert"));
     }

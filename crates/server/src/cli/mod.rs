@@ -121,6 +121,9 @@ enum Command {
     Serve(Listen),
     /// Serve a store filled with a provider and two customers with living incidents.
     Demo(Listen),
+    /// What the demo runs inside its devices; it starts these itself.
+    #[command(hide = true)]
+    DemoInside,
     /// The audit tree.
     #[command(subcommand)]
     Audit(AuditCommand),
@@ -259,6 +262,9 @@ impl Said {
 pub fn main() -> ExitCode {
     // Prints help (0) and wrong usage (2) itself.
     let cli = Cli::parse();
+    if matches!(cli.command, Command::DemoInside) {
+        return crate::demo::inside::main();
+    }
     let json = cli.global.json;
     match start(cli) {
         Ok(None) => ExitCode::SUCCESS,
@@ -351,7 +357,7 @@ async fn run(command: Command, config: Config, clock: Clock, json: bool) -> Resu
     let app = open(config, clock, makes_store).await?;
     match command {
         Command::Serve(_) => {
-            let open = open_doors(&app).await?;
+            let open = open_doors(&app, app.config.agents).await?;
             // The listener closes the store when it has drained.
             let (doors, stop) = routes(&app, open).await?;
             serve::serve(app, doors, stop).await?;
@@ -441,7 +447,9 @@ async fn one_shot(app: &App, command: Command) -> Result<Option<Said>> {
             Said::new(serde_json::to_value(&back).map_err(Error::internal)?, text)
         }
         Command::Migrate => Said::new(json!({ "ok": true }), "the store has the newest schema"),
-        Command::Serve(_) | Command::Demo(_) | Command::Openapi => return Ok(None),
+        Command::Serve(_) | Command::Demo(_) | Command::DemoInside | Command::Openapi => {
+            return Ok(None);
+        }
     }))
 }
 
@@ -499,15 +507,15 @@ struct Open {
     door: enrol::Door,
 }
 
-/// Opens the addresses of this process.
-async fn open_doors(app: &App) -> Result<Open> {
+/// Opens the addresses of this process, that for agents at `place`.
+async fn open_doors(app: &App, place: Option<Agents>) -> Result<Open> {
     let config = &app.config;
     let authority = Authority::load(app).await?;
     let certificate = authority.certificate();
     let dir = config.data_dir.join("tls");
     let own = |listen: SocketAddr| {
         let mut names = tls::names(listen, config.public_url.as_deref());
-        if let Some(Agents::At(address)) = config.agents {
+        if let Some(Agents::At(address)) = place {
             let more = tls::names(address, None).into_iter();
             names.extend(more.filter(|name| !names.contains(name)).collect::<Vec<_>>());
         }
@@ -525,7 +533,7 @@ async fn open_doors(app: &App) -> Result<Open> {
     };
     let main = serve::Options { listen: config.listen, tls: tls.clone() };
     let main = serve::listen(main).await?;
-    let beside = match (config.agents, &tls) {
+    let beside = match (place, &tls) {
         (Some(Agents::Off), _) | (None, Some(_)) => None,
         (Some(Agents::At(address)), _) => Some(address),
         (None, None) => {

@@ -1,8 +1,16 @@
 //! The demo: a provider, two customers and some sixty incidents in every state that can be
 //! reached, made by pushing alerts of ten products through the real intake and working them with
 //! the real verbs. No row is written here. All names are invented.
+//!
+//! Two of its devices are real where the machine allows it: see `agents`.
 
+pub mod agents;
+pub mod inside;
+mod real;
+mod response;
 mod story;
+
+pub use real::Device;
 
 use std::sync::Arc;
 
@@ -10,6 +18,7 @@ use serde::Serialize;
 
 use crate::access;
 use crate::actor::Actor;
+use crate::alert::format::Format;
 use crate::alert::intake::Intake;
 use crate::app::App;
 use crate::db::column;
@@ -34,6 +43,8 @@ pub struct Access {
     pub customers: Vec<(String, Credentials)>,
     /// The link with which the provider's administrator sets up sign-in.
     pub setup_url: String,
+    /// The devices that an agent speaks for, where the machine allows it.
+    pub devices: Vec<Device>,
 }
 
 /// The provider's people.
@@ -139,8 +150,9 @@ pub async fn fill(app: &App) -> Result<Option<Access>> {
     }
     crate::worker::settle(app).await?;
     let reach = Reach::Granted(tenants.iter().map(|tenant| tenant.no).collect::<Arc<[_]>>());
+    let mut taken_up = Vec::new();
     for tenant in &tenants {
-        work(app, tenant, &reach).await?;
+        taken_up.push(work(app, tenant, &reach).await?);
     }
     let [expert, lead, ..] = provider.as_slice() else {
         return Err(Error::Internal("the demo has no provider's people".to_owned()));
@@ -149,7 +161,52 @@ pub async fn fill(app: &App) -> Result<Option<Access>> {
         somebody(app, id.clone(), email, *role, TenantNo::PROVIDER, &reach)
     };
     enter(app, (&of_provider(expert), &of_provider(lead)), &deciders, &tenants).await?;
-    Ok(Some(Access { experts, customers, setup_url }))
+    let expert = Caller::local("Signe Holm", reach, &[Permission::Experts]);
+    let mut devices = Vec::new();
+    for ((tenant, customer), incidents) in tenants.iter().zip(&deciders).zip(&taken_up) {
+        let sides = response::Sides { expert: &expert, customer };
+        response::others(app, tenant.no, sides, incidents).await?;
+    }
+    for build in real::BUILDS {
+        for ((customer, tenant), decider) in CUSTOMERS.iter().zip(&tenants).zip(&deciders) {
+            if customer.name == build.customer {
+                let sides = response::Sides { expert: &expert, customer: decider };
+                // Where experts may act they have yet to publish; elsewhere the customer is to act.
+                let guided = customer.grant == ExpertAccess::Reader;
+                devices.push(break_in(app, &intake, tenant, sides, (build, guided)).await?);
+            }
+        }
+    }
+    Ok(Some(Access { experts, customers, setup_url, devices }))
+}
+
+/// An incident on a device that is really there, with its response as far as it has come.
+async fn break_in(
+    app: &App,
+    intake: &Intake,
+    tenant: &Tenant,
+    sides: response::Sides<'_>,
+    (build, guided): (&real::Build, bool),
+) -> Result<Device> {
+    for (format, record) in build.records(app.clock.now()) {
+        take_in(app, intake, tenant, "Endpoint connector", (format, record)).await?;
+    }
+    crate::worker::settle(app).await?;
+    let row = app
+        .db
+        .of(tenant.no)
+        .query_one("select max(id) from incident where tenant_no = $1", vec![tenant.no.0.into()])
+        .await?
+        .ok_or_else(|| Error::Internal("the demo has no incidents".to_owned()))?;
+    let id = IncidentId(column(&row, 0)?);
+    response::about(app, sides, id, build, guided).await?;
+    Ok(Device {
+        name: build.name.to_owned(),
+        customer: build.customer.to_owned(),
+        tenant_id: tenant.id.clone(),
+        incident: id.to_string(),
+        click: build.click.to_owned(),
+    })
 }
 
 /// One of the demo's people, as if signed in just now.
@@ -202,23 +259,32 @@ async fn push(app: &App, intake: &Intake, tenant: &Tenant, domain: &str) -> Resu
     let now = app.clock.now();
     for number in 0..STORIES {
         let story = Story::new(number, domain, now);
-        for (format, record) in story.records() {
-            let outcome = intake
-                .accept(app, tenant.no, Actor::integration(story.product()), format, record.into())
-                .await?;
-            if outcome.accepted == 0 {
-                return Err(Error::Internal(format!(
-                    "a demo record was not accepted: {:?}",
-                    outcome.errors
-                )));
-            }
+        for record in story.records() {
+            take_in(app, intake, tenant, story.product(), record).await?;
         }
     }
     Ok(())
 }
 
-/// Works a share of the incidents, as experts and the customer would.
-async fn work(app: &App, tenant: &Tenant, reach: &Reach) -> Result<()> {
+async fn take_in(
+    app: &App,
+    intake: &Intake,
+    tenant: &Tenant,
+    product: &str,
+    (format, record): (Format, String),
+) -> Result<()> {
+    let by = Actor::integration(product);
+    let outcome = intake.accept(app, tenant.no, by, format, record.into()).await?;
+    if outcome.accepted == 0 {
+        let errors = outcome.errors;
+        return Err(Error::Internal(format!("a demo record was not accepted: {errors:?}")));
+    }
+    Ok(())
+}
+
+/// Works a share of the incidents, as experts and the customer would; gives those that experts have
+/// taken up and not ended.
+async fn work(app: &App, tenant: &Tenant, reach: &Reach) -> Result<Vec<IncidentId>> {
     let expert = Caller::local("Signe Holm", reach.clone(), &[Permission::Experts]);
     let customer = Caller::local(
         "Operations desk",
@@ -235,6 +301,7 @@ async fn work(app: &App, tenant: &Tenant, reach: &Reach) -> Result<()> {
         .await?;
     let mut queued = Vec::new();
     let mut left_out = Vec::new();
+    let mut taken_up = Vec::new();
     for row in rows {
         let id = IncidentId(column(&row, 0)?);
         match column::<Option<String>>(&row, 1)? {
@@ -252,6 +319,7 @@ async fn work(app: &App, tenant: &Tenant, reach: &Reach) -> Result<()> {
                         .to_owned(),
                 ];
                 incident::comment(app, &expert, *id, texts).await?;
+                taken_up.push(*id);
             }
             2 => {
                 incident::start(app, &expert, *id).await?;
@@ -321,5 +389,5 @@ async fn work(app: &App, tenant: &Tenant, reach: &Reach) -> Result<()> {
         };
         incident::change(app, &customer, *id, patch).await?;
     }
-    Ok(())
+    Ok(taken_up)
 }
