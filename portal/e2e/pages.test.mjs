@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 
+import { missing } from './devices.mjs';
 import { Browser, IdentityProvider, Server, enterDemo, settled } from './world.mjs';
 
 const PICTURES = process.env.RIPOSTE_SCREENSHOTS ?? join(tmpdir(), 'riposte-screenshots');
@@ -95,7 +96,18 @@ async function look(page, route, name, path, act) {
   await focused.waitFor({ timeout: 2_000 }).catch(() => faults.push(`${name}: after Escape the focus is not where it came from`));
 }
 
-test('every page, as who uses it', { timeout: 300_000, concurrency: true }, async (t) => {
+/** The demo's real devices once their agents have enrolled; none where there can be none. */
+async function real(page, name) {
+  if (missing()) return null;
+  for (let tries = 0; tries < 300; tries += 1) {
+    const { value } = await (await page.request.get('/api/v1/devices')).json();
+    if (value[0]?.name === name && value[0].agent?.online && value[0].agent.can.length > 0) return value[0];
+    await page.waitForTimeout(100);
+  }
+  throw new Error(`${name} is not online:\n${server.said}`);
+}
+
+test('every page, as who uses it', { timeout: 600_000, concurrency: true }, async (t) => {
   const people = {};
   for (const name of ['signe', 'mikkel', 'runa', 'odd', 'ida', 'tomas', 'noor', 'aino']) {
     people[name] = await browser.person(server.url, { bypassCSP: true });
@@ -126,6 +138,33 @@ test('every page, as who uses it', { timeout: 300_000, concurrency: true }, asyn
     domains: ['alderfreight.example'], factor: 'provider',
     roles: { soc: 'Security Operator', 'Information security, Aarhus and Bergen': 'Security Administrator' },
   });
+
+  // Managed response: what the demo has of it, and what was done to a real device.
+  const access = JSON.parse(readFileSync(join(server.dir, 'data/demo-access.json'), 'utf8'));
+  const [composed, guided] = access.devices.map((device) => `/incidents/${device.incident}`);
+  const waits = incidents.filter((one) => one.status === 'awaitingAction').map((one) => `/incidents/${one.id}`);
+  assert.ok(waits.length >= 3, 'the demo has responses that wait for the customer');
+  const device = await real(ida, 'wharf-07');
+  const imaging = await real(people.aino, 'imaging-02');
+  let listed = null;
+  if (device) {
+    const act = async (actionType, rest) => {
+      const { id } = await send(ida, 'POST', `/api/v1/devices/${device.id}/actions`, { actionType, comment: 'As agreed on the phone.', ...rest });
+      for (let tries = 0; tries < 300; tries += 1) {
+        const { state } = await json(ida, `/api/v1/actions/${id}`);
+        if (['succeeded', 'failed'].includes(state)) return id;
+        await ida.waitForTimeout(100);
+      }
+      throw new Error(`${actionType} on wharf-07 does not end`);
+    };
+    listed = await act('listProcesses', {});
+    await act('unIsolateDevice', {});
+    await act('collectFile', { target: '/nothing/here' });
+    await act('isolateDevice', { options: { forMinutes: 600 } });
+    await send(ida, 'PATCH', `/api/v1/devices/${device.id}`, { groups: ['Aarhus', 'Servers that the harbour needs'], highValue: true });
+  }
+  await send(ida, 'POST', '/api/v1/exclusions', { kind: 'device', name: 'crane-steering-04', because: 'A load may hang from it: call the harbour master first.' });
+  await send(ida, 'POST', '/api/v1/exclusions', { kind: 'user', name: 'break-glass@alderfreight.example' });
   const { value: alerts } = await json(ida, `/api/v1/incidents/${busy.id}/alerts`);
   const incident = `/incidents/${busy.id}`;
 
@@ -153,6 +192,18 @@ test('every page, as who uses it', { timeout: 300_000, concurrency: true }, asyn
       ['settings/people', 'people-expert', '/settings/people'],
       ['settings/audit', 'audit-refused', '/settings/audit'],
       ['account', 'account', '/account'],
+      ['incidents/:id', 'response-card-expert', composed],
+      ['incidents/:id', 'response-compose', `${composed}?tab=response`],
+      ['incidents/:id', 'response-preview', `${composed}?tab=response`, dialog('Preview')],
+      ['incidents/:id', 'response-add', `${composed}?tab=response`, async (page) => {
+        const opener = await dialog('Add an action')(page);
+        await page.getByRole('dialog').getByRole('combobox', { name: 'Action' }).click();
+        await page.getByRole('option', { name: 'Isolate device' }).click();
+        return opener;
+      }],
+      ['incidents/:id', 'response-expert-waits', `${waits[0]}?tab=response`],
+      ['actions', 'action-center-expert', '/actions'],
+      ['devices', 'devices-expert', '/devices'],
     ],
     // The customer's administrator.
     ida: [
@@ -173,6 +224,37 @@ test('every page, as who uses it', { timeout: 300_000, concurrency: true }, asyn
         return opener;
       }],
       ['settings/audit', 'audit-customer', '/settings/audit'],
+      ...waits.slice(0, 3).flatMap((path, at) => [
+        ['incidents/:id', `response-card-${at}`, path],
+        ['incidents/:id', `response-actions-${at}`, `${path}?response=actions`],
+      ]),
+      ['incidents/:id', 'response-summary', `${waits[0]}?response=summary`],
+      ['incidents/:id', 'response-tab', `${waits[0]}?tab=response`],
+      ['incidents/:id', 'response-skip', `${waits[0]}?tab=response`, dialog('Skip')],
+      ['incidents/:id', 'response-reject', `${waits[0]}?tab=response`, dialog('Reject this plan')],
+      ['actions', 'action-center-pending', '/actions'],
+      ['actions', 'action-center-history', '/actions?tab=history'],
+      ...(listed ? [['actions', 'action-pane', `/actions?tab=history&action=${listed}`]] : []),
+      ['actions', 'action-pane-unknown', '/actions?tab=history&action=ac0'],
+      ['devices', 'devices', '/devices'],
+      ...(device ? ['overview', 'timeline', 'inventory', 'incidents', 'actions'] : []).map((tab) => [
+        'devices/:id', `device-${tab}`, `/devices/${device.id}?tab=${tab}`,
+      ]),
+      ...(device
+        ? [
+            ['devices/:id', 'device-act', `/devices/${device.id}`, async (page) => {
+              const opener = page.getByRole('button', { name: 'Take action' });
+              await opener.click();
+              await page.getByRole('menuitem', { name: 'Restrict app execution' }).click();
+              await page.getByRole('dialog').waitFor();
+              return opener;
+            }],
+          ]
+        : []),
+      ['settings/exclusions', 'exclusions', '/settings/exclusions'],
+      ['settings/exclusions', 'exclusions-add', '/settings/exclusions', dialog('Exclude a device')],
+      ['settings/agents', 'agents', '/settings/agents'],
+      ['settings/agents', 'agents-make', '/settings/agents', dialog('Make a token')],
     ],
     // Not signed in.
     stranger: [
@@ -232,6 +314,9 @@ test('every page, as who uses it', { timeout: 300_000, concurrency: true }, asyn
     noor: [
       ['/', 'home-reader', '/'],
       ['incidents/:id', 'incident-reader', `/incidents/${queued.id}`],
+      ['incidents/:id', 'response-reader', `${waits[0]}?tab=response`],
+      ['settings/exclusions', 'exclusions-reader', '/settings/exclusions'],
+      ['settings/agents', 'agents-reader', '/settings/agents'],
     ],
     // Another customer's administrator.
     aino: [
@@ -239,6 +324,11 @@ test('every page, as who uses it', { timeout: 300_000, concurrency: true }, asyn
       ['alerts/:id', 'alert-unknown', `/alerts/${alerts[0].id}`],
       ['settings/apps', 'apps-none', '/settings/apps'],
       ['settings/sign-in', 'sign-in-settings-none', '/settings/sign-in'],
+      ['incidents/:id', 'response-guided', `${guided}?response=actions`],
+      ...(imaging ? [['incidents/:id', 'response-run', `${guided}?tab=response`, dialog(/^Isolate device$/)]] : []),
+      ['devices', 'devices-other', '/devices'],
+      ['devices/:id', 'device-unknown', `/devices/${device?.id ?? 'none'}`],
+      ['actions', 'action-center-none', '/actions?tab=history'],
     ],
   };
   const waiting = Object.entries(plan);

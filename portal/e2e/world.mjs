@@ -34,8 +34,11 @@ const freePort = () =>
 
 /** A server on an empty store. */
 export class Server {
-  /** With `store`, a postgres:// address, on that one instead of a file of its own. */
-  static async start({ demo = false, store = null } = {}) {
+  /**
+   * With `store`, a postgres:// address, on that one instead of a file of its own; with `gateway`, an
+   * address of this machine, agents connect there.
+   */
+  static async start({ demo = false, store = null, gateway = null } = {}) {
     const server = new Server();
     server.dir = mkdtempSync(join(tmpdir(), 'riposte-e2e-'));
     server.port = await freePort();
@@ -44,6 +47,9 @@ export class Server {
     if (!demo) server.common.push('--public-url', server.url);
     if (store) server.common.push('--store', store);
     server.demo = demo;
+    server.agents = server.port + 1;
+    server.listen = ['--listen', `127.0.0.1:${server.port}`];
+    if (gateway) server.listen.push('--agents', `${gateway}:${server.agents}`);
     return server;
   }
 
@@ -54,7 +60,7 @@ export class Server {
   }
 
   async serve() {
-    const words = [this.demo ? 'demo' : 'serve', '--listen', `127.0.0.1:${this.port}`, ...this.common];
+    const words = [this.demo ? 'demo' : 'serve', ...this.listen, ...this.common];
     this.child = spawn(RIPOSTE, words, { stdio: ['ignore', 'pipe', 'pipe'] });
     this.said = '';
     for (const stream of [this.child.stdout, this.child.stderr]) {
