@@ -25,10 +25,12 @@ fn a_scan_finds_what_the_rules_describe_and_says_when_they_are_wrong() {
         let said = agent.beside("/bin/mount", &["-t", "tmpfs", "none", folder]);
         assert!(said.status.success(), "{}", String::from_utf8_lossy(&said.stderr));
     }
-    let bad = agent.keep("bad file", b"before the-mark-of-the-beast after");
+    // What runs is scanned too, and this test runs: its program must not hold the mark itself.
+    let mark: String = "tsaeb-eht-fo-kram-eht".chars().rev().collect();
+    let bad = agent.keep("bad file", format!("before {mark} after").as_bytes());
     agent.keep("good", b"nothing");
     let rules = |text: &str| vec![("mine".to_owned(), text.to_owned())];
-    let rule = "rule Mark { strings: $a = \"the-mark-of-the-beast\" condition: $a }";
+    let rule = "rule Mark { strings: $a = /the-mark-of-the-[b]east/ condition: $a }";
     let scan = |rules| Action::Scan { full: false, rules };
     let result = server.carry_out("o-1", 1, scan(rules(rule)));
     assert_eq!(result.outcome, Outcome::Succeeded, "{result:?}");
