@@ -185,8 +185,6 @@ pub(super) struct Exported {
     order: Option<String>,
 }
 
-const OPEN: &str = "action.state in ('proposed', 'approved', 'started', 'unknown', 'needsHuman')";
-
 /// A condition and its values.
 struct Condition {
     test: String,
@@ -222,8 +220,8 @@ impl Which {
         let mut it = Condition { test: format!("action.tenant_no {among}"), values };
         match self.state.as_deref() {
             None => {}
-            Some("pending") => it.test.push_str(&[" and ", OPEN].concat()),
-            Some("history") => it.test.push_str(&[" and not ", OPEN].concat()),
+            Some("pending") => it.test.push_str(&[" and ", store::OPEN].concat()),
+            Some("history") => it.test.push_str(&[" and not ", store::OPEN].concat()),
             Some(_) => return Err(Failure::bad("state is pending or history, or absent")),
         }
         if let Some(kind) = &self.kind {
@@ -695,15 +693,13 @@ pub(super) async fn on_device(
     let kind = Kind::read(&wanted.action_type)
         .ok_or_else(|| Failure::bad("actionType is none of the action types"))?;
     let request = [b"POST device action".as_slice(), device.as_bytes(), &bytes];
-    let (app, who) = (site.app.clone(), caller.clone());
-    let (device, OnDevice { target, options, comment, .. }) = (device.clone(), wanted);
-    let request: Vec<Vec<u8>> = request.iter().map(|part| part.to_vec()).collect();
-    let request: Vec<&[u8]> = request.iter().map(Vec::as_slice).collect();
+    let (app, who, on) = (site.app.clone(), caller.clone(), device.clone());
+    let OnDevice { target, options, comment, .. } = wanted;
     let work = move |made: Option<String>| async move {
         let (kind, app) = ((kind, target), &site.app);
         let id = match made.and_then(|id| id.parse().ok()) {
             Some(known) => known,
-            None => response::act_on_device(app, &who, &device, kind, &options, &comment).await?,
+            None => response::act_on_device(app, &who, &on, kind, &options, &comment).await?,
         };
         one(&site, &who, id, StatusCode::CREATED).await
     };

@@ -8,7 +8,7 @@
 //! (quality 2). Not here: what is sent, and to whom a task goes that is not cleared (see `response`).
 
 use sea_orm::Value as Sql;
-use serde_json::json;
+use serde_json::{Map, Value, json};
 
 use crate::access;
 use crate::app::App;
@@ -165,25 +165,26 @@ pub async fn why_excluded(app: &App, device: &Device) -> Result<Option<String>> 
 
 /// Whether the customer wants two people for what is dangerous (quality 4).
 pub async fn wants_four_eyes(tx: &Transaction, tenant: TenantNo) -> Result<bool> {
-    let row =
-        tx.query_one("select settings from tenant where no = $1", vec![tenant.0.into()]).await?;
-    let text: String = row.map_or(Ok(String::new()), |row| column(&row, 0))?;
-    Ok(settings(&text).get(FOUR_EYES).and_then(serde_json::Value::as_bool).unwrap_or(false))
+    Ok(has_four_eyes(&settings(tx, tenant).await?))
 }
 
 /// The same outside a change.
 pub async fn four_eyes(app: &App, tenant: TenantNo) -> Result<bool> {
-    let sql = "select settings from tenant where no = $1";
-    let row = app.db.shared().query_one(sql, vec![tenant.0.into()]).await?;
-    let text: String = row.map_or(Ok(String::new()), |row| column(&row, 0))?;
-    Ok(settings(&text).get(FOUR_EYES).and_then(serde_json::Value::as_bool).unwrap_or(false))
+    wants_four_eyes(&app.db.of(tenant).snapshot().await?, tenant).await
 }
 
 /// The member of a tenant's settings.
 const FOUR_EYES: &str = "fourEyes";
 
-fn settings(text: &str) -> serde_json::Map<String, serde_json::Value> {
-    serde_json::from_str(text).unwrap_or_default()
+fn has_four_eyes(settings: &Map<String, Value>) -> bool {
+    settings.get(FOUR_EYES).and_then(Value::as_bool).unwrap_or(false)
+}
+
+async fn settings(tx: &Transaction, tenant: TenantNo) -> Result<Map<String, Value>> {
+    let sql = "select settings from tenant where no = $1";
+    let row = tx.query_one(sql, vec![tenant.0.into()]).await?;
+    let text: String = row.map_or(Ok(String::new()), |row| column(&row, 0))?;
+    Ok(serde_json::from_str(&text).unwrap_or_default())
 }
 
 /// The customer decides whether two people are needed for what is dangerous. To need fewer asks for a
@@ -192,19 +193,16 @@ pub async fn want_four_eyes(app: &App, caller: &Caller, wanted: bool) -> Result<
     caller.require(&[Permission::GrantReadWrite])?;
     let tenant = caller.own_tenant()?;
     let mut tx = Tx::begin(app, tenant, caller.actor()).await?;
-    let before = wants_four_eyes(&tx, tenant).await?;
+    let mut all = settings(&tx, tenant).await?;
+    let before = has_four_eyes(&all);
     if before == wanted {
         return Ok(());
     }
     if !wanted {
         caller.require_step_up(tx.now())?;
     }
-    let row =
-        tx.query_one("select settings from tenant where no = $1", vec![tenant.0.into()]).await?;
-    let text: String = row.map_or(Ok(String::new()), |row| column(&row, 0))?;
-    let mut all = settings(&text);
     all.insert(FOUR_EYES.to_owned(), json!(wanted));
-    let text = serde_json::Value::Object(all).to_string();
+    let text = Value::Object(all).to_string();
     tx.execute("update tenant set settings = $2 where no = $1", vec![tenant.0.into(), text.into()])
         .await?;
     let (before, after) = (json!(before), json!(wanted));
@@ -330,7 +328,7 @@ async fn add(
         .await?;
     if added > 0 {
         let after = if name.is_empty() { json!(true) } else { json!(name) };
-        let before = if name.is_empty() { json!(false) } else { serde_json::Value::Null };
+        let before = if name.is_empty() { json!(false) } else { Value::Null };
         tx.record(Fact::ExclusionChanged { changes: vec![Change { field: kind, before, after }] });
     }
     Ok(())
@@ -351,7 +349,7 @@ pub async fn include(app: &App, caller: &Caller, id: &str) -> Result<()> {
         return Err(Error::NotFound("the exclusion does not exist".to_owned()));
     };
     tx.execute("delete from exclusion where tenant_no = $1 and id = $2", values).await?;
-    let change = Change { field, before: json!(name), after: serde_json::Value::Null };
+    let change = Change { field, before: json!(name), after: Value::Null };
     tx.record(Fact::ExclusionChanged { changes: vec![change] });
     tx.commit().await
 }

@@ -22,12 +22,12 @@ use crate::actor::{Actor, ActorKind};
 use crate::app::App;
 use crate::asset::{self, Device};
 use crate::clock::Timestamp;
-use crate::coverage::{self, Thing};
+use crate::coverage;
 use crate::db::column;
 use crate::error::{Error, Result};
 use crate::event::Fact;
 use crate::id::{ActionId, IncidentId, TenantNo};
-use crate::response::catalog::{Effect, Kind, TargetKind};
+use crate::response::catalog::{Effect, Kind};
 use crate::response::model::{ActionState, ActionStep, proves};
 use crate::response::store::{self, Action, Attempt, Requester, Target, engine_key};
 use crate::response::{follow, order};
@@ -427,8 +427,7 @@ async fn begin(
 
 /// Why an action may not be sent now; `None` when it may.
 async fn refused(tx: &Tx, action: &Action, device: &Device) -> Result<Option<String>> {
-    let user = (action.target.kind == TargetKind::User).then_some(action.target.key.as_str());
-    let thing = Thing { device: Some(device), user, ..Thing::default() };
+    let thing = action.target.thing(Some(device));
     let authority = action.requester.authority();
     let clearance = coverage::clear(tx, action.tenant, &authority, thing, tx.now()).await?;
     if let Err(reason) = clearance {

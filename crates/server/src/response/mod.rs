@@ -406,12 +406,25 @@ async fn not_cleared(
     task: &Task,
     device: Option<&Device>,
 ) -> Result<Option<String>> {
-    let target = task.target.as_ref();
-    let of = |kind| target.filter(|it| it.kind == kind).map(|it| it.key.as_str());
-    let device_name = if device.is_none() { of(TargetKind::Device) } else { None };
-    let thing = Thing { device, device_name, user: of(TargetKind::User) };
+    let bare = Thing { device, ..Thing::default() };
+    let thing = task.target.as_ref().map_or(bare, |target| target.thing(device));
     let authority = requester.authority();
     Ok(coverage::clear(tx, task.tenant, &authority, thing, now).await?.err())
+}
+
+/// Why a task may not be run on one of these devices; `None` when it may on all.
+async fn first_refusal(
+    at: (&Transaction, Timestamp),
+    requester: &Requester,
+    task: &Task,
+    devices: &[Device],
+) -> Result<Option<String>> {
+    for device in devices {
+        if let Some(reason) = not_cleared(at, requester, task, Some(device)).await? {
+            return Ok(Some(reason));
+        }
+    }
+    Ok(None)
 }
 
 /// Asks the engine for a task's action on each device.
@@ -647,12 +660,9 @@ pub async fn run(app: &App, caller: &Caller, id: TaskId) -> Result<()> {
     let whose = (task.tenant, Some(task.incident));
     let devices = target::devices(&tx, whose, entry, task.target.as_ref(), &task.options).await?;
     let devices = devices.map_err(|because| Error::Conflict(format!("task {id}: {because}")))?;
-    for device in &devices {
-        if let Some(reason) = not_cleared((&tx, tx.now()), &requester, &task, Some(device)).await? {
-            return Err(Error::Denied(format!("task {id}: {reason}")));
-        }
+    if let Some(reason) = first_refusal((&tx, tx.now()), &requester, &task, &devices).await? {
+        return Err(Error::Denied(format!("task {id}: {reason}")));
     }
-    let source = if by_expert { BY_EXPERTS } else { BY_CUSTOMER };
     if by_expert {
         task.source = Some(Source::Managed);
     }
@@ -665,7 +675,7 @@ pub async fn run(app: &App, caller: &Caller, id: TaskId) -> Result<()> {
         Some((task, run)) => store::actions_of_task(&tx, task, run).await?.first().map(|it| it.id),
         None => None,
     };
-    start(&mut tx, &mut task, &devices, &requester, (source, undo_of)).await?;
+    start(&mut tx, &mut task, &devices, &requester, (requester.source(), undo_of)).await?;
     tx.made(id).await?;
     tx.commit().await?;
     ring(app, &devices);
@@ -741,11 +751,7 @@ pub async fn undo(app: &App, caller: &Caller, id: TaskId, comment: &str) -> Resu
     let actions = store::actions_of_task(&tx, id, done.run).await?;
     let mut devices = Vec::new();
     for action in &actions {
-        if let Some(no) = action.device
-            && let Some(device) = asset::load_in(&tx, no).await?
-        {
-            devices.push(device);
-        }
+        devices.extend(store::device_of(&tx, action).await?);
     }
     let entry = reverse.entry();
     let now = tx.now();
@@ -768,14 +774,11 @@ pub async fn undo(app: &App, caller: &Caller, id: TaskId, comment: &str) -> Resu
         created: now,
         ..done.clone()
     };
-    for device in &devices {
-        if let Some(reason) = not_cleared((&tx, tx.now()), &requester, &task, Some(device)).await? {
-            return Err(Error::Denied(format!("task {id}: {reason}")));
-        }
+    if let Some(reason) = first_refusal((&tx, tx.now()), &requester, &task, &devices).await? {
+        return Err(Error::Denied(format!("task {id}: {reason}")));
     }
-    let source = if by_expert { BY_EXPERTS } else { BY_CUSTOMER };
     let undo_of = actions.first().map(|action| action.id);
-    start(&mut tx, &mut task, &devices, &requester, (source, undo_of)).await?;
+    start(&mut tx, &mut task, &devices, &requester, (requester.source(), undo_of)).await?;
     tx.made(task.id).await?;
     tx.commit().await?;
     ring(app, &devices);
@@ -841,12 +844,8 @@ async fn second(app: &App, caller: &Caller, id: ActionId) -> Result<(Tx, Action)
     if requester.kind == ActorKind::Expert && action.requester.kind != ActorKind::Expert {
         return Err(Error::Denied(format!("{id}: what the customer wants, the customer approves")));
     }
-    let user = (action.target.kind == TargetKind::User).then_some(action.target.key.as_str());
-    let device = match action.device {
-        Some(no) => asset::load_in(&tx, no).await?,
-        None => None,
-    };
-    let thing = Thing { device: device.as_ref(), user, ..Thing::default() };
+    let device = store::device_of(&tx, &action).await?;
+    let thing = action.target.thing(device.as_ref());
     let clearance =
         coverage::clear(&tx, action.tenant, &requester.authority(), thing, tx.now()).await?;
     clearance.map_err(Error::Denied)?;
@@ -926,18 +925,18 @@ pub async fn undo_action(
     }
     let row = tx
         .query_one(
-            "select id from action where undo_of = $1 and tenant_no = $2 and state in \
-             ('proposed', 'approved', 'started', 'unknown', 'needsHuman', 'succeeded') limit 1",
+            &format!(
+                "select id from action where undo_of = $1 and tenant_no = $2 \
+                 and ({} or state = 'succeeded') limit 1",
+                store::OPEN
+            ),
             vec![id.0.into(), done.tenant.0.into()],
         )
         .await?;
     if row.is_some() {
         return Err(Error::Conflict(format!("{id} is being undone or was undone already")));
     }
-    let device = match done.device {
-        Some(no) => asset::load_in(&tx, no).await?,
-        None => None,
-    };
+    let device = store::device_of(&tx, &done).await?;
     let device =
         device.ok_or_else(|| Error::Conflict(format!("{id}: its device is not known any more")))?;
     let requester = requester(caller);
@@ -947,7 +946,7 @@ pub async fn undo_action(
             incident: done.incident,
             comment: Some(comment).filter(|comment| !comment.is_empty()),
             undo_of: Some(id),
-            source: if requester.kind == ActorKind::Expert { BY_EXPERTS } else { BY_CUSTOMER },
+            source: requester.source(),
             ..wish
         })
         .await?;
@@ -966,9 +965,7 @@ async fn ask<'a>(
     requester: &Requester,
     more: impl FnOnce(Wish<'a>) -> Wish<'a>,
 ) -> Result<ActionId> {
-    let user = (target.kind == TargetKind::User).then_some(target.key.as_str());
-    let thing = Thing { device: Some(device), user, ..Thing::default() };
-    let now = tx.now();
+    let (thing, now) = (target.thing(Some(device)), tx.now());
     let clearance = coverage::clear(tx, device.tenant, &requester.authority(), thing, now).await?;
     clearance.map_err(Error::Denied)?;
     if let Some(word) = order::word(kind) {
@@ -1089,14 +1086,8 @@ pub async fn may_run(tx: &Transaction, app: &App, caller: &Caller, task: &Task) 
     match target::devices(tx, whose, entry, task.target.as_ref(), &task.options).await? {
         Err(reason) => Ok(Running::ByHand(reason)),
         Ok(devices) => {
-            let requester = requester(caller);
-            for device in &devices {
-                let refused = not_cleared((tx, now), &requester, task, Some(device)).await?;
-                if let Some(reason) = refused {
-                    return Ok(Running::NotCleared(reason));
-                }
-            }
-            Ok(Running::Can)
+            let refused = first_refusal((tx, now), &requester(caller), task, &devices).await?;
+            Ok(refused.map_or(Running::Can, Running::NotCleared))
         }
     }
 }

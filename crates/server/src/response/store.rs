@@ -4,8 +4,9 @@ use sea_orm::{QueryResult, Value as Sql};
 use serde_json::Value;
 
 use crate::actor::ActorKind;
+use crate::asset::{self, Device};
 use crate::clock::Timestamp;
-use crate::coverage::Authority;
+use crate::coverage::{Authority, Thing};
 use crate::db::{Scope, Transaction, column};
 use crate::error::{Error, Result};
 use crate::id::{ActionId, DeviceNo, IncidentId, TaskId, TenantNo};
@@ -25,6 +26,16 @@ pub struct Target {
     pub name: String,
     /// The device it is, or is on, when that is known.
     pub device: Option<String>,
+}
+
+impl Target {
+    /// What coverage is asked about: the user where it is one, on this device.
+    #[must_use]
+    pub fn thing<'a>(&'a self, device: Option<&'a Device>) -> Thing<'a> {
+        let named = |kind| (self.kind == kind).then_some(self.key.as_str());
+        let device_name = if device.is_none() { named(TargetKind::Device) } else { None };
+        Thing { device, device_name, user: named(TargetKind::User) }
+    }
 }
 
 /// Whose task it is (MR-6).
@@ -282,6 +293,15 @@ pub struct Requester {
 }
 
 impl Requester {
+    /// From which part of the product a managed response's action comes then (MR-21).
+    #[must_use]
+    pub fn source(&self) -> &'static str {
+        match self.kind {
+            ActorKind::Expert => super::BY_EXPERTS,
+            _ => super::BY_CUSTOMER,
+        }
+    }
+
     /// On whose word the action is done.
     #[must_use]
     pub fn authority(&self) -> Authority {
@@ -503,11 +523,23 @@ pub fn unknown_action(id: ActionId) -> Error {
     Error::NotFound(format!("action {id} does not exist"))
 }
 
+/// The condition that an action has not come to its end: `ActionState::is_open` in SQL.
+pub const OPEN: &str =
+    "action.state in ('proposed', 'approved', 'started', 'unknown', 'needsHuman')";
+
+/// The device of an action, when it has one that is known.
+pub async fn device_of(tx: &Transaction, action: &Action) -> Result<Option<Device>> {
+    match action.device {
+        Some(no) => asset::load_in(tx, no).await,
+        None => Ok(None),
+    }
+}
+
 /// The open actions on a target of a family, the oldest first.
 pub async fn open_actions(tx: &Tx, target_key: &str, family: &str) -> Result<Vec<Action>> {
     let sql = format!(
         "select {ACTION} from action where tenant_no = $1 and target_key = $2 and family = $3 \
-         and state in ('proposed', 'approved', 'started', 'unknown', 'needsHuman') order by id"
+         and {OPEN} order by id"
     );
     let values = vec![tx.tenant().0.into(), target_key.into(), family.into()];
     tx.query(&sql, values).await?.iter().map(Action::from_row).collect()
@@ -742,4 +774,16 @@ pub async fn save_response(tx: &Tx, incident: IncidentId, it: &Response) -> Resu
     )
     .await?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_condition_for_open_actions_names_the_open_states_and_no_others() {
+        for state in ActionState::all() {
+            assert_eq!(OPEN.contains(&format!("'{}'", state.word())), state.is_open(), "{state:?}");
+        }
+    }
 }
