@@ -7,11 +7,17 @@
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use rustix::fs::FlockOperation;
+use rustix::io::Errno;
+use tokio::time::Instant;
 
 use crate::fault::{During, Fault, Result};
 use crate::files;
+
+/// How long an agent that has ended may seem to run.
+const LINGERS: Duration = Duration::from_secs(3);
 
 /// The data directory.
 #[derive(Clone, Debug)]
@@ -75,22 +81,39 @@ impl Data {
         self.hold("state.lock", FlockOperation::LockExclusive)
     }
 
-    /// Makes sure that no other agent runs on this directory.
-    pub(crate) fn hold_run(&self) -> Result<Held> {
-        self.hold("run.lock", FlockOperation::NonBlockingLockExclusive).map_err(|_| {
-            Fault::new(format!("another agent runs with {} already", self.root.display()))
-        })
+    /// Makes sure that no other agent runs on this directory. One that was killed may hold it a moment
+    /// longer: a program that it was about to start has all its files until it has started.
+    pub(crate) async fn hold_run(&self) -> Result<Held> {
+        let file = self.lock_file("run.lock")?;
+        let until = Instant::now() + LINGERS;
+        loop {
+            match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
+                Ok(()) => return Ok(Held { _file: file }),
+                Err(Errno::WOULDBLOCK) if Instant::now() < until => {
+                    tokio::time::sleep(Duration::from_millis(20)).await;
+                }
+                Err(Errno::WOULDBLOCK) => {
+                    let root = self.root.display();
+                    return Err(Fault::new(format!("another agent runs with {root} already")));
+                }
+                Err(e) => return Err(e).during("cannot hold run.lock"),
+            }
+        }
     }
 
     fn hold(&self, name: &str, how: FlockOperation) -> Result<Held> {
-        let file = OpenOptions::new()
+        let file = self.lock_file(name)?;
+        rustix::fs::flock(&file, how).during(format_args!("cannot hold {name}"))?;
+        Ok(Held { _file: file })
+    }
+
+    fn lock_file(&self, name: &str) -> Result<File> {
+        OpenOptions::new()
             .create(true)
             .truncate(false)
             .write(true)
             .mode(0o600)
             .open(self.root.join(name))
-            .during(format_args!("cannot open {name}"))?;
-        rustix::fs::flock(&file, how).during(format_args!("cannot hold {name}"))?;
-        Ok(Held { _file: file })
+            .during(format_args!("cannot open {name}"))
     }
 }

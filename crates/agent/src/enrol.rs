@@ -33,7 +33,7 @@ pub(crate) async fn enrol(data: &Data, wish: &Wish<'_>) -> Result<Facts> {
         return Err(Fault::new("the agent is enrolled already; --again enrols it anew"));
     }
     // Not beside an agent that runs: it would go on as the one it was.
-    let _held = data.hold_run()?;
+    let _held = data.hold_run().await?;
     let url = http::server_url(wish.server)?;
     let name = wish.name.map(collect::host::plain_name).transpose()?;
     let authority = match wish.authority {

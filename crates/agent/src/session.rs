@@ -59,7 +59,7 @@ pub(crate) struct Running {
 /// Runs until it is told to end.
 pub(crate) async fn run(data: &Data, marks: Marks) -> Result<()> {
     let identity = identity::load(data)?;
-    let _held = data.hold_run()?;
+    let _held = data.hold_run().await?;
     let mut terminate = signal(SignalKind::terminate()).during("cannot listen for signals")?;
     let mut interrupt = signal(SignalKind::interrupt()).during("cannot listen for signals")?;
     let agent = Arc::new(Agent::new(data, identity, marks)?);

@@ -59,3 +59,20 @@ fn an_order_under_way_when_the_agent_is_killed_is_unknown_and_not_repeated() {
         assert_eq!(isolated, net.rules("riposte").contains("policy drop"), "{result:?}");
     }
 }
+
+#[test]
+fn an_agent_waits_for_the_one_before_it_and_never_runs_beside_it() {
+    let server = Server::start(None, "127.0.0.1");
+    let mut agent = Agent::enrol(None, &server);
+    let before = std::fs::File::create(agent.data().join("run.lock")).unwrap();
+    before.lock().unwrap();
+    let said = agent.call(&["run"]);
+    let text = String::from_utf8_lossy(&said.stderr);
+    assert!(!said.status.success() && text.contains("another agent runs with"), "{text}");
+    assert!(server.state().polls.is_empty());
+    agent.start();
+    std::thread::sleep(std::time::Duration::from_millis(300));
+    assert!(server.state().polls.is_empty());
+    drop(before);
+    server.wait("a poll", |state| (!state.polls.is_empty()).then_some(()));
+}
