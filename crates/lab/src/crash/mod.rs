@@ -75,17 +75,36 @@ pub(crate) async fn run(mut args: Args) -> Result<bool, String> {
         keep: args.flag("--keep"),
     };
     args.finish()?;
-    let mut clean = true;
+    let mut found = Vec::new();
     for store in stores {
         if plan.replicas > 1 && store == Store::Sqlite {
             return Err("--replicas needs --store postgres".to_owned());
         }
-        clean &= on_store(&plan, store).await?;
+        found.push((store, on_store(&plan, store).await?));
     }
-    Ok(clean)
+    Ok(last_words(&found))
 }
 
-async fn on_store(plan: &Plan, store: Store) -> Result<bool, String> {
+/// Lists what is wrong.
+pub(crate) fn tell(store: Store, violations: &[Violation]) {
+    for Violation { invariant, message } in violations.iter().take(LISTED) {
+        out::note(&format!("VIOLATION on {} of {invariant}: {message}", store.name()));
+    }
+    if violations.len() > LISTED {
+        out::note(&format!("and {} more", violations.len() - LISTED));
+    }
+}
+
+/// Says whether all is well; lists once more what is not, since what a long run printed before its end
+/// is often cut away.
+pub(crate) fn last_words(found: &[(Store, Vec<Violation>)]) -> bool {
+    for (store, violations) in found {
+        tell(*store, violations);
+    }
+    found.iter().all(|(_, violations)| violations.is_empty())
+}
+
+async fn on_store(plan: &Plan, store: Store) -> Result<Vec<Violation>, String> {
     // Kept after a violation, so that the data can be looked at.
     let name = format!("crash-{}", store.name());
     let scratch = Scratch::new(&plan.scratch, &name, true)?;
@@ -103,12 +122,7 @@ async fn on_store(plan: &Plan, store: Store) -> Result<bool, String> {
         one_server(plan, &mut world).await?
     };
     let violations = world.judge(&figures).await?;
-    for Violation { invariant, message } in violations.iter().take(LISTED) {
-        out::note(&format!("VIOLATION {invariant}: {message}"));
-    }
-    if violations.len() > LISTED {
-        out::note(&format!("and {} more", violations.len() - LISTED));
-    }
+    tell(store, &violations);
     let mut summary = world.summary(violations.len())?;
     if let (Some(summary), Value::Object(figures)) = (summary.as_object_mut(), figures.shown) {
         summary.insert("store".to_owned(), Value::from(store.name()));
@@ -123,7 +137,7 @@ async fn on_store(plan: &Plan, store: Store) -> Result<bool, String> {
     } else {
         out::note(&format!("journal, log and data are kept in {}", scratch.path.display()));
     }
-    Ok(violations.is_empty())
+    Ok(violations)
 }
 
 /// What a run measured, and what it found wrong by itself.

@@ -25,10 +25,10 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
 use crate::args::{self, Args, Store};
-use crate::crash::Observer;
 use crate::crash::checker::Violation;
 use crate::crash::journal::Journal;
 use crate::crash::load::Target;
+use crate::crash::{self, Observer};
 use crate::device::Device;
 use crate::net::{self, Net};
 use crate::out;
@@ -59,8 +59,6 @@ const QUIET_PATIENCE: Duration = Duration::from_mins(2);
 const FAILPOINT_PATIENCE: Duration = Duration::from_secs(12);
 /// Starts more than planned, until each failpoint was hit.
 const MORE_STARTS: u64 = 6;
-/// Violations listed one by one.
-const LISTED: usize = 50;
 /// Where the server can be asked to stop dead.
 const FAILPOINTS: [&str; 4] = [
     "response.before_started",
@@ -100,14 +98,14 @@ pub(crate) async fn run(mut args: Args) -> Result<bool, String> {
     if !(1..=50).contains(&plan.agents) {
         return Err("--agents must lie between 1 and 50".to_owned());
     }
-    let mut clean = true;
+    let mut found = Vec::new();
     for store in stores {
-        clean &= on_store(&plan, store).await?;
+        found.push((store, on_store(&plan, store).await?));
     }
-    Ok(clean)
+    Ok(crash::last_words(&found))
 }
 
-async fn on_store(plan: &Plan, store: Store) -> Result<bool, String> {
+async fn on_store(plan: &Plan, store: Store) -> Result<Vec<Violation>, String> {
     // Kept after a violation, so that the data can be looked at.
     let scratch = Scratch::new(&plan.scratch, &format!("respond-{}", store.name()), true)?;
     out::note(&format!("response lab on {} in {}", store.name(), scratch.path.display()));
@@ -119,12 +117,7 @@ async fn on_store(plan: &Plan, store: Store) -> Result<bool, String> {
     let mut world = World::new(plan, &scratch.path, url).await?;
     let figures = world.storm(plan).await?;
     let (violations, counts) = world.judge(figures.violations).await?;
-    for Violation { invariant, message } in violations.iter().take(LISTED) {
-        out::note(&format!("VIOLATION {invariant}: {message}"));
-    }
-    if violations.len() > LISTED {
-        out::note(&format!("and {} more", violations.len() - LISTED));
-    }
+    crash::tell(store, &violations);
     let mut summary = json!({
         "id": "R2", "store": store.name(), "value": violations.len(), "unit": "violations",
         "floor": 0, "target": 0, "ok": violations.is_empty(), "seed": plan.seed,
@@ -144,7 +137,7 @@ async fn on_store(plan: &Plan, store: Store) -> Result<bool, String> {
     } else {
         out::note(&format!("journals, logs and data are kept in {}", scratch.path.display()));
     }
-    Ok(violations.is_empty())
+    Ok(violations)
 }
 
 /// What a run came to.
