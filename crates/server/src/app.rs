@@ -40,6 +40,8 @@ pub struct Inner {
     pub metrics: Metrics,
     /// Rung when alerts wait for correlation.
     pub correlate: Notify,
+    /// Rung when an action waits for a product to carry it out.
+    pub respond: Notify,
     /// Tenants in which something changed, as this process commits it.
     pub changed: broadcast::Sender<TenantNo>,
     /// How long intake's turns to write are.
@@ -74,6 +76,7 @@ impl App {
             config,
             metrics: Metrics::default(),
             correlate: Notify::new(),
+            respond: Notify::new(),
             changed: broadcast::channel(1024).0,
             pace: Pace::default(),
             incident_ids: Ids::default(),

@@ -335,6 +335,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("0011_response", include_str!("../migrations/0011_response.sql")),
     ("0012_packages", include_str!("../migrations/0012_packages.sql")),
     ("0013_receipts", include_str!("../migrations/0013_receipts.sql")),
+    ("0014_connector", include_str!("../migrations/0014_connector.sql")),
 ];
 
 /// The pattern of `like … escape '\'` for lower-case text that has this in it, in any case.

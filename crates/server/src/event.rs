@@ -183,6 +183,10 @@ pub enum Fact {
     AgentTokenRemoved { token: String },
     /// What experts never act on has changed (EXC-1).
     ExclusionChanged { changes: Vec<Change> },
+    /// A product carries actions out from now on.
+    ConnectorAdded { connector: String, kind: &'static str, name: String, address: String },
+    /// It does not any more.
+    ConnectorRemoved { connector: String, name: String },
 }
 
 /// Kinds of facts about what only the experts see yet: drafts of a response.
@@ -249,6 +253,8 @@ impl Fact {
             Self::AgentTokenAdded { .. } => "agentToken.added",
             Self::AgentTokenRemoved { .. } => "agentToken.removed",
             Self::ExclusionChanged { .. } => "exclusion.changed",
+            Self::ConnectorAdded { .. } => "connector.added",
+            Self::ConnectorRemoved { .. } => "connector.removed",
         }
     }
 
@@ -311,7 +317,9 @@ impl Fact {
             | Self::ReleaseCodeShown { .. }
             | Self::AgentTokenAdded { .. }
             | Self::AgentTokenRemoved { .. }
-            | Self::ExclusionChanged { .. } => None,
+            | Self::ExclusionChanged { .. }
+            | Self::ConnectorAdded { .. }
+            | Self::ConnectorRemoved { .. } => None,
         }
     }
 
@@ -454,6 +462,12 @@ impl Fact {
             Self::AccessDenied { access, person, because, .. }
             | Self::AccessEnded { access, person, because, .. } => {
                 json!({ "accessId": access, "person": person, "because": because })
+            }
+            Self::ConnectorAdded { connector, kind, name, address } => json!({
+                "connectorId": connector, "kind": kind, "name": name, "baseUrl": address,
+            }),
+            Self::ConnectorRemoved { connector, name } => {
+                json!({ "connectorId": connector, "name": name })
             }
             Self::SignInChanged { provider, name, changes } => {
                 json!({ "identityProviderId": provider, "name": name, "changes": changes })

@@ -50,6 +50,8 @@ pub mod asset;
 
 pub mod coverage;
 
+pub mod connector;
+
 pub mod response;
 
 pub mod agent;

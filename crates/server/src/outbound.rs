@@ -9,7 +9,7 @@
 //! serves itself only, on loopback without TLS, may call loopback. Not here: what is asked.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::http::{Request, Response};
 use reqwest::Url;
@@ -53,25 +53,83 @@ pub fn require_sound(config: &Config, url: &Url) -> Result<()> {
     Ok(())
 }
 
+/// Why there is no answer.
+#[derive(Debug)]
+pub enum Unanswered {
+    /// Nothing of the request left this process: it is as if it had never been made.
+    NotSent(Error),
+    /// It may have arrived, and may have done what it asks for.
+    Lost(Error),
+}
+
+impl From<Unanswered> for Error {
+    fn from(why: Unanswered) -> Self {
+        match why {
+            Unanswered::NotSent(error) | Unanswered::Lost(error) => error,
+        }
+    }
+}
+
 /// Sends a request and reads the answer.
 ///
 /// # Errors
 /// `Invalid` when the address is not one we call, or nobody answers there as HTTP does.
 pub async fn send(config: &Config, request: Request<Vec<u8>>) -> Result<Response<Vec<u8>>> {
+    Ok(ask(config, request, LASTS).await?)
+}
+
+/// The same within `lasts`, for a request that does something: it matters whether it left.
+///
+/// # Errors
+/// See [`Unanswered`]; the errors inside are those of [`send`].
+pub async fn ask(
+    config: &Config,
+    request: Request<Vec<u8>>,
+    lasts: Duration,
+) -> std::result::Result<Response<Vec<u8>>, Unanswered> {
+    let begun = Instant::now();
     let (parts, body) = request.into_parts();
     let url = Url::parse(&parts.uri.to_string())
-        .map_err(|error| Error::Invalid(format!("an address cannot be read: {error}")))?;
+        .map_err(|error| Error::Invalid(format!("an address cannot be read: {error}")))
+        .map_err(Unanswered::NotSent)?;
     let host = url.host_str().unwrap_or_default().to_owned();
     let failed = |error: reqwest::Error| {
-        Error::Invalid(format!("{host} does not answer: {}", spelt(&error.without_url())))
+        let connected = !error.is_connect();
+        let why = spelt(&error.without_url());
+        let error = Error::Invalid(format!("{host} does not answer: {why}"));
+        if connected { Unanswered::Lost(error) } else { Unanswered::NotSent(error) }
     };
-    let addresses = addresses(config, &url).await?;
+    // A client for each request: no connection is kept that may be half dead when it is needed.
+    let client = client(config, &url, lasts).await.map_err(Unanswered::NotSent)?;
+    let left = lasts.saturating_sub(begun.elapsed()).max(Duration::from_millis(1));
+    let request = client.request(parts.method, url).headers(parts.headers).body(body);
+    let mut answer = request.timeout(left).send().await.map_err(failed)?;
+    let mut whole = Vec::new();
+    while let Some(piece) = answer.chunk().await.map_err(failed)? {
+        if whole.len() + piece.len() > LONGEST {
+            let error = Error::Invalid(format!("{host} answers more than {LONGEST} bytes"));
+            return Err(Unanswered::Lost(error));
+        }
+        whole.extend_from_slice(&piece);
+    }
+    let mut response = Response::new(whole);
+    *response.status_mut() = answer.status();
+    *response.headers_mut() = answer.headers().clone();
+    Ok(response)
+}
+
+/// A client that connects to the addresses of this host that were looked at, and nowhere else.
+async fn client(config: &Config, url: &Url, lasts: Duration) -> Result<reqwest::Client> {
+    let host = url.host_str().unwrap_or_default();
+    let addresses = tokio::time::timeout(lasts, addresses(config, url))
+        .await
+        .map_err(|_| Error::Invalid(format!("{host} was not found in time")))??;
     let mut client = reqwest::Client::builder()
         .redirect(Policy::none())
         .no_proxy()
         .connect_timeout(CONNECT)
         .timeout(LASTS)
-        .resolve_to_addrs(&host, &addresses);
+        .resolve_to_addrs(host, &addresses);
     if let Some(path) = &config.oidc.ca {
         let pem = tokio::fs::read(path).await.map_err(|error| {
             Error::Internal(format!("cannot read oidc.ca {}: {error}", path.display()))
@@ -81,20 +139,7 @@ pub async fn send(config: &Config, request: Request<Vec<u8>>) -> Result<Response
             client = client.add_root_certificate(root);
         }
     }
-    let client = client.build().map_err(Error::internal)?;
-    let request = client.request(parts.method, url).headers(parts.headers).body(body);
-    let mut answer = request.send().await.map_err(failed)?;
-    let mut whole = Vec::new();
-    while let Some(piece) = answer.chunk().await.map_err(failed)? {
-        if whole.len() + piece.len() > LONGEST {
-            return Err(Error::Invalid(format!("{host} answers more than {LONGEST} bytes")));
-        }
-        whole.extend_from_slice(&piece);
-    }
-    let mut response = Response::new(whole);
-    *response.status_mut() = answer.status();
-    *response.headers_mut() = answer.headers().clone();
-    Ok(response)
+    client.build().map_err(Error::internal)
 }
 
 fn spelt(error: &dyn std::error::Error) -> String {

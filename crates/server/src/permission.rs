@@ -61,6 +61,8 @@ pub enum Permission {
     ExclusionRead,
     /// Decide what experts never act on.
     ExclusionReadWrite,
+    /// Connect products that carry actions out.
+    ConnectorReadWrite,
 }
 
 /// Every permission, its spelling, and whether an application can hold it.
@@ -90,6 +92,7 @@ pub const PERMISSIONS: &[(Permission, &str, bool)] = &[
     (Permission::DeviceReadWrite, "Device.ReadWrite", false),
     (Permission::ExclusionRead, "Exclusion.Read", false),
     (Permission::ExclusionReadWrite, "Exclusion.ReadWrite", false),
+    (Permission::ConnectorReadWrite, "Connector.ReadWrite", false),
 ];
 
 impl Permission {
@@ -237,6 +240,7 @@ pub const ROLES: &[(Role, &str, Party, &[Permission])] = &[
             Permission::SignInReadWrite,
             Permission::DeviceReadWrite,
             Permission::ExclusionReadWrite,
+            Permission::ConnectorReadWrite,
         ],
     ),
     (

@@ -31,6 +31,7 @@ const GATHER: Duration = Duration::from_millis(25);
 pub async fn run(app: App, stop: CancellationToken) {
     let checkpoints = tokio::spawn(tick(app.clone(), stop.clone()));
     let agents = tokio::spawn(crate::agent::poll::watch(app.clone(), stop.clone()));
+    let products = tokio::spawn(crate::response::remote::run(app.clone(), stop.clone()));
     let (mut leases, mut size) = (HashMap::new(), Size::default());
     let mut flow = Flow::new(Instant::now());
     loop {
@@ -74,6 +75,7 @@ pub async fn run(app: App, stop: CancellationToken) {
     }
     let _ = checkpoints.await;
     let _ = agents.await;
+    let _ = products.await;
     for (_, lease) in leases {
         if let Err(error) = lease.release(&app).await {
             tracing::warn!("a lease was not given back and ends by itself: {error}");

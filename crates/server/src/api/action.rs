@@ -68,6 +68,7 @@ pub(super) async fn shown(site: &Site, caller: &Caller, it: &Action) -> Result<V
             "kind": it.target.kind.word(), "id": it.target.key, "name": it.target.name,
             "deviceId": it.target.device,
         },
+        "connectorId": it.connector,
         "options": it.options,
         "state": it.state.word(),
         "reason": it.reason,

@@ -10,6 +10,7 @@ mod agent_token;
 mod alert;
 mod app;
 mod audit;
+mod connector;
 mod device;
 mod event;
 mod exclusion;
@@ -87,6 +88,9 @@ pub fn routes() -> OpenApiRouter<Site> {
         .routes(routes!(oidc::finish))
         .routes(routes!(identity_provider::list, identity_provider::add))
         .routes(routes!(identity_provider::remove))
+        .routes(routes!(connector::list, connector::add))
+        .routes(routes!(connector::remove))
+        .routes(routes!(connector::test))
         .routes(routes!(session::get, session::end))
         .routes(routes!(session::switch))
         .routes(routes!(session::step_up_with_code))

@@ -22,7 +22,9 @@ use crate::incident::{self, Incident};
 use crate::permission::Permission;
 use crate::response::catalog::{CATALOG, Entry, Kind, Takes, TargetKind};
 use crate::response::model::{self, ActionState, TaskState, TaskStep};
-use crate::response::{self, Action, NewTask, Response, Running, Source, Task, TaskPatch, store};
+use crate::response::{
+    self, Action, NewTask, Response, Running, Sends, Source, Task, TaskPatch, store,
+};
 use crate::tenant::caller::Caller;
 use crate::word::Stage;
 
@@ -774,7 +776,18 @@ pub(super) async fn preview(
     let task = response::find(&site.app, &caller, id).await?;
     let shown = response::preview(&site.app, &caller, id).await?;
     let (mut sends, mut signed_in, mut services) = (Vec::new(), Vec::new(), Vec::new());
-    for (device, told) in &shown.sends {
+    for told in &shown.sends {
+        let (device, told) = match told {
+            Sends::Agent(device, told) => (device, told),
+            Sends::Connector(connector, request) => {
+                sends.push(json!({
+                    "connectorId": connector.id, "name": connector.name,
+                    "channel": connector.kind.word(), "method": request.method,
+                    "path": request.path, "body": request.body,
+                }));
+                continue;
+            }
+        };
         sends.push(json!({ "deviceId": device.id, "name": device.name, "channel": "agent",
             "online": device.is_online(site.app.clock.now()), "body": told }));
         if let Some((found, _)) = inventory::read(&site.app, device).await? {

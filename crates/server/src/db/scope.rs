@@ -27,6 +27,7 @@ pub const WALLED: &[&str] = &[
     "attempt",
     "checkpoint",
     "comment",
+    "connector",
     "desired",
     "device",
     "device_event",

@@ -4,6 +4,7 @@
 //! request      the wish is on disk, with the events that say so           in the caller's change
 //! orders       what may begin is written as Started, then given out       when an agent asks
 //! settle       what came back, and what was read of the thing             when an agent tells
+//! remote       what products carry out instead of agents                  at once (see `remote`)
 //! watch        what nobody has heard of, and what has waited too long     every few seconds
 //! ```
 //!
@@ -22,6 +23,7 @@ use crate::actor::{Actor, ActorKind};
 use crate::app::App;
 use crate::asset::{self, Device};
 use crate::clock::Timestamp;
+use crate::connector;
 use crate::coverage;
 use crate::db::column;
 use crate::error::{Error, Result};
@@ -29,15 +31,18 @@ use crate::event::Fact;
 use crate::id::{ActionId, IncidentId, TenantNo};
 use crate::response::catalog::{Effect, Kind};
 use crate::response::model::{ActionState, ActionStep, proves};
-use crate::response::store::{self, Action, Attempt, Requester, Target, engine_key};
+use crate::response::store::{self, Action, Attempt, Requester, Target, engine_key, user_key};
+use crate::response::target::Channel;
 use crate::response::{follow, order};
 use crate::tx::Tx;
 use crate::word::Stage;
 
 /// How often an action that sets something is sent before a person is asked.
-const MOST_ATTEMPTS: i64 = 5;
+pub(super) const MOST_ATTEMPTS: i64 = 5;
 /// How long a second person may take, in seconds.
 const PROPOSED_S: i64 = 24 * 3_600;
+/// How long a product is worth trying, in seconds: it is no device that comes back some day.
+const REMOTE_PATIENCE_S: i64 = 3_600;
 /// Actions looked at in one turn of the watch.
 const WATCHED: i64 = 200;
 
@@ -47,14 +52,14 @@ pub fn engine() -> Actor {
     Actor::system("Response")
 }
 
-/// Something somebody wants done on a device.
+/// Something somebody wants done.
 pub struct Wish<'a> {
     /// What.
     pub kind: Kind,
     /// To what.
     pub target: &'a Target,
-    /// On which device.
-    pub device: &'a Device,
+    /// By whom.
+    pub channel: &'a Channel,
     /// How.
     pub options: &'a Value,
     /// For which incident.
@@ -83,9 +88,24 @@ fn family(kind: Kind) -> String {
 /// same thing before.
 pub async fn request(tx: &mut Tx, wish: Wish<'_>) -> Result<Action> {
     let entry = wish.kind.entry();
-    // What could not be said to the agent is found now.
-    order::action(wish.kind, &wish.target.key, wish.options, tx.now()).map_err(Error::Invalid)?;
-    let target_key = engine_key(&wish.device.id, wish.target);
+    // What could not be said to the agent or the product is found now.
+    let (target_key, target, device, connector) = match wish.channel {
+        Channel::Agent(device) => {
+            order::action(wish.kind, &wish.target.key, wish.options, tx.now())
+                .map_err(Error::Invalid)?;
+            let target = Target { device: Some(device.id.clone()), ..wish.target.clone() };
+            (engine_key(&device.id, wish.target), target, Some(device.no), None)
+        }
+        Channel::Connector(connector) => {
+            let key = connector::user_name(&wish.target.key).map_err(Error::Invalid)?;
+            if !order::verb(wish.kind).is_some_and(|verb| connector.kind.can(verb)) {
+                return Err(Error::Invalid(format!("{} cannot do it", connector.name)));
+            }
+            let target_key = user_key(&key);
+            let target = Target { key, device: None, ..wish.target.clone() };
+            (target_key, target, None, Some(connector.id.clone()))
+        }
+    };
     let family = family(wish.kind);
     let open = store::open_actions(tx, &target_key, &family).await?;
     for same in open.iter().rev() {
@@ -126,7 +146,7 @@ pub async fn request(tx: &mut Tx, wish: Wish<'_>) -> Result<Action> {
     let (state, patience_s) = if second {
         (ActionState::Proposed, PROPOSED_S)
     } else {
-        (ActionState::Approved, entry.patience_s)
+        (ActionState::Approved, patience_s(wish.kind, connector.is_some()))
     };
     let mut action = Action {
         id,
@@ -134,9 +154,11 @@ pub async fn request(tx: &mut Tx, wish: Wish<'_>) -> Result<Action> {
         incident: wish.incident,
         kind: wish.kind,
         family,
-        target: Target { device: Some(wish.device.id.clone()), ..wish.target.clone() },
+        target,
         target_key,
-        device: Some(wish.device.no),
+        device,
+        connector,
+        next: None,
         options: wish.options.clone(),
         generation,
         state,
@@ -167,6 +189,12 @@ pub async fn request(tx: &mut Tx, wish: Wish<'_>) -> Result<Action> {
         generation,
     });
     Ok(action)
+}
+
+/// How long an action is worth trying once it may be sent.
+pub(super) fn patience_s(kind: Kind, remote: bool) -> i64 {
+    let patience_s = kind.entry().patience_s;
+    if remote { patience_s.min(REMOTE_PATIENCE_S) } else { patience_s }
 }
 
 async fn next_generation(tx: &Tx, target_key: &str, family: &str) -> Result<i64> {
@@ -245,14 +273,7 @@ pub async fn orders(app: &App, device: &Device, poll: Asked<'_>) -> Result<Vec<O
         }
     }
     for mut action in waiting {
-        let open = store::open_actions(&tx, &action.target_key, &action.family).await?;
-        // One after the other, in the order of the wishes.
-        let behind = open.iter().any(|other| {
-            other.id != action.id
-                && (other.state.is_under_way()
-                    || (other.state == ActionState::Approved && other.id < action.id))
-        });
-        if behind || !open.iter().any(|other| other.id == action.id) {
+        if !is_next(&tx, &action).await? {
             continue;
         }
         if let Some(order) = begin(&mut tx, &mut action, &device, &agent, poll.run).await? {
@@ -348,8 +369,19 @@ async fn reconcile(
     }
 }
 
+/// Whether it is an action's turn: one after the other, in the order of the wishes.
+pub(super) async fn is_next(tx: &Tx, action: &Action) -> Result<bool> {
+    let open = store::open_actions(tx, &action.target_key, &action.family).await?;
+    let behind = open.iter().any(|other| {
+        other.id != action.id
+            && (other.state.is_under_way()
+                || (other.state == ActionState::Approved && other.id < action.id))
+    });
+    Ok(!behind && open.iter().any(|other| other.id == action.id))
+}
+
 /// Asks a person.
-async fn ask(tx: &mut Tx, action: &mut Action, reason: String) -> Result<()> {
+pub(super) async fn ask(tx: &mut Tx, action: &mut Action, reason: String) -> Result<()> {
     step(action, ActionStep::Ask)?;
     action.reason = Some(reason.clone());
     store::save_action(tx, action).await?;
@@ -362,6 +394,25 @@ async fn ask(tx: &mut Tx, action: &mut Action, reason: String) -> Result<()> {
     follow::action_changed(tx, action.id).await
 }
 
+/// Looks once more whether an action may be sent, and ends it where it may not: for agents and
+/// products alike, in the change that writes that it is about to be sent.
+pub(super) async fn may_begin(
+    tx: &mut Tx,
+    action: &mut Action,
+    device: Option<&Device>,
+) -> Result<bool> {
+    if tx.now() >= action.deadline {
+        let reason = "it could not be sent in the time it was worth trying".to_owned();
+        end(tx, action, ActionStep::Expire, Some(reason)).await?;
+        return Ok(false);
+    }
+    if let Some(reason) = refused(tx, action, device).await? {
+        end(tx, action, ActionStep::Refuse, Some(reason)).await?;
+        return Ok(false);
+    }
+    Ok(true)
+}
+
 /// Begins an action: looks once more whether it may be, and writes that it is about to be sent.
 async fn begin(
     tx: &mut Tx,
@@ -371,13 +422,7 @@ async fn begin(
     run: &str,
 ) -> Result<Option<Order>> {
     let now = tx.now();
-    if now >= action.deadline {
-        let reason = "it could not be sent in the time it was worth trying".to_owned();
-        end(tx, action, ActionStep::Expire, Some(reason)).await?;
-        return Ok(None);
-    }
-    if let Some(reason) = refused(tx, action, device).await? {
-        end(tx, action, ActionStep::Refuse, Some(reason)).await?;
+    if !may_begin(tx, action, Some(device)).await? {
         return Ok(None);
     }
     let told = match order::action(action.kind, &action.target.key, &action.options, now) {
@@ -426,14 +471,14 @@ async fn begin(
 }
 
 /// Why an action may not be sent now; `None` when it may.
-async fn refused(tx: &Tx, action: &Action, device: &Device) -> Result<Option<String>> {
-    let thing = action.target.thing(Some(device));
+async fn refused(tx: &Tx, action: &Action, device: Option<&Device>) -> Result<Option<String>> {
+    let thing = action.target.thing(device);
     let authority = action.requester.authority();
     let clearance = coverage::clear(tx, action.tenant, &authority, thing, tx.now()).await?;
     if let Err(reason) = clearance {
         return Ok(Some(reason));
     }
-    if let Some(word) = order::word(action.kind)
+    if let (Some(word), Some(device)) = (order::word(action.kind), device)
         && let Err(reason) = device.can(word)
     {
         return Ok(Some(reason));
@@ -615,7 +660,8 @@ pub async fn watch(app: &App) -> Result<()> {
         .query(
             "select distinct action.tenant_no from action join attempt \
              on attempt.action_id = action.id and attempt.number = action.attempts \
-             where action.state = 'started' and attempt.expires_at <= $1 \
+             where action.state = 'started' and action.connector_id is null \
+             and attempt.expires_at <= $1 \
              union select distinct tenant_no from action where deadline_at <= $1 \
              and state in ('proposed', 'approved', 'started', 'unknown')",
             vec![now.micros().into()],
@@ -647,14 +693,19 @@ async fn watch_tenant(app: &App, tenant: TenantNo) -> Result<()> {
                 end(&mut tx, &mut action, ActionStep::Expire, reason).await?;
             }
             ActionState::Approved if over => {
-                let reason = Some(format!("{} was not online in time", action.target.name));
+                let reason = Some(match (&action.connector, &action.reason) {
+                    (None, _) => format!("{} was not online in time", action.target.name),
+                    (Some(_), None) => "it could not be sent in time".to_owned(),
+                    (Some(_), Some(why)) => format!("it could not be sent in time: {why}"),
+                });
                 end(&mut tx, &mut action, ActionStep::Expire, reason).await?;
             }
             ActionState::Started | ActionState::Unknown if over => {
                 let reason = "no word of it until its deadline".to_owned();
                 ask(&mut tx, &mut action, reason).await?;
             }
-            ActionState::Started => {
+            // What products carry out is looked after where they are asked.
+            ActionState::Started if action.connector.is_none() => {
                 let Some(attempt) = store::last_attempt(&tx, action.id).await? else { continue };
                 if now < attempt.expires {
                     continue;

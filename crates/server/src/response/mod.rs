@@ -17,11 +17,13 @@ pub mod engine;
 mod follow;
 pub mod model;
 pub mod order;
+pub mod remote;
 pub mod store;
 mod target;
 mod timed;
 
 pub use store::{Action, Attempt, Requester, Response, Source, Target, Task};
+pub use target::Channel;
 
 use serde_json::{Value, json};
 
@@ -29,6 +31,7 @@ use crate::actor::ActorKind;
 use crate::app::App;
 use crate::asset::{self, Device};
 use crate::clock::Timestamp;
+use crate::connector;
 use crate::coverage::{self, Thing};
 use crate::db::{Transaction, column};
 use crate::error::{Error, Result};
@@ -357,10 +360,10 @@ fn unpublished(responses: &[Response]) -> Response {
     }
 }
 
-/// Whose a task is, and on which devices it is done.
+/// Whose a task is, and who carries it out.
 enum Decision {
     /// The experts'.
-    Managed(Vec<Device>),
+    Managed(Vec<Channel>),
     /// The customer's, and why.
     Guided(String),
 }
@@ -371,12 +374,12 @@ async fn decide(
     tx: &Tx,
     caller: &Requester,
     task: &Task,
-) -> Result<(Decision, Option<(Vec<Device>, String)>)> {
+) -> Result<(Decision, Option<(Vec<Channel>, String)>)> {
     let entry = task.kind.entry();
     let whose = (task.tenant, Some(task.incident));
     let target = task.target.as_ref();
-    let devices = match target::devices(tx, whose, entry, target, &task.options).await? {
-        Ok(devices) => devices,
+    let channels = match target::channels(tx, whose, entry, target, &task.options).await? {
+        Ok(channels) => channels,
         Err(reason) => {
             // What nothing can do by itself may be excluded all the same: that is the reason then.
             let reason = not_cleared((tx, tx.now()), caller, task, None).await?.unwrap_or(reason);
@@ -384,12 +387,12 @@ async fn decide(
         }
     };
     let (mut cleared, mut left, mut why) = (Vec::new(), Vec::new(), String::new());
-    for device in devices {
-        match not_cleared((tx, tx.now()), caller, task, Some(&device)).await? {
-            None => cleared.push(device),
+    for channel in channels {
+        match not_cleared((tx, tx.now()), caller, task, channel.device()).await? {
+            None => cleared.push(channel),
             Some(reason) => {
                 why = reason;
-                left.push(device);
+                left.push(channel);
             }
         }
     }
@@ -412,26 +415,26 @@ async fn not_cleared(
     Ok(coverage::clear(tx, task.tenant, &authority, thing, now).await?.err())
 }
 
-/// Why a task may not be run on one of these devices; `None` when it may on all.
+/// Why a task may not be run by one of these; `None` when it may by all.
 async fn first_refusal(
     at: (&Transaction, Timestamp),
     requester: &Requester,
     task: &Task,
-    devices: &[Device],
+    channels: &[Channel],
 ) -> Result<Option<String>> {
-    for device in devices {
-        if let Some(reason) = not_cleared(at, requester, task, Some(device)).await? {
+    for channel in channels {
+        if let Some(reason) = not_cleared(at, requester, task, channel.device()).await? {
             return Ok(Some(reason));
         }
     }
     Ok(None)
 }
 
-/// Asks the engine for a task's action on each device.
+/// Asks the engine for a task's action by each that carries it out.
 async fn start(
     tx: &mut Tx,
     task: &mut Task,
-    devices: &[Device],
+    channels: &[Channel],
     requester: &Requester,
     (source, undo_of): (&'static str, Option<ActionId>),
 ) -> Result<()> {
@@ -443,13 +446,13 @@ async fn start(
     task.closed = None;
     task.verified = None;
     let mut ids = Vec::new();
-    for device in devices {
+    for channel in channels {
         let action = engine::request(
             tx,
             Wish {
                 kind: task.kind,
                 target: &target,
-                device,
+                channel,
                 options: &task.options,
                 incident: Some(task.incident),
                 source,
@@ -472,10 +475,10 @@ async fn start(
     Ok(())
 }
 
-/// Tells the agents of devices that something waits for them.
-fn ring(app: &App, devices: &[Device]) {
-    for device in devices {
-        app.agents.ring(device.no);
+/// Tells those who carry actions out that something waits for them.
+fn ring(app: &App, channels: &[Channel]) {
+    for channel in channels {
+        channel.ring(app);
     }
 }
 
@@ -502,15 +505,15 @@ pub async fn publish(app: &App, caller: &Caller, id: IncidentId, finding: Findin
             continue;
         }
         match decide(&tx, &requester, &task).await? {
-            (Decision::Managed(devices), rest) => {
+            (Decision::Managed(channels), rest) => {
                 task.source = Some(Source::Managed);
                 if let Some((left, reason)) = rest {
                     let sibling = leave(&mut tx, &task, &left, reason).await?;
                     guided.push(sibling);
                 }
-                start(&mut tx, &mut task, &devices, &requester, (BY_EXPERTS, None)).await?;
+                start(&mut tx, &mut task, &channels, &requester, (BY_EXPERTS, None)).await?;
                 managed.push(task.id);
-                rung.extend(devices);
+                rung.extend(channels);
             }
             (Decision::Guided(reason), _) => {
                 task.source = Some(Source::Guided);
@@ -555,8 +558,8 @@ pub async fn publish(app: &App, caller: &Caller, id: IncidentId, finding: Findin
 }
 
 /// A task for the customer on the devices that experts are not cleared for.
-async fn leave(tx: &mut Tx, task: &Task, devices: &[Device], reason: String) -> Result<TaskId> {
-    let names: Vec<&str> = devices.iter().map(|device| device.name.as_str()).collect();
+async fn leave(tx: &mut Tx, task: &Task, left: &[Channel], reason: String) -> Result<TaskId> {
+    let names: Vec<&str> = left.iter().map(Channel::name).collect();
     let mut sibling = task.clone();
     sibling.id = TaskId(tx.next_id("task").await?);
     sibling.source = Some(Source::Guided);
@@ -564,7 +567,7 @@ async fn leave(tx: &mut Tx, task: &Task, devices: &[Device], reason: String) -> 
     sibling.state = TaskState::Open;
     sibling.display_name = format!("{} (on {})", task.display_name, names.join(", "));
     sibling.display_name = sibling.display_name.chars().take(LONGEST_NAME).collect();
-    if let ([device], Value::Object(options)) = (devices, &mut sibling.options) {
+    if let ([Channel::Agent(device)], Value::Object(options)) = (left, &mut sibling.options) {
         options.insert("deviceId".to_owned(), json!(device.id));
     }
     store::save_task(tx, &mut sibling).await?;
@@ -658,9 +661,9 @@ pub async fn run(app: &App, caller: &Caller, id: TaskId) -> Result<()> {
     stepped(&task, TaskStep::Run)?;
     let entry = task.kind.entry();
     let whose = (task.tenant, Some(task.incident));
-    let devices = target::devices(&tx, whose, entry, task.target.as_ref(), &task.options).await?;
-    let devices = devices.map_err(|because| Error::Conflict(format!("task {id}: {because}")))?;
-    if let Some(reason) = first_refusal((&tx, tx.now()), &requester, &task, &devices).await? {
+    let channels = target::channels(&tx, whose, entry, task.target.as_ref(), &task.options).await?;
+    let channels = channels.map_err(|because| Error::Conflict(format!("task {id}: {because}")))?;
+    if let Some(reason) = first_refusal((&tx, tx.now()), &requester, &task, &channels).await? {
         return Err(Error::Denied(format!("task {id}: {reason}")));
     }
     if by_expert {
@@ -675,10 +678,10 @@ pub async fn run(app: &App, caller: &Caller, id: TaskId) -> Result<()> {
         Some((task, run)) => store::actions_of_task(&tx, task, run).await?.first().map(|it| it.id),
         None => None,
     };
-    start(&mut tx, &mut task, &devices, &requester, (requester.source(), undo_of)).await?;
+    start(&mut tx, &mut task, &channels, &requester, (requester.source(), undo_of)).await?;
     tx.made(id).await?;
     tx.commit().await?;
-    ring(app, &devices);
+    ring(app, &channels);
     Ok(())
 }
 
@@ -749,9 +752,12 @@ pub async fn undo(app: &App, caller: &Caller, id: TaskId, comment: &str) -> Resu
         return Err(Error::Conflict(format!("task {id} is being undone or was undone already")));
     }
     let actions = store::actions_of_task(&tx, id, done.run).await?;
-    let mut devices = Vec::new();
+    let mut channels = Vec::new();
     for action in &actions {
-        devices.extend(store::device_of(&tx, action).await?);
+        channels.extend(target::channel_of(&tx, action).await?);
+    }
+    if channels.is_empty() {
+        return Err(Error::Conflict(format!("task {id}: who did it is not connected any more")));
     }
     let entry = reverse.entry();
     let now = tx.now();
@@ -774,14 +780,14 @@ pub async fn undo(app: &App, caller: &Caller, id: TaskId, comment: &str) -> Resu
         created: now,
         ..done.clone()
     };
-    if let Some(reason) = first_refusal((&tx, tx.now()), &requester, &task, &devices).await? {
+    if let Some(reason) = first_refusal((&tx, tx.now()), &requester, &task, &channels).await? {
         return Err(Error::Denied(format!("task {id}: {reason}")));
     }
     let undo_of = actions.first().map(|action| action.id);
-    start(&mut tx, &mut task, &devices, &requester, (requester.source(), undo_of)).await?;
+    start(&mut tx, &mut task, &channels, &requester, (requester.source(), undo_of)).await?;
     tx.made(task.id).await?;
     tx.commit().await?;
-    ring(app, &devices);
+    ring(app, &channels);
     Ok(task.id)
 }
 
@@ -863,7 +869,7 @@ pub async fn approve(app: &App, caller: &Caller, id: ActionId, fingerprint: &str
     let now = tx.now();
     engine::step(&mut action, ActionStep::Approve)?;
     action.approved = Some((tx.actor().name.clone(), now));
-    action.deadline = now.plus_seconds(action.kind.entry().patience_s);
+    action.deadline = now.plus_seconds(engine::patience_s(action.kind, action.connector.is_some()));
     action.reason = None;
     store::save_action(&mut tx, &mut action).await?;
     tx.record(Fact::ActionApproved { incident: action.incident, action: id });
@@ -871,6 +877,8 @@ pub async fn approve(app: &App, caller: &Caller, id: ActionId, fingerprint: &str
     tx.commit().await?;
     if let Some(no) = action.device {
         app.agents.ring(no);
+    } else {
+        app.respond.notify_one();
     }
     Ok(())
 }
@@ -936,13 +944,13 @@ pub async fn undo_action(
     if row.is_some() {
         return Err(Error::Conflict(format!("{id} is being undone or was undone already")));
     }
-    let device = store::device_of(&tx, &done).await?;
-    let device =
-        device.ok_or_else(|| Error::Conflict(format!("{id}: its device is not known any more")))?;
+    let channel = target::channel_of(&tx, &done).await?.ok_or_else(|| {
+        Error::Conflict(format!("{id}: who carried it out is not known any more"))
+    })?;
     let requester = requester(caller);
     let options = json!({});
     let action =
-        ask(&mut tx, (reverse, &done.target), &device, &options, &requester, |wish| Wish {
+        ask(&mut tx, (reverse, &done.target), &channel, &options, &requester, |wish| Wish {
             incident: done.incident,
             comment: Some(comment).filter(|comment| !comment.is_empty()),
             undo_of: Some(id),
@@ -952,31 +960,30 @@ pub async fn undo_action(
         .await?;
     tx.made(action).await?;
     tx.commit().await?;
-    app.agents.ring(device.no);
+    channel.ring(app);
     Ok(action)
 }
 
-/// Asks for one action on one device, as far as the one who asks is cleared.
+/// Asks for one action by one that carries it out, as far as the one who asks is cleared.
 async fn ask<'a>(
     tx: &mut Tx,
     (kind, target): (Kind, &'a Target),
-    device: &'a Device,
+    channel: &'a Channel,
     options: &'a Value,
     requester: &Requester,
     more: impl FnOnce(Wish<'a>) -> Wish<'a>,
 ) -> Result<ActionId> {
-    let (thing, now) = (target.thing(Some(device)), tx.now());
-    let clearance = coverage::clear(tx, device.tenant, &requester.authority(), thing, now).await?;
+    let (thing, now) = (target.thing(channel.device()), tx.now());
+    let clearance = coverage::clear(tx, tx.tenant(), &requester.authority(), thing, now).await?;
     clearance.map_err(Error::Denied)?;
-    if let Some(word) = order::word(kind) {
-        device.can(word).map_err(Error::Conflict)?;
-    } else {
-        return Err(Error::Conflict("nothing is connected that could do it".to_owned()));
+    if let Channel::Agent(device) = channel {
+        let nothing = || Error::Conflict("nothing is connected that could do it".to_owned());
+        device.can(order::word(kind).ok_or_else(nothing)?).map_err(Error::Conflict)?;
     }
     let wish = more(Wish {
         kind,
         target,
-        device,
+        channel,
         options,
         incident: None,
         source: BY_HAND,
@@ -1021,22 +1028,32 @@ pub async fn act_on_device(
     };
     let target = Target { kind: entry.target, key, name, device: Some(device.id.clone()) };
     let requester = requester(caller);
-    let id = ask(&mut tx, (kind, &target), &device, &options, &requester, |wish| Wish {
+    let channel = Channel::Agent(Box::new(device));
+    let id = ask(&mut tx, (kind, &target), &channel, &options, &requester, |wish| Wish {
         comment: Some(comment),
         ..wish
     })
     .await?;
     tx.made(id).await?;
     tx.commit().await?;
-    app.agents.ring(device.no);
+    channel.ring(app);
     Ok(id)
+}
+
+/// What would be sent to whom.
+#[derive(Debug)]
+pub enum Sends {
+    /// To the agent of a device.
+    Agent(Box<Device>, riposte_wire::Action),
+    /// To a product.
+    Connector(Box<connector::Connector>, connector::Request),
 }
 
 /// What a dry run of a task shows (MR-14): what would be sent to whom, and why not.
 #[derive(Debug)]
 pub struct Preview {
-    /// The devices and what each would be told.
-    pub sends: Vec<(Device, riposte_wire::Action)>,
+    /// What each would be told.
+    pub sends: Vec<Sends>,
     /// Why it would not be done by itself, or not by this caller.
     pub blocked: Option<String>,
 }
@@ -1049,19 +1066,30 @@ pub async fn preview(app: &App, caller: &Caller, id: TaskId) -> Result<Preview> 
     let now = app.clock.now();
     let entry = task.kind.entry();
     let whose = (task.tenant, Some(task.incident));
-    let devices = target::devices(&tx, whose, entry, task.target.as_ref(), &task.options).await?;
-    let devices = match devices {
-        Ok(devices) => devices,
+    let channels = target::channels(&tx, whose, entry, task.target.as_ref(), &task.options).await?;
+    let channels = match channels {
+        Ok(channels) => channels,
         Err(reason) => return Ok(Preview { sends: Vec::new(), blocked: Some(reason) }),
     };
     let mut shown = Preview { sends: Vec::new(), blocked: None };
-    for device in devices {
-        if let Some(reason) = not_cleared((&tx, now), &requester, &task, Some(&device)).await? {
+    let key = task.target.as_ref().map_or("", |target| target.key.as_str());
+    for channel in channels {
+        let device = channel.device();
+        if let Some(reason) = not_cleared((&tx, now), &requester, &task, device).await? {
             shown.blocked = Some(reason);
         }
-        let key = task.target.as_ref().map_or("", |target| target.key.as_str());
-        let told = order::action(task.kind, key, &task.options, now);
-        shown.sends.push((device, told.map_err(Error::Conflict)?));
+        shown.sends.push(match channel {
+            Channel::Agent(device) => {
+                let told = order::action(task.kind, key, &task.options, now);
+                Sends::Agent(device, told.map_err(Error::Conflict)?)
+            }
+            Channel::Connector(connector) => {
+                let user = connector::user_name(key).map_err(Error::Conflict)?;
+                let verb = order::verb(task.kind)
+                    .ok_or_else(|| Error::Conflict(format!("{} cannot do it", connector.name)))?;
+                Sends::Connector(connector, connector::Request::new(verb, &user))
+            }
+        });
     }
     Ok(shown)
 }
@@ -1083,10 +1111,10 @@ pub async fn may_run(tx: &Transaction, app: &App, caller: &Caller, task: &Task) 
     let entry = task.kind.entry();
     let whose = (task.tenant, Some(task.incident));
     let now = app.clock.now();
-    match target::devices(tx, whose, entry, task.target.as_ref(), &task.options).await? {
+    match target::channels(tx, whose, entry, task.target.as_ref(), &task.options).await? {
         Err(reason) => Ok(Running::ByHand(reason)),
-        Ok(devices) => {
-            let refused = first_refusal((tx, now), &requester(caller), task, &devices).await?;
+        Ok(channels) => {
+            let refused = first_refusal((tx, now), &requester(caller), task, &channels).await?;
             Ok(refused.map_or(Running::Can, Running::NotCleared))
         }
     }

@@ -394,6 +394,7 @@ pub fn proves(kind: Kind, options: &serde_json::Value, read: &serde_json::Value)
         Kind::DisableUser => flag("disabled")?,
         Kind::EnableUser => !flag("disabled")?,
         Kind::RequireSignIn => count("sessions")? == 0,
+        Kind::ForceUserPasswordReset => flag("mustChangePassword")?,
         _ => return None,
     })
 }

@@ -9,6 +9,7 @@ use riposte_wire::{Action, Allowed, Indicator, IndicatorKind, Isolation};
 use serde_json::Value;
 
 use crate::clock::Timestamp;
+use crate::connector::Verb;
 use crate::network::Network;
 use crate::response::catalog::Kind;
 
@@ -32,6 +33,18 @@ pub fn word(kind: Kind) -> Option<&'static str> {
         Kind::DisableUser => "disableUser",
         Kind::EnableUser => "enableUser",
         Kind::RequireSignIn => "signOut",
+        _ => return None,
+    })
+}
+
+/// What a product is asked for; `None` where no product does it to a user.
+#[must_use]
+pub fn verb(kind: Kind) -> Option<Verb> {
+    Some(match kind {
+        Kind::DisableUser => Verb::DisableUser,
+        Kind::EnableUser => Verb::EnableUser,
+        Kind::RequireSignIn => Verb::EndSessions,
+        Kind::ForceUserPasswordReset => Verb::ResetPassword,
         _ => return None,
     })
 }

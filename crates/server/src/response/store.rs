@@ -332,6 +332,10 @@ pub struct Action {
     pub target_key: String,
     /// The device whose agent does it.
     pub device: Option<DeviceNo>,
+    /// The connector whose product does it, where no agent does.
+    pub connector: Option<String>,
+    /// When that product is asked next; at once when absent.
+    pub next: Option<Timestamp>,
     /// How.
     pub options: Value,
     /// Which wish of the target it is.
@@ -379,7 +383,8 @@ pub const ACTION: &str = "action.id, action.tenant_no, action.incident_id, actio
     action.comment, action.requested_by, action.requested_kind, action.requested_person, \
     action.requested_at, action.approved_by, action.approved_at, action.deadline_at, \
     action.epoch, action.attempts, action.started_at, action.ended_at, action.progress, \
-    action.found, action.read_back, action.undo_of, action.updated_at";
+    action.found, action.read_back, action.undo_of, action.updated_at, action.connector_id, \
+    action.next_at";
 
 /// `device:<id> <what>`: what the engine goes by says the device and, for things on it, which.
 fn split_key(key: &str) -> (Option<String>, String) {
@@ -388,8 +393,14 @@ fn split_key(key: &str) -> (Option<String>, String) {
             Some((device, thing)) => (Some(device.to_owned()), thing.to_owned()),
             None => (Some(rest.to_owned()), rest.to_owned()),
         },
-        None => (None, key.to_owned()),
+        None => (None, key.strip_prefix("user:").unwrap_or(key).to_owned()),
     }
+}
+
+/// What the engine goes by for a user of a directory: one account, whoever carries it out.
+#[must_use]
+pub fn user_key(user: &str) -> String {
+    format!("user:{}", user.trim().to_lowercase())
 }
 
 /// What the engine goes by for a target on a device.
@@ -465,6 +476,8 @@ impl Action {
             read_back: json_or_none(row, 28, &damaged)?,
             undo_of: column::<Option<i64>>(row, 29)?.map(ActionId),
             updated: Timestamp::from_micros(column(row, 30)?),
+            connector: maybe(31)?,
+            next: moment(row, 32)?,
         })
     }
 }
@@ -506,6 +519,8 @@ pub async fn save_action(tx: &mut Tx, action: &mut Action) -> Result<()> {
         some(&action.read_back).into(),
         action.undo_of.map(|id| id.0).into(),
         action.updated.micros().into(),
+        action.connector.clone().into(),
+        action.next.map(Timestamp::micros).into(),
     ];
     upsert(tx, "action", ACTION, values).await
 }
@@ -684,6 +699,36 @@ pub async fn close_attempt(
     )
     .await?;
     Ok(())
+}
+
+/// Writes what was read of the thing in the end, beside what was answered.
+pub async fn read_attempt(
+    tx: &Tx,
+    action: ActionId,
+    number: i64,
+    outcome: &str,
+    read_back: Option<&Value>,
+) -> Result<()> {
+    tx.execute(
+        "update attempt set outcome = $3, read_back = $4 where action_id = $1 and number = $2",
+        vec![
+            action.0.into(),
+            number.into(),
+            outcome.into(),
+            read_back.map(ToString::to_string).into(),
+        ],
+    )
+    .await?;
+    Ok(())
+}
+
+/// How often an action was sent and may have happened: what a product said it did not begin is
+/// none.
+pub async fn times_sent(tx: &Tx, action: ActionId) -> Result<i64> {
+    let sql = "select count(*) from attempt where action_id = $1 \
+               and (outcome is null or outcome <> 'refused')";
+    let row = tx.query_one(sql, vec![action.0.into()]).await?;
+    row.map_or(Ok(0), |row| column(&row, 0))
 }
 
 /// A managed response to an incident, one revision of it.

@@ -1,23 +1,96 @@
-//! On which devices an action is done: what a task names, resolved at the moment of doing.
+//! Who carries an action out: what a task names, resolved at the moment of doing.
 //!
-//! A device is named by itself. A file, an account, an indicator or a process is on one device that
+//! A user of a directory is with the product that a connector of the customer's leads to, where there
+//! is one that can do it. Everything else is on devices: a device is named by itself. A file, an account, an indicator or a process is on one device that
 //! the options name, or on those of the incident (files), or of the customer (indicators). What
 //! resolves to nothing is a card for somebody to carry out by hand, and says why.
 
+use crate::app::App;
 use crate::asset::{self, Device};
+use crate::connector::{self, Connector};
 use crate::db::{Transaction, column};
 use crate::error::{Error, Result};
 use crate::id::{IncidentId, TenantNo};
 use crate::incident::entity::EntityKind;
 use crate::response::catalog::{Entry, Kind, TargetKind};
 use crate::response::order;
-use crate::response::store::Target;
+use crate::response::store::{Action, Target};
 
 /// Devices one action reaches at most (MR-18).
 const MOST: usize = 1_000;
 
+/// Who carries an action out.
+#[derive(Clone, Debug)]
+pub enum Channel {
+    /// The agent of a device.
+    Agent(Box<Device>),
+    /// The product a connector leads to.
+    Connector(Box<Connector>),
+}
+
+impl Channel {
+    /// The device, where it is one.
+    #[must_use]
+    pub fn device(&self) -> Option<&Device> {
+        match self {
+            Self::Agent(device) => Some(device),
+            Self::Connector(_) => None,
+        }
+    }
+
+    /// What people call it.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Agent(device) => &device.name,
+            Self::Connector(connector) => &connector.name,
+        }
+    }
+
+    /// Tells it that something waits.
+    pub(super) fn ring(&self, app: &App) {
+        match self {
+            Self::Agent(device) => app.agents.ring(device.no),
+            Self::Connector(_) => app.respond.notify_one(),
+        }
+    }
+}
+
+/// Who was to carry an action out; `None` when that is not there any more.
+pub(super) async fn channel_of(tx: &Transaction, action: &Action) -> Result<Option<Channel>> {
+    if let Some(id) = &action.connector {
+        let found = connector::find_in(tx, action.tenant, id).await?;
+        return Ok(found.map(|it| Channel::Connector(Box::new(it))));
+    }
+    let Some(no) = action.device else { return Ok(None) };
+    Ok(asset::load_in(tx, no).await?.map(|device| Channel::Agent(Box::new(device))))
+}
+
+/// Those who carry an action out, or why it cannot be done by itself.
+pub(super) async fn channels(
+    tx: &Transaction,
+    (tenant, incident): (TenantNo, Option<IncidentId>),
+    entry: &Entry,
+    target: Option<&Target>,
+    options: &serde_json::Value,
+) -> Result<std::result::Result<Vec<Channel>, String>> {
+    if let Some(target) = target
+        && target.kind == TargetKind::User
+        && target.key.contains('@')
+        && options.get("deviceId").is_none()
+        && let Some(verb) = order::verb(entry.kind)
+        && let Some(found) = connector::able(tx, tenant, verb).await?
+    {
+        return Ok(
+            connector::user_name(&target.key).map(|_| vec![Channel::Connector(Box::new(found))])
+        );
+    }
+    let found = devices(tx, (tenant, incident), entry, target, options).await?;
+    Ok(found.map(|all| all.into_iter().map(|it| Channel::Agent(Box::new(it))).collect()))
+}
+
 /// The devices an action is done on, or why it cannot be done by itself.
-pub(super) async fn devices(
+async fn devices(
     tx: &Transaction,
     (tenant, incident): (TenantNo, Option<IncidentId>),
     entry: &Entry,

@@ -7,12 +7,12 @@
 use serde_json::Value;
 
 use crate::app::App;
-use crate::asset;
 use crate::db::column;
 use crate::error::Result;
 use crate::id::{ActionId, TenantNo};
 use crate::response::engine::{self, Wish};
 use crate::response::store::{self, Action, Requester};
+use crate::response::target;
 use crate::tx::Tx;
 
 /// From which part of the product.
@@ -45,10 +45,8 @@ async fn end_one(app: &App, id: ActionId, tenant: TenantNo) -> Result<()> {
         return Ok(());
     }
     let action: Action = store::action(&tx, id).await?;
-    let (Some(reverse), Some(no)) = (action.kind.entry().reverse, action.device) else {
-        return tx.commit().await;
-    };
-    let Some(device) = asset::load_in(&tx, no).await? else { return tx.commit().await };
+    let Some(reverse) = action.kind.entry().reverse else { return tx.commit().await };
+    let Some(channel) = target::channel_of(&tx, &action).await? else { return tx.commit().await };
     let row = tx
         .query_one(
             "select generation from desired where tenant_no = $1 and target_key = $2 \
@@ -66,7 +64,7 @@ async fn end_one(app: &App, id: ActionId, tenant: TenantNo) -> Result<()> {
         Wish {
             kind: reverse,
             target: &action.target,
-            device: &device,
+            channel: &channel,
             options: &options,
             incident: action.incident,
             source: SOURCE,
@@ -80,5 +78,7 @@ async fn end_one(app: &App, id: ActionId, tenant: TenantNo) -> Result<()> {
         },
     )
     .await?;
-    tx.commit().await
+    tx.commit().await?;
+    channel.ring(app);
+    Ok(())
 }

@@ -187,7 +187,7 @@ async fn want(app: &App, tenant: TenantNo, device: &Value, kind: &str) -> String
     let wish = Wish {
         kind,
         target: &target,
-        device: &device,
+        channel: &riposte::response::Channel::Agent(Box::new(device.clone())),
         options: &options,
         incident: None,
         source: "Manual device action",

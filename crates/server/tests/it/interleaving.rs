@@ -68,7 +68,7 @@ struct Run<'a> {
     told: Vec<String>,
 }
 
-fn person(world: &World, id: &str, role: Role) -> Caller {
+pub fn person(world: &World, id: &str, role: Role) -> Caller {
     let own = role.party() == riposte::permission::Party::Customer;
     let tenant = world.tenant.no;
     let reach = if own { Reach::Tenant(tenant) } else { Reach::Granted([tenant].into()) };

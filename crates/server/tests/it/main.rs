@@ -15,6 +15,7 @@ mod agent;
 mod api;
 mod audit;
 mod browser;
+mod connector;
 mod contract;
 mod correlation;
 mod data;

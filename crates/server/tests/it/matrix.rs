@@ -287,6 +287,20 @@ fn own() -> Vec<Row> {
             IR,
             Some(("/api/v1/incidents/count?tenantId=<tenant>", "")),
         ),
+        row("GET", "/api/v1/connectors", Any(&[P::ConnectorReadWrite]), None),
+        row("POST", "/api/v1/connectors", Any(&[P::ConnectorReadWrite]), None),
+        row(
+            "DELETE",
+            "/api/v1/connectors/{id}",
+            Any(&[P::ConnectorReadWrite]),
+            Some(("/api/v1/connectors/<connector>", "")),
+        ),
+        row(
+            "POST",
+            "/api/v1/connectors/{id}/test",
+            Any(&[P::ConnectorReadWrite]),
+            Some(("/api/v1/connectors/<connector>/test", "{}")),
+        ),
         row("GET", "/api/v1/identity-providers", Any(&[P::SignInReadWrite]), None),
         row("POST", "/api/v1/identity-providers", Any(&[P::SignInReadWrite]), None),
         row(
@@ -730,6 +744,7 @@ struct Things {
     filter: String,
     session: String,
     identity_provider: String,
+    connector: String,
     device: String,
     action: String,
     agent_token: String,
@@ -750,6 +765,7 @@ impl Things {
             ("filter", &self.filter),
             ("session", &self.session),
             ("identity provider", &self.identity_provider),
+            ("connector", &self.connector),
             ("device", &self.device),
             ("action", &self.action),
             ("agent token", &self.agent_token),
@@ -860,6 +876,11 @@ async fn things(
         "domains": [domain], "factor": "ours", "roles": { mark: "Security Reader" },
     });
     let provider = admin.post("/api/v1/identity-providers", &provider).await.expect(201).json();
+    let connector = json!({
+        "kind": "microsoftGraph", "name": mark, "baseUrl": issuer, "tokenUrl": issuer,
+        "clientId": mark, "clientSecret": mark,
+    });
+    let connector = admin.post("/api/v1/connectors", &connector).await.expect(201).json();
     let queue = admin.get("/api/v1/incidents").await.expect(200).json();
     let incident = queue["value"][0]["id"].as_str().expect("an incident").to_owned();
     let alerts = admin.get(&format!("/api/v1/incidents/{incident}/alerts")).await.expect(200);
@@ -884,6 +905,7 @@ async fn things(
         filter: text(&filter["id"]),
         session: text(&sessions["value"][0]["id"]),
         identity_provider: text(&provider["id"]),
+        connector: text(&connector["id"]),
         device: String::new(),
         action: String::new(),
         agent_token: String::new(),
@@ -1036,6 +1058,7 @@ async fn a_role_does_what_its_row_says_and_nothing_else() {
         filter: "nothing".to_owned(),
         session: "nothing".to_owned(),
         identity_provider: "nothing".to_owned(),
+        connector: "nothing".to_owned(),
         device: "nothing".to_owned(),
         action: "ac999999999".to_owned(),
         agent_token: "nothing".to_owned(),
@@ -1103,6 +1126,7 @@ async fn a_foreign_tenant_does_not_exist() {
         filter: nobody("filter"),
         session: nobody("session"),
         identity_provider: nobody("identity provider"),
+        connector: nobody("connector"),
         device: nobody("device"),
         action: "ac999999999".to_owned(),
         agent_token: nobody("agent token"),

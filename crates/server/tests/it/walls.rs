@@ -121,6 +121,11 @@ async fn neighbours() -> Face {
             "domains": [format!("n{}.example", tenant.no.0)], "factor": "ours",
         });
         admin.post("/api/v1/identity-providers", &provider).await.expect(201);
+        let connector = json!({
+            "kind": "microsoftGraph", "baseUrl": issuer, "tokenUrl": issuer,
+            "clientId": "c", "clientSecret": "s",
+        });
+        admin.post("/api/v1/connectors", &connector).await.expect(201);
         let grant = json!({ "level": "reader", "approval": "automatic", "endDateTime": null });
         let feed = format!("/api/v1.0/{}/activity/feed/subscriptions/start", tenant.id);
         let feed = format!("{feed}?contentType=Audit.General");
