@@ -317,6 +317,9 @@ impl Turn<'_> {
             let reason = "who sent it was stopped before it knew what became of it";
             lose(&mut tx, &mut action, attempt.number, reason).await?;
             tx.commit().await?;
+        } else {
+            // Nobody else waits for this change while the product takes its time.
+            drop(tx);
         }
         let read = match self.lines.open(self.app, &connector).await {
             Ok(open) => open.read(self.app, &action.target.key, &attempt.order).await,
@@ -341,7 +344,7 @@ async fn written(
     action.started.get_or_insert(now);
     action.reason = None;
     action.next = None;
-    action.deadline = action.deadline.max(now.plus_seconds(SENDS_S + LAG_S + UNREAD_S));
+    action.deadline = now.plus_seconds(SENDS_S + LAG_S + UNREAD_S);
     engine::step(action, ActionStep::Start)?;
     let sent = json!({
         "method": request.method, "path": request.path, "body": request.body, "before": before,

@@ -80,9 +80,10 @@ struct Inside {
     /// Each with what is shown until a moment.
     users: BTreeMap<String, (User, User, Timestamp)>,
     log: Vec<Entry>,
+    /// How many tokens were given out.
     tokens: usize,
-    /// The newest token; it is good once it was given out.
-    token: String,
+    /// Those that are good.
+    good: Vec<String>,
     writes: VecDeque<Fault>,
     reads: VecDeque<Fault>,
     /// For how many seconds a reading shows what was before.
@@ -168,11 +169,12 @@ async fn answer(State((inside, hangs)): State<Shared>, request: Request) -> Resp
                 return status(401, None);
             }
             it.tokens += 1;
-            it.token = format!("token-{}", it.tokens);
-            let token = json!({ "access_token": it.token, "expires_in": 3_599 });
+            let token = format!("token-{}", it.tokens);
+            it.good.push(format!("Bearer {token}"));
+            let token = json!({ "access_token": token, "expires_in": 3_599 });
             return axum::Json(token).into_response();
         }
-        if header("authorization") != format!("Bearer {}", it.token) {
+        if !it.good.contains(&header("authorization")) {
             return status(401, None);
         }
         let Some(rest) = path.strip_prefix("/v1.0/users/") else {
@@ -269,7 +271,7 @@ impl Vendor {
             users: BTreeMap::new(),
             log: Vec::new(),
             tokens: 0,
-            token: "none".to_owned(),
+            good: Vec::new(),
             writes: VecDeque::new(),
             reads: VecDeque::new(),
             lag_s: 0,
@@ -695,7 +697,7 @@ async fn a_token_that_is_taken_back_a_product_that_is_gone_and_a_connector_that_
     let scene = scene("operator").await;
     scene.act("disableUser", KARI).await;
     assert_eq!(scene.settle(KARI).await, "succeeded");
-    scene.vendor.with(|it| it.token = "another".to_owned());
+    scene.vendor.with(|it| it.good.clear());
     scene.act("enableUser", KARI).await;
     assert_eq!(scene.settle(KARI).await, "succeeded");
     assert_eq!(scene.vendor.with(|it| it.tokens), 2);
