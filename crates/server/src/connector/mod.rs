@@ -11,6 +11,7 @@ mod graph;
 
 pub use graph::{Fault, Lines, Open, Request, Told};
 
+use openidconnect::url::Url;
 use sea_orm::QueryResult;
 use serde_json::Value;
 
@@ -268,7 +269,7 @@ fn text(what: &str, given: &str) -> Result<String> {
 
 fn address(app: &App, what: &str, given: &str) -> Result<String> {
     let given = text(what, given)?;
-    let url = reqwest::Url::parse(&given)
+    let url = Url::parse(&given)
         .map_err(|error| Error::Invalid(format!("{what} is no address: {error}")))?;
     if url.query().is_some() || url.fragment().is_some() {
         return Err(Error::Invalid(format!("{what} has no query and no fragment")));

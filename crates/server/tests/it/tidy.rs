@@ -389,15 +389,15 @@ fn every_permission_guards_something() {
 }
 
 /// The program calls no program and no host, but a trace collector where one is configured and the
-/// identity providers that administrators named, through the one module that looks at addresses; and
-/// the demo starts what its devices are made of. The stores are reached through sea-orm, at the
+/// identity providers and products that administrators named, through the one module that looks at
+/// addresses; and the demo starts what its devices are made of. The stores are reached through sea-orm, at the
 /// address that was told.
 #[test]
 fn the_program_starts_no_process_and_calls_nobody_unasked() {
     // Where something like it may stand, and why.
     let excused = [
         ("log.rs", "opentelemetry_otlp", "traces, when a collector is configured"),
-        ("outbound.rs", "reqwest", "identity providers, when an administrator names one"),
+        ("outbound.rs", "reqwest", "identity providers and products, when they are named"),
         ("demo/agents.rs", "Command::new", "the demo's devices, when root starts a demo"),
         ("demo/inside.rs", "Command::new", "what runs inside them, which `serve` never reaches"),
         ("demo/inside.rs", "TcpStream::connect", "from one of their namespaces to another"),
