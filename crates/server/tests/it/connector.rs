@@ -873,6 +873,7 @@ fn part(of: u64) -> std::ops::Range<u64> {
 }
 
 async fn faults(seeds: std::ops::Range<u64>) {
+    let count = i64::try_from(seeds.end - seeds.start).expect("a number");
     let mut scene = scene("operator").await;
     scene.lines = Lines::within(Duration::from_millis(250));
     let app = scene.case.face.world.app.clone();
@@ -881,7 +882,8 @@ async fn faults(seeds: std::ops::Range<u64>) {
     for seed in seeds {
         let user = format!("s{seed}@alder.example");
         let world = &scene.case.face.world;
-        world.alerts(&[alert(&format!("s{seed}"), &format!("s{seed}"), "s", 0)]).await;
+        let name = format!("s{seed}");
+        world.alerts(&[alert(&name, &name, &name, 0)]).await;
         let newest = IncidentId(world.rows("select max(id) from incident").await[0]);
         incident::start(&app, &world.expert(), newest).await.expect("started");
         let ida = person(world, "ida", Role::SecurityAdministrator);
@@ -894,7 +896,7 @@ async fn faults(seeds: std::ops::Range<u64>) {
         });
         let mut dice = Dice(seed);
         let mut excluded: Option<String> = None;
-        for _ in 0..16 {
+        for _ in 0..40 {
             let asked = scene.vendor.log().len();
             match dice.roll(12) {
                 0..=2 => {
@@ -959,7 +961,7 @@ async fn faults(seeds: std::ops::Range<u64>) {
             it.reads.clear();
             it.lag_s = 0;
         });
-        for _ in 0..60 {
+        for _ in 0..120 {
             scene.later(10);
             scene.tick().await;
         }
@@ -969,6 +971,17 @@ async fn faults(seeds: std::ops::Range<u64>) {
              ('proposed', 'approved', 'started', 'unknown')"
         );
         assert_eq!(scene.case.face.world.rows(&open).await, [0], "forgotten, seed {seed}");
+    }
+    // A run in which little is sent, lost or read again would show little.
+    let world = &scene.case.face.world;
+    for (sql, least) in [
+        ("select count(*) from attempt", count * 2),
+        ("select count(*) from event where kind = 'action.lost'", count / 4),
+        ("select count(*) from attempt where outcome in ('notSo', 'refused')", count / 10),
+        ("select count(*) from action where state = 'needsHuman'", count / 20),
+    ] {
+        let found = world.rows(sql).await[0];
+        assert!(found >= least, "{found} of {sql}");
     }
     let found = riposte::audit::verify(&app, None).await.expect("verified");
     assert!(found.ok, "{:?}", found.first_bad);
