@@ -12,6 +12,8 @@ create table connector (
   secret bytea not null,
   created_by text not null,
   created_at bigint not null,
+  -- Grows when the client or its secret is another: tokens from before are used no more.
+  version bigint not null,
   last_ok_at bigint,
   last_error text,
   -- Actions name it for ever: it is kept when it is removed.

@@ -45,6 +45,8 @@ pub struct Config {
     pub graph: Graph,
     /// Signing in with identity providers.
     pub oidc: Oidc,
+    /// Products that carry actions out.
+    pub connectors: Connectors,
     /// Whether the demo's people sign in with one click; only the command `demo` says so.
     #[serde(skip)]
     pub demo: bool,
@@ -144,6 +146,21 @@ pub struct Oidc {
     pub ca: Option<PathBuf>,
 }
 
+/// Products that carry actions out.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Connectors {
+    /// How long a product may go on telling what was so before a change, in seconds, an hour at most:
+    /// until then nothing is sent again and nobody is asked.
+    pub lag_s: u32,
+}
+
+impl Default for Connectors {
+    fn default() -> Self {
+        Self { lag_s: 120 }
+    }
+}
+
 impl Default for Config {
     fn default() -> Self {
         Self {
@@ -162,6 +179,7 @@ impl Default for Config {
             limits: Limits::default(),
             graph: Graph::default(),
             oidc: Oidc::default(),
+            connectors: Connectors::default(),
             demo: false,
         }
     }

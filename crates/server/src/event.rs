@@ -185,6 +185,8 @@ pub enum Fact {
     ExclusionChanged { changes: Vec<Change> },
     /// A product carries actions out from now on.
     ConnectorAdded { connector: String, kind: &'static str, name: String, address: String },
+    /// It is called otherwise, or asked as another client or with another secret.
+    ConnectorChanged { connector: String, name: String, changes: Vec<Change> },
     /// It does not any more.
     ConnectorRemoved { connector: String, name: String },
 }
@@ -254,6 +256,7 @@ impl Fact {
             Self::AgentTokenRemoved { .. } => "agentToken.removed",
             Self::ExclusionChanged { .. } => "exclusion.changed",
             Self::ConnectorAdded { .. } => "connector.added",
+            Self::ConnectorChanged { .. } => "connector.changed",
             Self::ConnectorRemoved { .. } => "connector.removed",
         }
     }
@@ -319,6 +322,7 @@ impl Fact {
             | Self::AgentTokenRemoved { .. }
             | Self::ExclusionChanged { .. }
             | Self::ConnectorAdded { .. }
+            | Self::ConnectorChanged { .. }
             | Self::ConnectorRemoved { .. } => None,
         }
     }
@@ -466,6 +470,9 @@ impl Fact {
             Self::ConnectorAdded { connector, kind, name, address } => json!({
                 "connectorId": connector, "kind": kind, "name": name, "baseUrl": address,
             }),
+            Self::ConnectorChanged { connector, name, changes } => {
+                json!({ "connectorId": connector, "name": name, "changes": changes })
+            }
             Self::ConnectorRemoved { connector, name } => {
                 json!({ "connectorId": connector, "name": name })
             }

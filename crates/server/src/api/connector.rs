@@ -6,11 +6,12 @@ use axum::http::{HeaderMap, StatusCode};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use crate::api::{done, nothing, read};
+use crate::api::{May, done, nothing, read};
 use crate::clock::Timestamp;
-use crate::connector::{self, Connector, ConnectorKind, Wanted};
+use crate::connector::{self, Connector, ConnectorKind, Edit, Wanted};
 use crate::http::{Answer, Site, json_response};
 use crate::permission::Permission;
+use crate::response::order;
 use crate::tenant::caller::Caller;
 
 /// A connector; the secret is never shown.
@@ -25,6 +26,8 @@ pub(super) struct ConnectorView {
     /// Where it gives tokens.
     token_url: String,
     client_id: String,
+    /// The types of actions it carries out.
+    actions: Vec<&'static str>,
     created_by: String,
     #[schema(value_type = String)]
     created_date_time: Timestamp,
@@ -44,6 +47,7 @@ impl From<Connector> for ConnectorView {
             base_url: it.base_url,
             token_url: it.token_url,
             client_id: it.client_id,
+            actions: order::kinds(it.kind).map(|kind| kind.entry().word).collect(),
             created_by: it.created_by,
             created_date_time: it.created,
             last_ok_date_time: it.last_ok,
@@ -55,12 +59,15 @@ impl From<Connector> for ConnectorView {
 /// The connectors of the organisation.
 #[utoipa::path(
     get, path = "/api/v1/connectors", tag = "connector",
-    responses((status = 200, description = "value", body = Object)),
+    responses((status = 200, description = "value, may", body = Object)),
 )]
 pub(super) async fn list(State(site): State<Site>, caller: Caller) -> Answer {
     let found = connector::list(&site.app, &caller).await?;
+    let free = ConnectorKind::ALL.iter().any(|kind| found.iter().all(|it| it.kind != *kind));
+    let full = (!free).then(|| "every product there is a connector for is connected".to_owned());
+    let may = json!({ "add": May::unless(full) });
     let value: Vec<ConnectorView> = found.into_iter().map(ConnectorView::from).collect();
-    Ok(json_response(StatusCode::OK, &json!({ "value": value })))
+    Ok(json_response(StatusCode::OK, &json!({ "value": value, "may": may })))
 }
 
 /// A product to connect.
@@ -104,6 +111,45 @@ pub(super) async fn add(
     };
     let added = connector::add(&site.app, &caller, &wanted).await?;
     Ok(json_response(StatusCode::CREATED, &ConnectorView::from(added)))
+}
+
+/// What of a connector is to be another; what is absent stays.
+#[derive(Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub(super) struct EditedConnector {
+    name: Option<String>,
+    token_url: Option<String>,
+    client_id: Option<String>,
+    /// Needed again for another client or another address of tokens.
+    client_secret: Option<String>,
+}
+
+/// Changes a connector; needs a fresh factor.
+#[utoipa::path(
+    patch, path = "/api/v1/connectors/{id}", tag = "connector", request_body = EditedConnector,
+    params(("id" = String, Path, description = "the connector's id")),
+    responses(
+        (status = 200, body = ConnectorView),
+        (status = 400, description = "the secret is needed again"),
+    ),
+)]
+pub(super) async fn change(
+    State(site): State<Site>,
+    caller: Caller,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+    body: Body,
+) -> Answer {
+    caller.require(&[Permission::ConnectorReadWrite])?;
+    let (asked, _) = read::<EditedConnector>(&site, &headers, body).await?;
+    let edit = Edit {
+        name: asked.name,
+        token_url: asked.token_url,
+        client_id: asked.client_id,
+        client_secret: asked.client_secret,
+    };
+    let changed = connector::change(&site.app, &caller, &id, &edit).await?;
+    Ok(json_response(StatusCode::OK, &ConnectorView::from(changed)))
 }
 
 /// Takes a product away and forgets its secret; needs a fresh factor.

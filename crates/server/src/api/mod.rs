@@ -89,7 +89,7 @@ pub fn routes() -> OpenApiRouter<Site> {
         .routes(routes!(identity_provider::list, identity_provider::add))
         .routes(routes!(identity_provider::remove))
         .routes(routes!(connector::list, connector::add))
-        .routes(routes!(connector::remove))
+        .routes(routes!(connector::change, connector::remove))
         .routes(routes!(connector::test))
         .routes(routes!(session::get, session::end))
         .routes(routes!(session::switch))

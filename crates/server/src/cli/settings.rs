@@ -53,6 +53,7 @@ const VARIABLES: &[(&str, Set)] = &[
         Ok(())
     }),
     ("OIDC_CA", |config, text| some(&mut config.oidc.ca, text)),
+    ("CONNECTORS_LAG_S", |config, text| set(&mut config.connectors.lag_s, text)),
 ];
 
 fn set<T: std::str::FromStr<Err: std::fmt::Display>>(

@@ -24,9 +24,6 @@ use crate::outbound::{self, Unanswered};
 const LASTS: Duration = Duration::from_millis(2_400);
 /// A token is not used in the last seconds of its life.
 const SPARE_S: i64 = 60;
-/// What is read of a user.
-const SELECT: &str =
-    "id,userPrincipalName,accountEnabled,signInSessionsValidFromDateTime,passwordProfile";
 
 /// What is sent for an action, as a dry run shows it.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -96,9 +93,9 @@ impl Fault {
     }
 }
 
-/// The ways into products that this process has: tokens, by connector.
+/// The ways into products that this process has: tokens, by connector and its version.
 pub struct Lines {
-    tokens: Mutex<HashMap<String, (String, Timestamp)>>,
+    tokens: Mutex<HashMap<(String, i64), (String, Timestamp)>>,
     lasts: Duration,
 }
 
@@ -115,6 +112,20 @@ pub struct Open<'a> {
     token: String,
     /// Whether the token was made for this very occasion.
     fresh: bool,
+}
+
+fn key(connector: &Connector) -> (String, i64) {
+    (connector.id.clone(), connector.version)
+}
+
+/// What is read of a user to see whether it is done: no more than what it takes, since each member
+/// may need a permission of its own.
+fn select(verb: Verb) -> &'static str {
+    match verb {
+        Verb::DisableUser | Verb::EnableUser => "id,userPrincipalName,accountEnabled",
+        Verb::EndSessions => "id,userPrincipalName,signInSessionsValidFromDateTime",
+        Verb::ResetPassword => "id,userPrincipalName,passwordProfile",
+    }
 }
 
 fn encoded(text: &str) -> String {
@@ -149,7 +160,7 @@ impl Lines {
     /// Gets a token, or takes the one that is still good. Not to be called inside a change.
     pub async fn open<'a>(&'a self, app: &App, connector: &Connector) -> Result<Open<'a>, Fault> {
         let now = app.clock.now();
-        let held = self.tokens.lock().ok().and_then(|it| it.get(&connector.id).cloned());
+        let held = self.tokens.lock().ok().and_then(|it| it.get(&key(connector)).cloned());
         if let Some((token, until)) = held
             && now < until
         {
@@ -191,7 +202,8 @@ impl Lines {
         }
         let until = now.plus_seconds(lasts.clamp(0, 86_400) - SPARE_S);
         if let Ok(mut tokens) = self.tokens.lock() {
-            tokens.insert(connector.id.clone(), (token.to_owned(), until));
+            tokens.retain(|(id, _), _| *id != connector.id);
+            tokens.insert(key(connector), (token.to_owned(), until));
         }
         let connector = connector.clone();
         Ok(Open { lines: self, connector, token: token.to_owned(), fresh: true })
@@ -199,7 +211,7 @@ impl Lines {
 
     fn forget(&self, connector: &Connector) {
         if let Ok(mut tokens) = self.tokens.lock() {
-            tokens.remove(&connector.id);
+            tokens.remove(&key(connector));
         }
     }
 }
@@ -302,9 +314,14 @@ impl Open<'_> {
         }
     }
 
-    /// Reads a user.
-    pub async fn read(&self, app: &App, user: &str, id: &str) -> Result<Value, Fault> {
-        let path = format!("/v1.0/users/{}?$select={SELECT}", encoded(user));
+    /// Reads of a user what shows whether this is done.
+    pub async fn read(
+        &self,
+        app: &App,
+        (verb, user): (Verb, &str),
+        id: &str,
+    ) -> Result<Value, Fault> {
+        let path = format!("/v1.0/users/{}?$select={}", encoded(user), select(verb));
         let read = self.get(app, &path, id).await?;
         let named = read.get("userPrincipalName").and_then(Value::as_str).unwrap_or_default();
         if !named.eq_ignore_ascii_case(user) {

@@ -13,13 +13,13 @@ pub use graph::{Fault, Lines, Open, Request, Told};
 
 use openidconnect::url::Url;
 use sea_orm::QueryResult;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::app::App;
 use crate::clock::Timestamp;
 use crate::db::{Scope, Transaction, column};
 use crate::error::{Error, Result};
-use crate::event::Fact;
+use crate::event::{Change, Fact};
 use crate::id::TenantNo;
 use crate::outbound;
 use crate::permission::Permission;
@@ -116,6 +116,8 @@ pub struct Connector {
     pub token_url: String,
     /// As which client we ask.
     pub client_id: String,
+    /// Grows when the client or its secret is another.
+    pub version: i64,
     /// Who connected it.
     pub created_by: String,
     /// When.
@@ -127,7 +129,7 @@ pub struct Connector {
 }
 
 const COLUMNS: &str = "id, tenant_no, kind, name, base_url, token_url, client_id, created_by, \
-    created_at, last_ok_at, last_error";
+    created_at, last_ok_at, last_error, version";
 
 impl Connector {
     fn from_row(row: &QueryResult) -> Result<Self> {
@@ -145,6 +147,7 @@ impl Connector {
             created: Timestamp::from_micros(column(row, 8)?),
             last_ok: column::<Option<i64>>(row, 9)?.map(Timestamp::from_micros),
             last_error: column(row, 10)?,
+            version: column(row, 11)?,
         })
     }
 }
@@ -296,6 +299,7 @@ pub async fn add(app: &App, caller: &Caller, wanted: &Wanted) -> Result<Connecto
         base_url: address(app, "baseUrl", wanted.base_url.as_deref().unwrap_or(kind.base_url()))?,
         token_url: address(app, "tokenUrl", &wanted.token_url)?,
         client_id: text("clientId", &wanted.client_id)?,
+        version: 1,
         created_by: caller.actor().name,
         created: app.clock.now(),
         last_ok: None,
@@ -311,7 +315,7 @@ pub async fn add(app: &App, caller: &Caller, wanted: &Wanted) -> Result<Connecto
     }
     tx.execute(
         "insert into connector (id, tenant_no, kind, name, base_url, token_url, client_id, secret, \
-         created_by, created_at) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+         created_by, created_at, version) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
         vec![
             connector.id.clone().into(),
             tenant.0.into(),
@@ -323,6 +327,7 @@ pub async fn add(app: &App, caller: &Caller, wanted: &Wanted) -> Result<Connecto
             sealed.into(),
             connector.created_by.clone().into(),
             connector.created.micros().into(),
+            connector.version.into(),
         ],
     )
     .await?;
@@ -334,6 +339,93 @@ pub async fn add(app: &App, caller: &Caller, wanted: &Wanted) -> Result<Connecto
     });
     tx.commit().await?;
     Ok(connector)
+}
+
+/// What of a connector is to be another; what is absent stays. Where the product is stays always:
+/// what was sent there is read there.
+#[derive(Clone, Debug, Default)]
+pub struct Edit {
+    /// What it is called.
+    pub name: Option<String>,
+    /// Where the product gives tokens.
+    pub token_url: Option<String>,
+    /// As which client we ask.
+    pub client_id: Option<String>,
+    /// The client's secret.
+    pub client_secret: Option<String>,
+}
+
+/// Changes a connector of the caller's organisation.
+///
+/// # Errors
+/// `Invalid` when the secret would be shown to another address or as another client's without having
+/// been given again.
+pub async fn change(app: &App, caller: &Caller, id: &str, edit: &Edit) -> Result<Connector> {
+    caller.require(&[Permission::ConnectorReadWrite])?;
+    let tenant = caller.seat()?.organisation;
+    let given =
+        |what: &str, given: &Option<String>| given.as_deref().map(|it| text(what, it)).transpose();
+    let secret = given("clientSecret", &edit.client_secret)?;
+    let key = app.vault_key(tenant).await?;
+    let sealed =
+        secret.map(|secret| key.seal(&app.random, secret_of(id), secret.as_bytes())).transpose()?;
+    let mut tx = Tx::begin(app, tenant, caller.actor()).await?;
+    let before = find_in(&tx, tenant, id).await?.ok_or_else(unknown)?;
+    caller.require_step_up(tx.now())?;
+    let mut after = before.clone();
+    if let Some(name) = &edit.name {
+        crate::tenant::named("connector", name)?.clone_into(&mut after.name);
+    }
+    if let Some(url) = &edit.token_url {
+        after.token_url = address(app, "tokenUrl", url)?;
+    }
+    if let Some(client_id) = given("clientId", &edit.client_id)? {
+        after.client_id = client_id;
+    }
+    let asks = (&before.token_url, &before.client_id) != (&after.token_url, &after.client_id);
+    if asks && sealed.is_none() {
+        // Who may write an address down must not learn a secret that somebody else gave.
+        return Err(Error::Invalid(
+            "clientSecret is needed again for another clientId or tokenUrl".to_owned(),
+        ));
+    }
+    let mut changes: Vec<Change> = [
+        ("name", &before.name, &after.name),
+        ("tokenUrl", &before.token_url, &after.token_url),
+        ("clientId", &before.client_id, &after.client_id),
+    ]
+    .into_iter()
+    .filter(|(_, before, after)| before != after)
+    .map(|(field, before, after)| Change { field, before: json!(before), after: json!(after) })
+    .collect();
+    if sealed.is_some() {
+        // That it is another is on record, and nothing of either.
+        changes.push(Change { field: "clientSecret", before: Value::Null, after: Value::Null });
+        after.version += 1;
+    }
+    if changes.is_empty() {
+        return Ok(after);
+    }
+    tx.execute(
+        "update connector set name = $3, token_url = $4, client_id = $5, version = $6, \
+         secret = coalesce($7, secret) where id = $1 and tenant_no = $2",
+        vec![
+            id.into(),
+            tenant.0.into(),
+            after.name.clone().into(),
+            after.token_url.clone().into(),
+            after.client_id.clone().into(),
+            after.version.into(),
+            sealed.into(),
+        ],
+    )
+    .await?;
+    let name = after.name.clone();
+    tx.record(Fact::ConnectorChanged { connector: id.to_owned(), name, changes });
+    tx.commit().await?;
+    // What waits for a good secret need not wait for its pause.
+    app.respond.notify_one();
+    Ok(after)
 }
 
 /// Takes a product away and forgets the secret. What was not sent is not sent any more; what was

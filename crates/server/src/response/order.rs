@@ -9,9 +9,9 @@ use riposte_wire::{Action, Allowed, Indicator, IndicatorKind, Isolation};
 use serde_json::Value;
 
 use crate::clock::Timestamp;
-use crate::connector::Verb;
+use crate::connector::{ConnectorKind, Verb};
 use crate::network::Network;
-use crate::response::catalog::Kind;
+use crate::response::catalog::{CATALOG, Kind};
 
 /// The agent's word for a type of action; `None` where no agent can do it.
 #[must_use]
@@ -47,6 +47,12 @@ pub fn verb(kind: Kind) -> Option<Verb> {
         Kind::ForceUserPasswordReset => Verb::ResetPassword,
         _ => return None,
     })
+}
+
+/// The types of actions that a product of this kind carries out.
+pub fn kinds(product: ConnectorKind) -> impl Iterator<Item = Kind> {
+    let able = move |kind: &Kind| verb(*kind).is_some_and(|verb| product.can(verb));
+    CATALOG.iter().map(|entry| entry.kind).filter(able)
 }
 
 /// The folders in which a file is looked for by its hash where nobody says otherwise.

@@ -45,8 +45,8 @@ use crate::tx::Tx;
 const LOOK: Duration = Duration::from_millis(250);
 /// How long a request may take, in whole seconds; until then its answer may come.
 const SENDS_S: i64 = 3;
-/// How long a product may go on telling what was so before, in seconds.
-const LAG_S: i64 = 120;
+/// The longest lag that an installation may allow its products, in seconds.
+const LONGEST_LAG_S: u32 = 3_600;
 /// How long what was sent may stay unread, beyond that, before a person is asked, in seconds.
 const UNREAD_S: i64 = 600;
 /// The longest pause between two readings, in seconds.
@@ -158,6 +158,11 @@ struct Prepared<'a> {
     before: Value,
 }
 
+/// How long a product may go on telling what was so before, in seconds.
+fn lag_s(app: &App) -> i64 {
+    i64::from(app.config.connectors.lag_s.clamp(1, LONGEST_LAG_S))
+}
+
 /// Seconds from one moment to another, at least one and at most so many: what has taken long may
 /// take as long again.
 fn pause_s(since: Timestamp, now: Timestamp, most: i64) -> i64 {
@@ -242,7 +247,10 @@ impl Turn<'_> {
         let order = self.app.random.uuid()?;
         let user = &ready.action.target.key;
         let read = match self.lines.open(self.app, &ready.connector).await {
-            Ok(open) => open.read(self.app, user, &order).await.map(|before| (open, before)),
+            Ok(open) => {
+                let of = (ready.verb, user.as_str());
+                open.read(self.app, of, &order).await.map(|before| (open, before))
+            }
             Err(fault) => Err(fault),
         };
         let fault = match read {
@@ -322,7 +330,7 @@ impl Turn<'_> {
             drop(tx);
         }
         let read = match self.lines.open(self.app, &connector).await {
-            Ok(open) => open.read(self.app, &action.target.key, &attempt.order).await,
+            Ok(open) => open.read(self.app, (verb, &action.target.key), &attempt.order).await,
             Err(fault) => Err(fault),
         };
         let mut tx = self.begin().await?;
@@ -344,7 +352,7 @@ async fn written(
     action.started.get_or_insert(now);
     action.reason = None;
     action.next = None;
-    action.deadline = now.plus_seconds(SENDS_S + LAG_S + UNREAD_S);
+    action.deadline = now.plus_seconds(SENDS_S + lag_s(tx.app()) + UNREAD_S);
     engine::step(action, ActionStep::Start)?;
     let sent = json!({
         "method": request.method, "path": request.path, "body": request.body, "before": before,
@@ -433,7 +441,7 @@ async fn judge(
         return Err(Error::Internal(format!("{} was started without an attempt", action.id)));
     };
     let since = attempt.answered.unwrap_or(now);
-    let until = since.plus_seconds(LAG_S);
+    let until = since.plus_seconds(lag_s(tx.app()));
     let next = now.plus_seconds(pause_s(since, now, PAUSE_S));
     let user = match read {
         Ok(user) => user,
@@ -451,7 +459,11 @@ async fn judge(
     let read = connector::reading(verb, before, &user);
     let so = proves(action.kind, &action.options, &read);
     action.read_back = Some(read.clone());
-    if so == Some(true) {
+    // What was so before shows nothing of a request that was lost: it may be on its way yet, and
+    // overtake what is wanted next.
+    let was = proves(action.kind, &action.options, &connector::reading(verb, before, before));
+    let lost = attempt.outcome.as_deref() == Some("unknown") && now < until;
+    if so == Some(true) && !(lost && was == Some(true)) {
         action.next = None;
         store::read_attempt(tx, action.id, attempt.number, "succeeded", Some(&read)).await?;
         return engine::end(tx, action, ActionStep::Succeed, None).await;

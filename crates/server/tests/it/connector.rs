@@ -11,6 +11,7 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use futures_util::stream;
 use riposte::clock::{Clock, Timestamp};
+use riposte::config::{Config, Connectors};
 use riposte::connector::Lines;
 use riposte::db::column;
 use riposte::id::{IncidentId, TaskId};
@@ -21,8 +22,9 @@ use riposte::{coverage, incident};
 use serde_json::{Value, json};
 use tokio::sync::Notify;
 
+use crate::face::Face;
 use crate::interleaving::person;
-use crate::response::{Case, case};
+use crate::response::{Case, case, case_in};
 use crate::world::{START, alert};
 
 const KARI: &str = "kari@alder.example";
@@ -329,7 +331,10 @@ struct Scene {
 }
 
 async fn scene(level: &str) -> Scene {
-    let case = case(level).await;
+    connected(case(level).await).await
+}
+
+async fn connected(case: Case) -> Scene {
     let vendor = Vendor::start(&case.face.world.app.clock).await;
     let wanted = json!({
         "kind": "microsoftGraph", "name": "Alder directory", "baseUrl": vendor.url,
@@ -485,12 +490,44 @@ async fn a_secret_is_never_shown_and_only_an_administrator_connects() {
         wanted["tokenUrl"] = json!(bad);
         ida.post("/api/v1/connectors", &wanted).await.expect(400);
     }
+    // Changed: the secret goes nowhere else than where its giver wrote.
+    let shown = ida.get("/api/v1/connectors").await.expect(200).json();
+    assert_eq!(shown["may"]["add"]["allowed"], false, "{shown}");
+    assert_eq!(
+        shown["value"][0]["actions"],
+        json!(["forceUserPasswordReset", "disableUser", "requireSignIn", "enableUser"])
+    );
+    for moved in [json!({ "clientId": "another" }), json!({ "tokenUrl": scene.vendor.url })] {
+        ida.patch(&path, &moved).await.expect(400);
+    }
+    ida.patch(&path, &json!({ "baseUrl": "https://elsewhere.example" })).await.expect(400);
+    let named = ida.patch(&path, &json!({ "name": "Alder users" })).await.expect(200).json();
+    assert_eq!(named["name"], "Alder users");
+    let wrong = json!({ "clientSecret": "not it" });
+    let tokens = scene.vendor.with(|it| it.tokens);
+    scene.act("disableUser", KARI).await;
+    assert_eq!(scene.settle(KARI).await, "succeeded");
+    ida.patch(&path, &wrong).await.expect(200);
+    scene.act("enableUser", KARI).await;
+    scene.tick().await;
+    let reason = "Microsoft Graph gives no token: it answered 401".to_owned();
+    assert_eq!(scene.state(KARI).await, ("approved".into(), reason), "what is kept is another's");
+    ida.patch(&path, &json!({ "clientId": "riposte", "clientSecret": SECRET })).await.expect(200);
+    scene.later(10);
+    scene.tick().await;
+    scene.tick().await;
+    assert_eq!(scene.state(KARI).await.0, "succeeded");
+    assert_eq!(scene.vendor.with(|it| it.tokens), tokens + 2);
+    let log = ida.get("/api/v1/audit?top=1000").await.expect(200).text;
+    assert!(log.contains("connector.changed") && !log.contains("not it"), "{log}");
     let tenant = face.world.tenant.id.clone();
     let operator = face.person(&tenant, "op@alder.example", Role::SecurityOperator).await;
+    operator.patch(&path, &json!({ "name": "x" })).await.expect(403);
     operator.get("/api/v1/connectors").await.expect(403);
     operator.post(&format!("{path}/test"), &json!({})).await.expect(403);
     scene.case.siem.get("/api/v1/connectors").await.expect(403);
     scene.later(301);
+    ida.patch(&path, &json!({ "name": "x" })).await.expect(403);
     ida.delete(&path).await.expect(403);
 }
 
@@ -553,6 +590,46 @@ async fn what_is_done_late_is_found_and_not_done_again() {
     tokio::time::sleep(Duration::from_secs(6)).await;
     assert_eq!(scene.settle(KARI).await, "succeeded");
     assert_eq!(scene.vendor.effects(KARI), ["revoke"]);
+}
+
+#[tokio::test]
+async fn what_was_so_before_is_not_done_while_its_request_may_be_under_way() {
+    let scene = scene("operator").await;
+    for (fault, waits) in
+        [(Fault::HangBefore, true), (Fault::Done(500, None), true), (Fault::Lie, false)]
+    {
+        scene.vendor.writes(&[fault]);
+        scene.act("enableUser", KARI).await;
+        scene.tick().await;
+        scene.later(100);
+        scene.tick().await;
+        let state = if waits { "unknown" } else { "succeeded" };
+        assert_eq!(scene.state(KARI).await.0, state, "{fault:?}");
+        scene.act("disableUser", KARI).await;
+        scene.tick().await;
+        let next = if waits { "approved" } else { "started" };
+        assert_eq!(scene.state(KARI).await.0.replace("succeeded", "started"), next, "{fault:?}");
+        assert_eq!(scene.settle(KARI).await, "succeeded", "{fault:?}");
+        assert!(!scene.vendor.user(KARI).enabled);
+        scene.act("enableUser", KARI).await;
+        assert_eq!(scene.settle(KARI).await, "succeeded");
+    }
+}
+
+#[tokio::test]
+async fn a_product_may_lag_behind_itself_for_as_long_as_the_installation_says() {
+    let config = Config { connectors: Connectors { lag_s: 10 }, ..Config::default() };
+    let scene = connected(case_in(Face::with(config).await, "operator").await).await;
+    scene.vendor.writes(&[Fault::HangBefore]);
+    scene.act("disableUser", KARI).await;
+    scene.tick().await;
+    scene.later(9);
+    scene.tick().await;
+    assert_eq!(scene.state(KARI).await.0, "unknown");
+    scene.later(2);
+    scene.tick().await;
+    assert_eq!(scene.state(KARI).await.0, "approved", "it is not so, and tried again");
+    assert_eq!(scene.settle(KARI).await, "succeeded");
 }
 
 #[tokio::test]

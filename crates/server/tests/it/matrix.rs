@@ -290,6 +290,12 @@ fn own() -> Vec<Row> {
         row("GET", "/api/v1/connectors", Any(&[P::ConnectorReadWrite]), None),
         row("POST", "/api/v1/connectors", Any(&[P::ConnectorReadWrite]), None),
         row(
+            "PATCH",
+            "/api/v1/connectors/{id}",
+            Any(&[P::ConnectorReadWrite]),
+            Some(("/api/v1/connectors/<connector>", r#"{"name":"x"}"#)),
+        ),
+        row(
             "DELETE",
             "/api/v1/connectors/{id}",
             Any(&[P::ConnectorReadWrite]),

@@ -167,7 +167,10 @@ pub struct Case {
 }
 
 pub async fn case(level: &str) -> Case {
-    let face = Face::new().await;
+    case_in(Face::new().await, level).await
+}
+
+pub async fn case_in(face: Face, level: &str) -> Case {
     let tenant = face.world.tenant.id.clone();
     let mut both = alert("a", "h1", "kari", 0);
     let second = json!({
