@@ -622,6 +622,59 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/connectors": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The connectors of the organisation. */
+        get: operations["get_api_v1_connectors"];
+        put?: never;
+        /** Connects a product; needs a fresh factor. */
+        post: operations["post_api_v1_connectors"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/connectors/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Takes a product away and forgets its secret; needs a fresh factor. */
+        delete: operations["delete_api_v1_connectors_id"];
+        options?: never;
+        head?: never;
+        /** Changes a connector; needs a fresh factor. */
+        patch: operations["patch_api_v1_connectors_id"];
+        trace?: never;
+    };
+    "/api/v1/connectors/{id}/test": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Asks the product for a token and for one user; changes nothing there; needs a fresh factor. */
+        post: operations["post_api_v1_connectors_id_test"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/devices": {
         parameters: {
             query?: never;
@@ -2795,6 +2848,30 @@ export interface components {
             /** @description The investigation summary. */
             summary: string;
         };
+        /**
+         * @description Which product it is.
+         * @enum {string}
+         */
+        ConnectorKind: "microsoftGraph";
+        /** @description A connector; the secret is never shown. */
+        ConnectorView: {
+            /** @description The types of actions it carries out. */
+            actions: string[];
+            /** @description Where the product's interface is. */
+            baseUrl: string;
+            clientId: string;
+            createdBy: string;
+            createdDateTime: string;
+            id: string;
+            kind: components["schemas"]["ConnectorKind"];
+            /** @description Why it did not since. */
+            lastError?: string | null;
+            /** @description When it last answered. */
+            lastOkDateTime?: string | null;
+            name: string;
+            /** @description Where it gives tokens. */
+            tokenUrl: string;
+        };
         /** @description A mail address and a password. */
         Credentials: {
             email: string;
@@ -2810,6 +2887,14 @@ export interface components {
             groups?: string[] | null;
             /** @description Whether it is of high value. */
             highValue?: boolean | null;
+        };
+        /** @description What of a connector is to be another; what is absent stays. */
+        EditedConnector: {
+            clientId?: string | null;
+            /** @description Needed again for another client or another address of tokens. */
+            clientSecret?: string | null;
+            name?: string | null;
+            tokenUrl?: string | null;
         };
         /** @description What an authenticator app must be told. */
         Enrolment: {
@@ -2968,6 +3053,18 @@ export interface components {
         /** @description What a new passkey is called. */
         Named: {
             name: string;
+        };
+        /** @description A product to connect. */
+        NewConnector: {
+            /** @description `https://graph.microsoft.com` when absent. */
+            baseUrl?: string | null;
+            clientId: string;
+            clientSecret: string;
+            kind: components["schemas"]["ConnectorKind"];
+            /** @description The product's name when absent. */
+            name?: string | null;
+            /** @description Such as `https://login.microsoftonline.com/<directory>/oauth2/v2.0/token`. */
+            tokenUrl: string;
         };
         /** @description A name and a password. */
         NewPassword: {
@@ -3177,6 +3274,13 @@ export interface components {
             displayName?: string | null;
             options?: Record<string, never>;
             target?: components["schemas"]["TargetGiven"] | null;
+        };
+        /** @description What became of a test. */
+        Tested: {
+            /** @description Why not. */
+            because?: string | null;
+            /** @description Whether the product gave a token and let us read. */
+            ok: boolean;
         };
         /** @description The secret part of a set-up link. */
         Token: {
@@ -4447,6 +4551,135 @@ export interface operations {
                 };
                 content: {
                     "application/json": Record<string, never>;
+                };
+            };
+        };
+    };
+    get_api_v1_connectors: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description value, may */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+        };
+    };
+    post_api_v1_connectors: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewConnector"];
+            };
+        };
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ConnectorView"];
+                };
+            };
+            /** @description one of this kind is connected already */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    delete_api_v1_connectors_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description the connector's id */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    patch_api_v1_connectors_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description the connector's id */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["EditedConnector"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ConnectorView"];
+                };
+            };
+            /** @description the secret is needed again */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    post_api_v1_connectors_id_test: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description the connector's id */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Nothing"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Tested"];
                 };
             };
         };
