@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 
 import { missing } from './devices.mjs';
-import { Browser, IdentityProvider, Server, enterDemo, settled } from './world.mjs';
+import { Browser, Directory, IdentityProvider, Server, enterDemo, settled } from './world.mjs';
 
 const PICTURES = process.env.RIPOSTE_SCREENSHOTS ?? join(tmpdir(), 'riposte-screenshots');
 const AXE = readFileSync(new URL('../node_modules/axe-core/axe.min.js', import.meta.url), 'utf8');
@@ -26,6 +26,7 @@ function routes() {
 let server;
 let browser;
 let provider;
+let directory;
 const visited = new Set();
 const faults = [];
 
@@ -39,6 +40,7 @@ before(async () => {
 after(async () => {
   await browser?.close();
   provider?.stop();
+  directory?.stop();
   await server?.stop();
 });
 
@@ -139,6 +141,22 @@ test('every page, as who uses it', { timeout: 600_000, concurrency: true }, asyn
     roles: { soc: 'Security Operator', 'Information security, Aarhus and Bergen': 'Security Administrator' },
   });
 
+  // A product that answers, with an action on one of its users.
+  const user = 'jonas.krogh@alderfreight.example';
+  directory = await Directory.start([user]);
+  const { id: connector } = await send(ida, 'POST', '/api/v1/connectors', {
+    kind: 'microsoftGraph', name: 'Directory of Alder Freight', baseUrl: directory.url, tokenUrl: `${directory.url}/token`,
+    clientId: directory.client.id, clientSecret: directory.client.secret,
+  });
+  await send(ida, 'POST', `/api/v1/connectors/${connector}/test`, {});
+  // Another customer's does not: its secret is wrong.
+  const { aino } = people;
+  const { id: broken } = await send(aino, 'POST', '/api/v1/connectors', {
+    kind: 'microsoftGraph', baseUrl: directory.url, tokenUrl: `${directory.url}/token`,
+    clientId: '5a1f2c34-9c1b-4d0e-9a44-1c3b1f0f6a11', clientSecret: 'run out',
+  });
+  await send(aino, 'POST', `/api/v1/connectors/${broken}/test`, {});
+
   // Managed response: what the demo has of it, and what was done to a real device.
   const access = JSON.parse(readFileSync(join(server.dir, 'data/demo-access.json'), 'utf8'));
   const [composed, guided] = access.devices.map((device) => `/incidents/${device.incident}`);
@@ -165,6 +183,9 @@ test('every page, as who uses it', { timeout: 600_000, concurrency: true }, asyn
   }
   await send(ida, 'POST', '/api/v1/exclusions', { kind: 'device', name: 'crane-steering-04', because: 'A load may hang from it: call the harbour master first.' });
   await send(ida, 'POST', '/api/v1/exclusions', { kind: 'user', name: 'break-glass@alderfreight.example' });
+  await send(signe, 'POST', `/api/v1/incidents/${busy.id}/tasks`, {
+    actionType: 'requireSignIn', target: { kind: 'user', id: user }, options: {}, description: 'Somebody else has the token.',
+  });
   const { value: alerts } = await json(ida, `/api/v1/incidents/${busy.id}/alerts`);
   const incident = `/incidents/${busy.id}`;
 
@@ -201,6 +222,8 @@ test('every page, as who uses it', { timeout: 600_000, concurrency: true }, asyn
         await page.getByRole('option', { name: 'Isolate device' }).click();
         return opener;
       }],
+      ['incidents/:id', 'response-user', `${incident}?tab=response`],
+      ['incidents/:id', 'response-user-preview', `${incident}?tab=response`, dialog('Preview')],
       ['incidents/:id', 'response-expert-waits', `${waits[0]}?tab=response`],
       ['actions', 'action-center-expert', '/actions'],
       ['devices', 'devices-expert', '/devices'],
@@ -253,6 +276,8 @@ test('every page, as who uses it', { timeout: 600_000, concurrency: true }, asyn
         : []),
       ['settings/exclusions', 'exclusions', '/settings/exclusions'],
       ['settings/exclusions', 'exclusions-add', '/settings/exclusions', dialog('Exclude a device')],
+      ['settings/connectors', 'connectors', '/settings/connectors'],
+      ['settings/connectors', 'connectors-edit', '/settings/connectors', dialog(/^Edit /)],
       ['settings/agents', 'agents', '/settings/agents'],
       ['settings/agents', 'agents-make', '/settings/agents', dialog('Make a token')],
     ],
@@ -303,6 +328,7 @@ test('every page, as who uses it', { timeout: 600_000, concurrency: true }, asyn
       ['incidents/:id', 'incident-manage', `/incidents/${queued.id}`, dialog('Manage incident')],
       ['alerts/:id', 'alert', `/alerts/${alerts[0].id}`],
       ['settings/permissions', 'permissions-reader', '/settings/permissions'],
+      ['settings/connectors', 'connectors-refused', '/settings/connectors'],
       ['settings/sign-in', 'sign-in-settings-refused', '/settings/sign-in'],
       ['*', 'not-found', '/nothing/here'],
       ['*', 'keyboard', '/nothing/here', async (page) => {
@@ -326,6 +352,12 @@ test('every page, as who uses it', { timeout: 600_000, concurrency: true }, asyn
       ['settings/sign-in', 'sign-in-settings-none', '/settings/sign-in'],
       ['incidents/:id', 'response-guided', `${guided}?response=actions`],
       ...(imaging ? [['incidents/:id', 'response-run', `${guided}?tab=response`, dialog(/^Isolate device$/)]] : []),
+      ['settings/connectors', 'connectors-failed', '/settings/connectors'],
+      ['settings/connectors', 'connectors-none', '/settings/connectors', async (page) => {
+        await send(page, 'DELETE', `/api/v1/connectors/${broken}`);
+        await page.reload();
+      }],
+      ['settings/connectors', 'connectors-add', '/settings/connectors', dialog('Add a connector')],
       ['devices', 'devices-other', '/devices'],
       ['devices/:id', 'device-unknown', `/devices/${device?.id ?? 'none'}`],
       ['actions', 'action-center-none', '/actions?tab=history'],

@@ -4,6 +4,7 @@ import { spawn, execFile } from 'node:child_process';
 import { createHmac } from 'node:crypto';
 import { once } from 'node:events';
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer as serveHttp } from 'node:http';
 import { createServer } from 'node:net';
 import { homedir, tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
@@ -112,6 +113,47 @@ export class IdentityProvider {
 
   stop() {
     this.child.kill();
+  }
+}
+
+/** A stand-in for Microsoft Graph, as a connector leads to it: a token, and users read and changed. */
+export class Directory {
+  /** What it knows Riposte by. */
+  client = { id: 'riposte', secret: 'a secret, with: signs & 100%' };
+
+  static async start(names) {
+    const directory = new Directory();
+    directory.users = new Map(names.map((name) => [name, { accountEnabled: true }]));
+    directory.server = serveHttp(async (request, response) => {
+      const pieces = [];
+      for await (const piece of request) pieces.push(piece);
+      const [status, body] = directory.answer(request, Buffer.concat(pieces).toString());
+      response.writeHead(status, { 'content-type': 'application/json', connection: 'close' });
+      response.end(body === null ? undefined : JSON.stringify(body));
+    });
+    directory.server.listen(0, '127.0.0.1');
+    await once(directory.server, 'listening');
+    directory.url = `http://127.0.0.1:${directory.server.address().port}`;
+    return directory;
+  }
+
+  answer(request, text) {
+    if (request.url === '/token') {
+      const right = new URLSearchParams(text).get('client_secret') === this.client.secret;
+      return right ? [200, { access_token: 'a-token', expires_in: 3_599 }] : [401, {}];
+    }
+    if (request.headers.authorization !== 'Bearer a-token') return [401, {}];
+    const name = decodeURIComponent(new URL(request.url, this.url).pathname.split('/')[3] ?? '');
+    if (!name) return [200, { value: [] }];
+    const user = this.users.get(name);
+    if (!user) return [404, {}];
+    if (request.method === 'GET') return [200, { id: name, userPrincipalName: name, ...user }];
+    Object.assign(user, JSON.parse(text || '{}'));
+    return [204, null];
+  }
+
+  stop() {
+    this.server.close();
   }
 }
 

@@ -35,6 +35,7 @@ const People = lazy(() => import('./settings/People'));
 const Apps = lazy(() => import('./settings/Apps'));
 const IdentityProviders = lazy(() => import('./settings/IdentityProviders'));
 const Exclusions = lazy(() => import('./settings/Exclusions'));
+const Connectors = lazy(() => import('./settings/Connectors'));
 const Agents = lazy(() => import('./settings/Agents'));
 const Audit = lazy(() => import('./settings/Audit'));
 const Account = lazy(() => import('./settings/Account'));
@@ -78,6 +79,7 @@ export function Portal() {
           <Route path="settings/permissions" element={<Permissions />} />
           <Route path="settings/exclusions" element={<Exclusions />} />
           <Route path="settings/agents" element={<Agents />} />
+          <Route path="settings/connectors" element={<Connectors />} />
           <Route path="settings/people" element={<People />} />
           <Route path="settings/apps" element={<Apps />} />
           <Route path="settings/sign-in" element={<IdentityProviders />} />

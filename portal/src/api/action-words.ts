@@ -9,9 +9,9 @@ export type Look = {
 
 const ACTIONS: Record<string, Look & { means: string }> = {
   proposed: { label: 'Waits for a second person', color: 'warning', means: 'Nothing is sent before a second person agrees.' },
-  approved: { label: 'Waiting', color: 'informative', means: 'It waits for its turn, or for the device to be online.' },
+  approved: { label: 'Waiting', color: 'informative', means: 'It waits for its turn, or until what carries it out can be reached.' },
   started: { label: 'In progress', color: 'brand', means: 'It was sent, and the answer is awaited.' },
-  unknown: { label: 'Outcome unknown', color: 'warning', means: 'Outcome unknown: being checked on the device.' },
+  unknown: { label: 'Outcome unknown', color: 'warning', means: 'Outcome unknown: being checked on the asset.' },
   needsHuman: {
     label: 'Somebody has to look',
     color: 'danger',

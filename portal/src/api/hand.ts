@@ -112,6 +112,11 @@ export type AppSecret = { clientId: string; clientSecret: string; tenantId: stri
 export type IdentityProvider = Omit<Schemas['ProviderView'], 'roles'> & { roles: Record<string, string> };
 export type NewIdentityProvider = Schemas['NewProvider'];
 
+/** A product that carries actions out. */
+export type Connector = Schemas['ConnectorView'];
+export type NewConnector = Schemas['NewConnector'];
+export type EditedConnector = Schemas['EditedConnector'];
+
 export type GrantLevel = 'none' | 'reader' | 'operator';
 export type Approval = 'customer' | 'lead' | 'automatic';
 export type Grant = {
@@ -475,7 +480,10 @@ export type ManagedResponse = {
 
 /** What running a task would do. */
 export type RunPreview = {
-  sends: { deviceId: string; name: string; channel: string; online: boolean; body: unknown }[];
+  sends: (
+    | { channel: 'agent'; deviceId: string; name: string; online: boolean; body: unknown }
+    | { channel: Connector['kind']; connectorId: string; name: string; method: string; path: string; body: unknown }
+  )[];
   /** What the action is called that takes it back. */
   undo: string | null;
   /** Of the inventories of the devices, each with its device's name. */
@@ -596,6 +604,7 @@ export type Undocumented = {
   '/api/v1/apps': Get<Apps> & Post<{ name: string; permissions: string[] }, AppSecret>;
   '/api/v1/apps/{id}/secret': Post<Nothing, AppSecret, Id>;
   '/api/v1/identity-providers': Get<{ value: IdentityProvider[]; may: { add: May; remove: May } }> & Post<NewIdentityProvider, IdentityProvider>;
+  '/api/v1/connectors': Get<{ value: Connector[]; may: { add: May } }> & Post<NewConnector, Connector>;
   '/api/v1/grant': Get<Grant> &
     Send<
       'put',

@@ -82,7 +82,8 @@ function Preview({ task, preview }: { task: Task; preview: RunPreview }) {
         facts={[
           ['Asset', task.target && <Thing key="t" kind={task.target.kind} name={task.target.name} />],
           ['On', several && preview.sends.map((send) => send.name).join(', ')],
-          ['Offline now', preview.sends.filter((send) => !send.online).map((send) => send.name).join(', ')],
+          ['By', preview.sends.filter((send) => 'connectorId' in send).map((send) => send.name).join(', ')],
+          ['Offline now', preview.sends.filter((send) => 'online' in send && !send.online).map((send) => send.name).join(', ')],
           ['Signed in there', few(preview.signedIn.map((one) => `${one.user}${one.from ? ` from ${one.from}` : ''}${several ? ` (${one.name})` : ''}`))],
           ['Services there', few(preview.services.map((one) => `${one.process ?? one.protocol} at ${one.port}${several ? ` (${one.name})` : ''}`))],
           ['To take it back', preview.undo ?? 'Nothing takes this back'],
@@ -93,7 +94,7 @@ function Preview({ task, preview }: { task: Task; preview: RunPreview }) {
         <JsonMore
           key={at}
           label={several ? `What is sent to ${send.name}` : 'What is sent'}
-          value={send.body}
+          value={'connectorId' in send ? { method: send.method, path: send.path, body: send.body } : send.body}
         />
       ))}
     </>

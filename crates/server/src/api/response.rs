@@ -23,7 +23,7 @@ use crate::permission::Permission;
 use crate::response::catalog::{CATALOG, Entry, Kind, Takes, TargetKind};
 use crate::response::model::{self, ActionState, TaskState, TaskStep};
 use crate::response::{
-    self, Action, NewTask, Response, Running, Sends, Source, Task, TaskPatch, store,
+    self, Action, NewTask, Response, Running, Sends, Source, Task, TaskPatch, order, store,
 };
 use crate::tenant::caller::Caller;
 use crate::word::Stage;
@@ -77,7 +77,7 @@ fn action_type(entry: &Entry) -> Value {
         "title": entry.title,
         "explains": entry.explains,
         "target": entry.target.word(),
-        "oneClick": response::order::word(entry.kind).is_some(),
+        "oneClick": order::word(entry.kind).is_some() || order::verb(entry.kind).is_some(),
         "reverse": entry.reverse.map(Kind::word),
         "dangerous": entry.dangerous,
         "options": options,
