@@ -2,9 +2,21 @@
 
 /// Seconds since 1970-01-01T00:00:00Z.
 pub(crate) fn now_seconds() -> i64 {
+    now_micros().div_euclid(1_000_000)
+}
+
+/// Microseconds since 1970-01-01T00:00:00Z.
+pub(crate) fn now_micros() -> i64 {
     #[expect(clippy::disallowed_methods, reason = "the lab has no server clock to ask")]
     let now = std::time::SystemTime::now();
-    now.duration_since(std::time::UNIX_EPOCH).map_or(0, |since| since.as_secs().cast_signed())
+    let since = now.duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
+}
+
+/// `micros` since 1970 in the Graph spelling, to the microsecond.
+pub(crate) fn precise_time(micros: i64) -> String {
+    let whole = graph_time(micros.div_euclid(1_000_000));
+    whole.replace(".0000000Z", &format!(".{:06}0Z", micros.rem_euclid(1_000_000)))
 }
 
 /// `seconds` since 1970 in the Graph spelling: UTC, seven fraction digits, `Z`.
@@ -34,6 +46,7 @@ mod tests {
         assert_eq!(graph_time(951_782_399), "2000-02-28T23:59:59.0000000Z");
         assert_eq!(graph_time(951_782_400), "2000-02-29T00:00:00.0000000Z");
         assert_eq!(graph_time(1_798_761_599), "2026-12-31T23:59:59.0000000Z");
+        assert_eq!(precise_time(951_782_399_000_042), "2000-02-28T23:59:59.0000420Z");
         assert!(now_seconds() > 1_700_000_000);
     }
 }

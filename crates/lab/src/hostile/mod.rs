@@ -10,6 +10,8 @@ mod corpus;
 mod raw;
 mod timing;
 
+pub(crate) use timing::set_up;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};

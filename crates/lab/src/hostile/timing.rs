@@ -65,7 +65,8 @@ pub(super) async fn measure(install: &Install, log: &Path) -> Result<Vec<Pair>, 
         let paths = [format!("{path}{there}"), format!("{path}{nowhere}")];
         pairs.push(looks(server.address, &token, what, &paths, [&there, &nowhere]).await?);
     }
-    set_up(server.address, &link).await?;
+    // So that there is an account to guess at.
+    set_up(server.address, &link, "Odd Nes").await?;
     pairs.push(sign_ins(server.address).await?);
     server.stop().await?;
     Ok(pairs)
@@ -118,11 +119,11 @@ async fn post(client: &mut Client, path: &str, from: &str, body: &Value) -> Resu
     client.send(&request).await.map_err(|error| error.to_string())
 }
 
-/// Sets the administrator's sign-in up, so that there is an account to guess at.
-async fn set_up(address: SocketAddr, link: &str) -> Result<(), String> {
+/// Sets a person's sign-in up by the link that was sent; the reply opens the session.
+pub(crate) async fn set_up(address: SocketAddr, link: &str, name: &str) -> Result<Reply, String> {
     let mut client = Client::new(address);
     let token = link.split_once('#').ok_or("the link has no secret")?.1;
-    let chosen = json!({ "token": token, "name": "Odd Nes", "password": PASSWORD });
+    let chosen = json!({ "token": token, "name": name, "password": PASSWORD });
     let reply = post(&mut client, "/api/v1/setup/password", "192.0.2.1", &chosen).await?;
     let body = reply.json();
     let secret = body["totp"]["secret"].as_str().ok_or_else(|| reply.excerpt())?;
@@ -132,7 +133,7 @@ async fn set_up(address: SocketAddr, link: &str) -> Result<(), String> {
     let code = totp.generate(now.as_secs());
     let shown = json!({ "flow": body["flow"], "code": code.to_string() });
     let reply = post(&mut client, "/api/v1/setup/totp", "192.0.2.1", &shown).await?;
-    if reply.ok() { Ok(()) } else { Err(reply.excerpt()) }
+    if reply.ok() { Ok(reply) } else { Err(reply.excerpt()) }
 }
 
 async fn sign_ins(address: SocketAddr) -> Result<Pair, String> {

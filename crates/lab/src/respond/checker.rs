@@ -15,6 +15,8 @@
 //! - A7: of one thing one order at a time, never an older one after a newer.
 //! - A8: one leaf for each request, each start and each end, and none besides.
 //! - A9: the audit trees hold.
+//! - V1 to V7: what a product carried out for users (see `vendor_checker`); of these actions A1, A2 and
+//!   A8 speak as well.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -23,6 +25,7 @@ use serde_json::Value;
 use super::diary::{Diary, Entry};
 use super::files::Effects;
 use super::journal::{Call, Op, Outcome};
+use super::vendor_checker::{self, Product};
 use crate::crash::checker::Violation;
 use crate::server::Verified;
 
@@ -57,6 +60,8 @@ pub(crate) struct Seen {
     pub(crate) dead: BTreeSet<String>,
     /// The verification of the audit trees.
     pub(crate) audit: Verified,
+    /// What the product did for users.
+    pub(crate) product: Product,
 }
 
 /// An action with its attempts.
@@ -69,6 +74,8 @@ pub(crate) struct ActionSeen {
     pub(crate) comment: String,
     /// What it is done to.
     pub(crate) target: String,
+    /// Whether it is about a user, and a product carries it out.
+    pub(crate) user: bool,
     /// The name of the device.
     pub(crate) device: String,
     pub(crate) read_back: Value,
@@ -122,7 +129,7 @@ pub(crate) fn check(calls: &[Call], seen: &Seen) -> Vec<Violation> {
     promises(calls, seen, &mut found);
     ends(seen, &mut found);
     orders_once(seen, &orders, &mut found);
-    for action in &seen.actions {
+    for action in seen.actions.iter().filter(|action| !action.user) {
         attempts(action, &entries, &mut found);
         if action.state == "succeeded" {
             done(action, seen, &entries, &mut found);
@@ -131,6 +138,7 @@ pub(crate) fn check(calls: &[Call], seen: &Seen) -> Vec<Violation> {
     effects(seen, &orders, &mut found);
     turns(seen, &orders, &mut found);
     leaves(seen, &mut found);
+    found.0.extend(vendor_checker::check(calls, seen));
     let Verified { ok, first_bad, .. } = &seen.audit;
     if !ok {
         found.add("A9", format!("the audit trees do not hold: {first_bad}"));

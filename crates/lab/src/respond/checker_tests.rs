@@ -131,6 +131,7 @@ fn agreement() -> (Vec<Call>, Seen) {
         places: [("aa".to_owned(), "/f/two".to_owned())].into(),
         dead: ["4242".to_owned()].into(),
         audit: Verified { ok: true, leaves: 9, first_bad: String::new() },
+        product: Product::default(),
     };
     let refused = Outcome::Fail { why: "409".to_owned() };
     let draft = Op::Draft { incident: "7".to_owned(), mark: "m9".to_owned() };

@@ -4,6 +4,8 @@
 //! A request whose answer was lost is sent again under the same key until its fate is known, as a
 //! careful client does. Between the requests of one client others go on.
 
+mod users;
+
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -21,6 +23,8 @@ use crate::crash::journal::Journal;
 use crate::crash::load::Target;
 use crate::http::{Client, Failure, Reply, Request, escape};
 use crate::random::{Random, mix};
+use users::Case;
+pub(crate) use users::{Duty, users};
 
 /// How long a client waits for an answer.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -65,6 +69,8 @@ pub(crate) struct Fleet {
     pub(crate) processes: Mutex<Vec<(String, Child)>>,
     /// Says which device was just told something.
     pub(crate) poke: mpsc::Sender<usize>,
+    /// Tasks about users that wait for their customer, with whose they are.
+    pub(crate) user_tasks: Mutex<Vec<(usize, String)>>,
     /// What makes the content of files.
     pub(crate) seed: u64,
 }
@@ -76,6 +82,8 @@ pub(crate) struct Who {
     pub(crate) client: usize,
     /// The customer, by number; none for the experts.
     pub(crate) customer: Option<usize>,
+    /// What it does for users; without it its work is about devices.
+    pub(crate) duty: Option<Duty>,
 }
 
 /// A request.
@@ -106,6 +114,9 @@ pub(crate) fn start(
         actions: Vec::new(),
         newest: None,
         flow: false,
+        case: Case::default(),
+        made: None,
+        done: Vec::new(),
     };
     tokio::spawn(worker.run(target))
 }
@@ -124,6 +135,12 @@ struct Worker {
     newest: Option<String>,
     /// Whether an alert was sent and waits to become an incident.
     flow: bool,
+    /// What it works on, where that is about users.
+    case: Case,
+    /// What came of its last request.
+    made: Option<String>,
+    /// Tasks about users that it ran.
+    done: Vec<String>,
 }
 
 /// The line to a server, and the tokens of the customers and, last, of the experts.
@@ -183,6 +200,9 @@ impl Worker {
     }
 
     async fn step(&mut self, line: &mut Line<'_>) -> Result<(), String> {
+        if let Some(duty) = self.who.duty {
+            return self.on_users(line, duty).await;
+        }
         let fleet = Arc::clone(&self.fleet);
         // The experts act by themselves where they may; a customer on what is its own.
         let own = self.who.customer.unwrap_or(0);
@@ -424,6 +444,7 @@ impl Worker {
         self.journal.ended(number, outcome.clone())?;
         match outcome {
             Outcome::Ok { id } => {
+                self.made = id.clone().filter(|_| matches!(ask.op, Op::Draft { .. }));
                 if let (Some(id), Op::Act { kind, .. }) = (id, &ask.op) {
                     if REVERSIBLE.contains(&kind.as_str()) {
                         if self.actions.len() >= POOL {

@@ -2,17 +2,22 @@
 //! server, agents and lines are killed and cut all the while.
 //!
 //! As in the crash lab proper the server is the release binary, killed by SIGKILL after 50 to 3,000
-//! ms and at named places inside the engine. Agents are the release binary of `riposte-agent`, each in
-//! a network namespace of its own where that can be had; only those cut themselves off. When all is
-//! quiet the checker compares promises, the agents' own journals and what the kernel saw.
+//! ms, sometimes after 9,000, and at named places inside the engine. Agents are the release binary of
+//! `riposte-agent`, each in a network namespace of its own where that can be had; only those cut
+//! themselves off. Users are with a stand-in for a product that misbehaves. When all is quiet the
+//! checker compares promises, the agents' own journals, what the kernel saw and what the product
+//! wrote down.
 //! Not here: agents that lose their disk, and two servers on one store.
 
 mod checker;
+mod connect;
 mod diary;
 mod files;
 mod journal;
 mod load;
 mod observe;
+mod vendor;
+mod vendor_checker;
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -42,13 +47,18 @@ use crate::way::Way;
 use checker::Seen;
 use files::Folder;
 use journal::{Call, Op, Outcome};
-use load::{Aim, Fleet, Who};
+use load::{Aim, Duty, Fleet, Who};
 use observe::Lookers;
+use vendor::{ALLOWED_S, Vendor};
+use vendor_checker::Product;
 
 /// How far the experts may go with each customer: to act, and to look only.
 const CUSTOMERS: [&str; 2] = ["operator", "reader"];
 /// Whose application each client uses; none is the experts'.
 const CLIENTS: [Option<usize>; 6] = [Some(0), Some(1), None, Some(0), Some(1), None];
+/// What further clients do for users of a directory.
+const FOR_USERS: [(Option<usize>, Duty); 4] =
+    [(None, Duty::Act(0)), (None, Duty::Act(0)), (None, Duty::Tell(1)), (Some(1), Duty::Run(1))];
 /// Files of each device that are quarantined and restored again and again.
 const POOL: usize = 3;
 /// How long a start may take before the run is given up.
@@ -60,11 +70,15 @@ const FAILPOINT_PATIENCE: Duration = Duration::from_secs(12);
 /// Starts more than planned, until each failpoint was hit.
 const MORE_STARTS: u64 = 6;
 /// Where the server can be asked to stop dead.
-const FAILPOINTS: [&str; 4] = [
+const FAILPOINTS: [&str; 8] = [
     "response.before_started",
     "response.after_started",
     "response.before_settled",
     "idempotency.before_kept",
+    "respond.before_started",
+    "respond.after_started",
+    "respond.after_sent",
+    "respond.before_answered",
 ];
 
 /// What to do.
@@ -162,6 +176,7 @@ struct World {
     target: watch::Sender<Target>,
     clients: Vec<JoinHandle<Result<(), String>>>,
     weather: Option<JoinHandle<Weather>>,
+    vendor: Vendor,
     // After those who use them.
     devices: Vec<Device>,
     net: Option<Net>,
@@ -191,7 +206,8 @@ impl World {
         let ip = net.as_ref().map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |net| net.address);
         let agents = free_address_at(ip)?;
         let install = Install::new(&plan.riposte, &scratch.join("data"), store)
-            .with("RIPOSTE_AGENTS", &agents.to_string());
+            .with("RIPOSTE_AGENTS", &agents.to_string())
+            .with("RIPOSTE_CONNECTORS_LAG_S", &ALLOWED_S.to_string());
         install.init(None).await?;
         let (mut customers, mut tokens) = (Vec::new(), Vec::new());
         for (number, level) in CUSTOMERS.into_iter().enumerate() {
@@ -203,6 +219,7 @@ impl World {
         let (log, address) = (scratch.join("server.log"), free_address()?);
         let mut server = install.serve(address, &log, None)?;
         server.ready(READY_PATIENCE).await?;
+        let vendor = connect::connect(&install, address, &customers, plan.seed, scratch).await?;
         let (mut devices, mut ways) = (Vec::new(), Vec::new());
         for number in 0..plan.agents {
             let way = Way::open(ip, agents).await?;
@@ -223,6 +240,7 @@ impl World {
             tenants: customers.iter().map(|app| app.tenant_id.clone()).collect(),
             tasks: Mutex::default(),
             processes: Mutex::default(),
+            user_tasks: Mutex::default(),
             poke,
             seed: plan.seed,
         });
@@ -231,9 +249,11 @@ impl World {
         let (target, _) = watch::channel(Target::default());
         let clients = CLIENTS
             .into_iter()
+            .map(|customer| (customer, None))
+            .chain(FOR_USERS.into_iter().map(|(customer, duty)| (customer, Some(duty))))
             .enumerate()
-            .map(|(client, customer)| {
-                let who = Who { client, customer };
+            .map(|(client, (customer, duty))| {
+                let who = Who { client, customer, duty };
                 load::start(who, Arc::clone(&fleet), Arc::clone(&journal), target.subscribe())
             })
             .collect();
@@ -259,6 +279,7 @@ impl World {
             target,
             clients,
             weather: Some(weather),
+            vendor,
             devices: Vec::new(),
             net,
         })
@@ -299,7 +320,9 @@ impl World {
                     format!("stopped at {name}")
                 }
                 _ => {
-                    tokio::time::sleep(Duration::from_millis(random.between(50, 3_000))).await;
+                    // Some live until the work of who was killed before them is taken over.
+                    let (least, most) = if kills % 4 == 2 { (5_000, 9_000) } else { (50, 3_000) };
+                    tokio::time::sleep(Duration::from_millis(random.between(least, most))).await;
                     if let Some(status) = server.exited() {
                         return Err(format!("riposte serve ended by itself: {status}"));
                     }
@@ -332,6 +355,7 @@ impl World {
         for client in self.clients.drain(..) {
             client.await.map_err(|error| format!("client: {error}"))??;
         }
+        self.vendor.calm();
         let weather = self.weather.take().ok_or("no weather")?;
         let weather = weather.await.map_err(|error| format!("weather: {error}"))?;
         let mut violations: Vec<Violation> = FAILPOINTS
@@ -399,12 +423,23 @@ impl World {
         let tasks: Vec<String> = tasks.into_iter().collect();
         let mut seen = observe::everything(&who, &self.fleet, &self.devices, &tasks).await?;
         seen.audit = self.install.verify().await?;
+        seen.product = Product {
+            events: self.vendor.events(),
+            users: self.vendor.users(),
+            allowed: ALLOWED_S * 1_000_000,
+        };
         violations.extend(checker::check(&calls, &seen));
         server.stop().await?;
         for device in &mut self.devices {
             device.kill().await?;
         }
-        Ok((violations, counts(&calls, &seen)))
+        let mut counts = counts(&calls, &seen);
+        if let (Some(counts), Value::Object(more)) =
+            (counts.as_object_mut(), self.vendor.tally().shown())
+        {
+            counts.extend(more);
+        }
+        Ok((violations, counts))
     }
 }
 
@@ -427,6 +462,7 @@ fn counts(calls: &[Call], seen: &Seen) -> Value {
         "refused": ended(|outcome| matches!(outcome, Outcome::Fail { .. })),
         "answersLost": ended(|outcome| matches!(outcome, Outcome::Info { .. })),
         "actions": seen.actions.len(),
+        "userActions": seen.actions.iter().filter(|action| action.user).count(),
         "succeeded": states("succeeded"),
         "failed": states("failed"),
         "cancelled": states("cancelled"),

@@ -105,6 +105,7 @@ fn action(row: &Value, names: &HashMap<&str, &str>) -> ActionSeen {
         state: text(&row["state"]),
         comment: text(&row["comment"]),
         target: text(&row["target"]["id"]),
+        user: row["target"]["kind"] == "user",
         device: names.get(device.as_str()).map_or(device.clone(), |name| (*name).to_owned()),
         read_back: row["readBack"].clone(),
         attempts: attempts
