@@ -64,7 +64,7 @@ const POOL: usize = 3;
 /// How long a start may take before the run is given up.
 const READY_PATIENCE: Duration = Duration::from_mins(1);
 /// How long it may take until nothing is under way.
-const QUIET_PATIENCE: Duration = Duration::from_mins(2);
+const QUIET_PATIENCE: Duration = Duration::from_mins(3);
 /// How long a failpoint is waited for: agents come back to a server that was away within seconds.
 const FAILPOINT_PATIENCE: Duration = Duration::from_secs(12);
 /// Starts more than planned, until each failpoint was hit.

@@ -49,7 +49,8 @@ const SENDS_S: i64 = 3;
 const LONGEST_LAG_S: u32 = 3_600;
 /// How long what was sent may stay unread, beyond that, before a person is asked, in seconds.
 const UNREAD_S: i64 = 600;
-/// The longest pause between two readings, in seconds.
+/// The longest pause between two readings, and before a product that did not answer is asked again, in
+/// seconds.
 const PAUSE_S: i64 = 30;
 /// Actions of one tenant in one turn.
 const MOST: i64 = 50;
@@ -267,7 +268,7 @@ impl Turn<'_> {
         if fault.lasting {
             engine::end(&mut tx, &mut action, ActionStep::Refuse, Some(fault.reason)).await?;
         } else {
-            action.next = Some(now.plus_seconds(pause_s(action.requested, now, 60)));
+            action.next = Some(now.plus_seconds(pause_s(action.requested, now, PAUSE_S)));
             action.reason = Some(fault.reason);
             store::save_action(&mut tx, &mut action).await?;
         }
