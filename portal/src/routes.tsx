@@ -34,6 +34,7 @@ const Permissions = lazy(() => import('./settings/Permissions'));
 const People = lazy(() => import('./settings/People'));
 const Apps = lazy(() => import('./settings/Apps'));
 const IdentityProviders = lazy(() => import('./settings/IdentityProviders'));
+const Authority = lazy(() => import('./settings/Authority'));
 const Exclusions = lazy(() => import('./settings/Exclusions'));
 const Connectors = lazy(() => import('./settings/Connectors'));
 const Agents = lazy(() => import('./settings/Agents'));
@@ -77,6 +78,7 @@ export function Portal() {
           <Route path="access" element={<AccessRequests />} />
           <Route path="settings" element={<Navigate to="/settings/people" replace />} />
           <Route path="settings/permissions" element={<Permissions />} />
+          <Route path="settings/authority" element={<Authority />} />
           <Route path="settings/exclusions" element={<Exclusions />} />
           <Route path="settings/agents" element={<Agents />} />
           <Route path="settings/connectors" element={<Connectors />} />

@@ -155,8 +155,10 @@ pub enum Fact {
         source: &'static str,
         generation: i64,
     },
-    /// Somebody else agreed to it.
-    ActionApproved { incident: Option<IncidentId>, action: ActionId },
+    /// Somebody else agreed to it, or it was done because nobody said no in time.
+    ActionApproved { incident: Option<IncidentId>, action: ActionId, because: Option<String> },
+    /// It waits for people to approve it, as the customer's policy wants.
+    ActionWaits { incident: Option<IncidentId>, action: ActionId, because: String },
     /// It is about to be sent: written before a byte leaves.
     ActionStarted { incident: Option<IncidentId>, action: ActionId, attempt: i64, order: String },
     /// It was sent, and nobody knows what became of it; the thing itself is asked.
@@ -189,6 +191,8 @@ pub enum Fact {
     ConnectorChanged { connector: String, name: String, changes: Vec<Change> },
     /// It does not any more.
     ConnectorRemoved { connector: String, name: String },
+    /// The customer's authority policy has a new version; the text goes by its hash.
+    AuthorityChanged { version: i64, sha256: String, rules: u64, note: Option<String> },
 }
 
 /// Kinds of facts about what only the experts see yet: drafts of a response.
@@ -245,6 +249,7 @@ impl Fact {
             Self::TaskReopened { .. } => "task.reopened",
             Self::ActionRequested { .. } => "action.requested",
             Self::ActionApproved { .. } => "action.approved",
+            Self::ActionWaits { .. } => "action.waits",
             Self::ActionStarted { .. } => "action.started",
             Self::ActionLost { .. } => "action.lost",
             Self::ActionEnded { .. } => "action.ended",
@@ -258,6 +263,7 @@ impl Fact {
             Self::ConnectorAdded { .. } => "connector.added",
             Self::ConnectorChanged { .. } => "connector.changed",
             Self::ConnectorRemoved { .. } => "connector.removed",
+            Self::AuthorityChanged { .. } => "authority.changed",
         }
     }
 
@@ -274,6 +280,7 @@ impl Fact {
             | Self::AccessEnded { incident, .. }
             | Self::ActionRequested { incident, .. }
             | Self::ActionApproved { incident, .. }
+            | Self::ActionWaits { incident, .. }
             | Self::ActionStarted { incident, .. }
             | Self::ActionLost { incident, .. }
             | Self::ActionEnded { incident, .. } => *incident,
@@ -323,7 +330,8 @@ impl Fact {
             | Self::ExclusionChanged { .. }
             | Self::ConnectorAdded { .. }
             | Self::ConnectorChanged { .. }
-            | Self::ConnectorRemoved { .. } => None,
+            | Self::ConnectorRemoved { .. }
+            | Self::AuthorityChanged { .. } => None,
         }
     }
 
@@ -401,7 +409,12 @@ impl Fact {
                 "actionId": action, "actionType": kind, "target": target, "source": source,
                 "generation": generation,
             }),
-            Self::ActionApproved { action, .. } => json!({ "actionId": action }),
+            Self::ActionApproved { action, because, .. } => {
+                json!({ "actionId": action, "because": because })
+            }
+            Self::ActionWaits { action, because, .. } => {
+                json!({ "actionId": action, "because": because })
+            }
             Self::ActionStarted { action, attempt, order, .. } => {
                 json!({ "actionId": action, "attempt": attempt, "order": order })
             }
@@ -420,6 +433,9 @@ impl Fact {
             Self::DeviceRemoved { device, name } | Self::ReleaseCodeShown { device, name } => {
                 json!({ "deviceId": device, "name": name })
             }
+            Self::AuthorityChanged { version, sha256, rules, note } => json!({
+                "version": version, "sha256": sha256, "rules": rules, "note": note,
+            }),
             Self::AgentTokenAdded { token, until } => {
                 json!({ "tokenId": token, "untilDateTime": until })
             }

@@ -47,6 +47,9 @@ pub mod triage;
 pub mod incident;
 
 pub mod asset;
+pub mod catalog;
+
+pub mod authority;
 
 pub mod coverage;
 

@@ -31,6 +31,7 @@ export function useAsked(action: Action) {
     by: action.requestedBy,
     at: action.requestedDateTime,
     until: action.deadlineDateTime,
+    approval: action.approval,
     why: action.comment,
     exact: exactly(action),
     mark: action.fingerprint,

@@ -379,6 +379,8 @@ export type Action = {
   deadlineDateTime: string;
   /** Of exactly this as it is shown: who approves sends it along. */
   fingerprint: string;
+  /** What it waits for; null where it never did, and in lists once it does not. */
+  approval: ActionApproval | null;
   progress: { percent: number; text: string } | null;
   found: unknown;
   readBack: unknown;
@@ -567,11 +569,78 @@ export type Exclusions = {
   may: { change: May; userGroups?: May; highValueUsers?: May };
 };
 
-/** Whether what is dangerous takes two people. */
+export type Who = 'expert' | 'customer' | 'automatic';
+export type Fallback = 'refuse' | 'task' | 'proceed';
+export type Approver = 'customer' | 'experts' | 'either';
+export type Effect =
+  | { kind: 'atOnce' }
+  | { kind: 'never' }
+  | { kind: 'approval'; by: Approver; quorum: number; within: number; fallback: Fallback };
+export type Hours = { zone: string; days: number[]; from: number; to: number; outside: boolean };
+/** One rule of the authority policy; what is empty or null narrows nothing. */
+export type Rule = {
+  id: string;
+  title: string;
+  actions: string[];
+  things: { devices: string[]; deviceGroups: string[]; users: string[]; highValue: boolean };
+  severityFrom: string | null;
+  severityTo: string | null;
+  confidenceFrom: string | null;
+  confidenceTo: string | null;
+  hours: Hours | null;
+  who: Who[];
+  effect: Effect;
+};
+export type Fault = { rule: string | null; because: string };
+/** A policy looked at: `rules` are null where a form cannot say what its text does. */
+export type Looked = { text: string | null; rules: Rule[] | null; faults: Fault[]; warnings?: string[] };
+export type PolicyVersion = { version: number; savedBy: string | null; savedDateTime: string | null; note: string | null };
+export type Policy = Looked & PolicyVersion & { text: string };
+export type Drafted = { rules: Rule[] } | { text: string };
+export type ActionWord = { word: string; title: string };
+/** How far experts act by themselves. */
 export type Authority = {
   fourEyes: boolean;
   dangerous: { actionType: string; title: string }[];
-  may: { change: May };
+  policy: Policy;
+  actions: ActionWord[];
+  actionGroups: ActionWord[];
+  may: { change: May; savePolicy: May };
+};
+export type Need = { rule: string; title: string; by: Approver; quorum: number; within: number; fallback: Fallback };
+export type Decision = 'atOnce' | 'waits' | 'never';
+export type Decided = { decision: Decision; title: string | null; needs: Need[] };
+export type WhatIfExample = {
+  actionId: string | null;
+  taskId: string | null;
+  incidentId: string | null;
+  title: string;
+  target: string;
+  requestedBy: string;
+  dateTime: string;
+  before: Decided;
+  after: Decided;
+};
+/** What a draft would have decided otherwise about the past. */
+export type WhatIf = {
+  lookedAt: number;
+  since: string;
+  more: boolean;
+  same: number;
+  changed: { before: Decision; after: Decision; count: number; examples: WhatIfExample[] }[];
+};
+/** Who has to approve an action and who has. */
+export type ActionApproval = {
+  needs: {
+    rule: string;
+    title: string;
+    by: Approver;
+    quorum: number;
+    given: number;
+    untilDateTime: string;
+    fallback: Fallback;
+  }[];
+  given: { by: string; expert: boolean; dateTime: string }[];
 };
 
 export type Page<Row> = { value: Row[]; nextCursor: string | number | null };
@@ -704,6 +773,11 @@ export type Undocumented = {
   '/api/v1/exclusions/{id}': Remove<undefined, Id>;
   '/api/v1/exclusions/high-value': Send<'put', { devices: boolean; users: boolean }, Exclusions>;
   '/api/v1/authority': Get<Authority> & Send<'put', { fourEyes: boolean }, Authority>;
+  '/api/v1/authority/policy': Send<'put', Drafted & { version: number; note?: string }, Authority>;
+  '/api/v1/authority/check': Post<Drafted, Looked>;
+  '/api/v1/authority/what-if': Post<Drafted, WhatIf>;
+  '/api/v1/authority/versions': Get<{ value: PolicyVersion[] }>;
+  '/api/v1/authority/versions/{version}': Get<Policy, Record<never, never>, { version: number }>;
   '/api/v1/audit': Get<
     Page<AuditRecord>,
     {

@@ -15,6 +15,7 @@ import {
   DesktopRegular,
   DismissRegular,
   DocumentTextRegular,
+  GavelRegular,
   HomeRegular,
   KeyRegular,
   PanelLeftContractRegular,
@@ -65,6 +66,7 @@ const GROUPS: Group[] = [
     label: 'Settings',
     entries: [
       { to: '/settings/permissions', label: 'Permissions', icon: <ShieldKeyholeRegular />, side: 'customer' },
+      { to: '/settings/authority', label: 'Authority', icon: <GavelRegular />, side: 'customer' },
       { to: '/settings/exclusions', label: 'Exclusions', icon: <ShieldProhibitedRegular />, side: 'customer', about: ['Exclusion'] },
       { to: '/settings/agents', label: 'Agents', icon: <PlugConnectedSettingsRegular />, side: 'customer', about: ['Device'] },
       { to: '/settings/connectors', label: 'Connectors', icon: <PlugConnectedRegular />, side: 'customer', about: ['Connector'] },

@@ -1,6 +1,8 @@
 import { Button, Field, Textarea, makeStyles } from '@fluentui/react-components';
-import { useState } from 'react';
+import { useState, type ReactNode } from 'react';
 
+import { listed, waitsTold } from '../api/authority-words';
+import type { ActionApproval } from '../api/hand';
 import { Ask } from './Ask';
 import { Facts } from './Facts';
 import { GuardedButton, type Leave } from './Guarded';
@@ -9,10 +11,12 @@ import { Moment } from './Moment';
 import { Thing } from './Thing';
 import { useToasts } from './Toasts';
 import { Notice } from './states';
+import { local, localHour } from './time';
 
 const useStyles = makeStyles({
   acts: { display: 'flex', flexWrap: 'wrap', gap: '8px' },
   text: { margin: 0 },
+  line: { display: 'block' },
 });
 
 /** Something that one person wants done and another has to agree to. */
@@ -26,6 +30,8 @@ export type Asked = {
   by: string;
   at: string;
   until: string;
+  /** Whose approvals it waits for, and who has approved. */
+  approval: ActionApproval | null;
   why: string | null;
   /** All of it, as programs exchange it. */
   exact: unknown;
@@ -50,10 +56,31 @@ export function AskedFacts({ asked, brief }: { asked: Asked; brief?: boolean }) 
           </span>,
         ],
         ['Why', asked.why],
-        ['Waits until', <Moment key="u" at={asked.until} as={brief ? 'minute' : 'second'} />],
+        ...(asked.approval && asked.approval.needs.length > 0
+          ? [
+              ['Waits for', <Lines key="n" all={waitsTold(asked.approval, short)} />] as [string, ReactNode],
+              ['By the rule', listed([...new Set(asked.approval.needs.map((need) => need.title))])] as [string, ReactNode],
+              ['Approved by', listed(asked.approval.given.map((one) => one.by))] as [string, ReactNode],
+            ]
+          : [['Waits until', <Moment key="u" at={asked.until} as={brief ? 'minute' : 'second'} />] as [string, ReactNode]]),
       ]}
     />
   );
+}
+
+/** A moment of today by its hour, another with its day. */
+function short(moment: string): string {
+  const at = new Date(moment);
+  return at.toDateString() === new Date().toDateString() ? localHour(at) : local(at);
+}
+
+function Lines({ all }: { all: string[] }) {
+  const styles = useStyles();
+  return all.map((one) => (
+    <span key={one} className={styles.line}>
+      {one}
+    </span>
+  ));
 }
 
 /**

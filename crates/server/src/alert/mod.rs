@@ -115,7 +115,10 @@ impl Prepared {
             )));
         }
         let raw = alert.raw.as_deref().unwrap_or(raw);
-        let text = Value::Object(alert.body).to_string();
+        // The same content is the same text, in whatever order a source sends its members.
+        let mut body = Value::Object(alert.body);
+        body.sort_all_objects();
+        let text = body.to_string();
         if text.len() > MAX_BODY {
             return Err(Error::Invalid(format!(
                 "alert of {} bytes, the limit is {MAX_BODY}",

@@ -9,18 +9,19 @@ use sea_orm::Value as Sql;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::actor::ActorKind;
 use crate::api::access::queue_tenant;
 use crate::api::audit::moment;
 use crate::api::response::Remark;
 use crate::api::sign_in::Nothing;
 use crate::api::{May, Params, idempotency, nothing, read};
+use crate::authority::policy::Need;
 use crate::clock::Timestamp;
 use crate::db::{Scope, Transaction, column, contains};
 use crate::error::{Error, Result};
 use crate::http::{Answer, Failure, Site, csv, json_response};
 use crate::id::{ActionId, TenantNo};
 use crate::permission::Permission;
+use crate::response::approval::{self, Approval};
 use crate::response::catalog::{Kind, TargetKind};
 use crate::response::model::ActionState;
 use crate::response::{self, Action, store};
@@ -57,6 +58,13 @@ pub(super) async fn lately(
 /// An action as it is shown; its attempts are told with the one.
 pub(super) async fn shown(site: &Site, caller: &Caller, it: &Action) -> Result<Value> {
     let entry = it.kind.entry();
+    let (mut approval, mut waits) = (Value::Null, None);
+    if it.state == ActionState::Proposed {
+        let tx = site.app.db.of(it.tenant).snapshot().await?;
+        approval = approval::shown(&tx, it).await?;
+        let needs = approval::proposal(&tx, it.id).await?.map(|it| it.needs);
+        waits = Some((needs.unwrap_or_default(), approval::approvals(&tx, it.id).await?));
+    }
     Ok(json!({
         "id": it.id,
         "kind": entry.word,
@@ -89,11 +97,15 @@ pub(super) async fn shown(site: &Site, caller: &Caller, it: &Action) -> Result<V
         "found": it.found,
         "readBack": it.read_back,
         "undoOf": it.undo_of,
-        "may": may(caller, it),
+        "approval": approval,
+        "may": may(caller, it, waits.as_ref()),
     }))
 }
 
-fn may(caller: &Caller, it: &Action) -> Value {
+/// Who may still answer an action that waits, and who has.
+type Waits = (Vec<Need>, Vec<Approval>);
+
+fn may(caller: &Caller, it: &Action, waits: Option<&Waits>) -> Value {
     let acts = caller.may(&[Permission::TaskTakeAction, Permission::Experts]);
     let reader = (!acts).then(|| "your role reads actions and takes none".to_owned());
     let cancel = match it.state {
@@ -108,19 +120,19 @@ fn may(caller: &Caller, it: &Action) -> Value {
     };
     let decide = (it.state != ActionState::NeedsHuman)
         .then(|| "what became of it is known or being found out".to_owned());
-    let second = if it.state == ActionState::Proposed {
-        let own = it.requester.person.as_deref() == Some(caller.client_id.as_str());
-        let person = caller.person.is_none().then(|| "only a person may do this".to_owned());
-        let expert = caller.actor().kind == ActorKind::Expert;
-        let whose = (expert && it.requester.kind != ActorKind::Expert)
-            .then(|| "what the customer wants, the customer approves".to_owned());
-        person.or(own.then(|| "nobody approves what they asked for".to_owned())).or(whose)
+    let (second, already) = if let Some((needs, given)) = waits {
+        let application = caller.person.is_none().then(|| "only a person may do this".to_owned());
+        let who = (caller.client_id.as_str(), caller.actor().kind);
+        let answer = approval::may_answer(it, needs, who).err();
+        let already = approval::has_approved(it, given, &caller.client_id);
+        let already = already.then(|| "you have approved it; it waits for others".to_owned());
+        (application.or(answer), already)
     } else {
-        Some("it does not wait for approval".to_owned())
+        (Some("it does not wait for approval".to_owned()), None)
     };
     let second = reader.clone().or(second);
     json!({
-        "approve": May::unless(second.clone()),
+        "approve": May::unless(second.clone().or(already)),
         "reject": May::unless(second),
         "cancel": May::unless(reader.clone().or(cancel)),
         "undo": May::unless(reader.clone().or(undo)),
@@ -454,6 +466,9 @@ async fn one(site: &Site, caller: &Caller, id: ActionId, status: StatusCode) -> 
         .collect();
     let tasks = tasks_of(&scope, std::slice::from_ref(&action)).await?;
     let mut out = shown(site, caller, &action).await?;
+    if out["approval"].is_null() {
+        out["approval"] = approval::shown(&scope.snapshot().await?, &action).await?;
+    }
     out["attempts"] = json!(attempts);
     out["taskIds"] = json!(tasks.get(&id).cloned().unwrap_or_default());
     Ok(json_response(status, &out))

@@ -1,5 +1,4 @@
-//! `/api/v1/exclusions`: what the experts never act on (EXC-1..3); `/api/v1/authority`: whether what is
-//! dangerous takes two people.
+//! `/api/v1/exclusions`: what the experts never act on (EXC-1..3).
 
 use axum::body::Body;
 use axum::extract::{Path, State};
@@ -11,7 +10,6 @@ use crate::api::{May, done, idempotency, read};
 use crate::coverage::{self, Exclusion};
 use crate::http::{Answer, Failure, Site, json_response};
 use crate::permission::Permission;
-use crate::response::catalog::CATALOG;
 use crate::tenant::caller::Caller;
 
 /// Everything the caller's own organisation excludes.
@@ -132,53 +130,4 @@ pub(super) async fn high_value(
     }
     coverage::exclude_high_value(&site.app, &caller, wanted.devices).await?;
     show(&site, &caller, StatusCode::OK).await
-}
-
-/// Whether what is dangerous takes two people.
-#[derive(Deserialize, utoipa::ToSchema)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
-pub(super) struct Authority {
-    /// Whether a second person approves each dangerous action.
-    four_eyes: bool,
-}
-
-/// Whether a dangerous action takes a second person in the caller's own organisation.
-#[utoipa::path(
-    get, path = "/api/v1/authority", tag = "exclusion",
-    responses((status = 200, description = "fourEyes, the actions concerned, may", body = Object)),
-)]
-pub(super) async fn authority(State(site): State<Site>, caller: Caller) -> Answer {
-    caller.require(&[Permission::GrantRead])?;
-    show_authority(&site, &caller).await
-}
-
-async fn show_authority(site: &Site, caller: &Caller) -> Answer {
-    let four_eyes = coverage::four_eyes(&site.app, caller.own_tenant()?).await?;
-    let change = (!caller.may(&[Permission::GrantReadWrite]))
-        .then(|| "only a Security Administrator decides who may act".to_owned());
-    let dangerous: Vec<serde_json::Value> = CATALOG
-        .iter()
-        .filter(|entry| entry.dangerous)
-        .map(|entry| json!({ "actionType": entry.word, "title": entry.title }))
-        .collect();
-    let may = json!({ "change": May::unless(change) });
-    let body = json!({ "fourEyes": four_eyes, "dangerous": dangerous, "may": may });
-    Ok(json_response(StatusCode::OK, &body))
-}
-
-/// Decides whether a dangerous action takes a second person. To need fewer needs a fresh factor.
-#[utoipa::path(
-    put, path = "/api/v1/authority", tag = "exclusion", request_body = Authority,
-    responses((status = 200, description = "as it is now", body = Object)),
-)]
-pub(super) async fn change_authority(
-    State(site): State<Site>,
-    caller: Caller,
-    headers: HeaderMap,
-    body: Body,
-) -> Answer {
-    caller.require(&[Permission::GrantReadWrite])?;
-    let (wanted, _) = read::<Authority>(&site, &headers, body).await?;
-    coverage::want_four_eyes(&site.app, &caller, wanted.four_eyes).await?;
-    show_authority(&site, &caller).await
 }

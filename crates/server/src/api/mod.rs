@@ -10,6 +10,7 @@ mod agent_token;
 mod alert;
 mod app;
 mod audit;
+mod authority;
 mod connector;
 mod device;
 mod event;
@@ -150,7 +151,12 @@ pub fn routes() -> OpenApiRouter<Site> {
         .routes(routes!(exclusion::list, exclusion::add))
         .routes(routes!(exclusion::remove))
         .routes(routes!(exclusion::high_value))
-        .routes(routes!(exclusion::authority, exclusion::change_authority))
+        .routes(routes!(authority::get, authority::change))
+        .routes(routes!(authority::save))
+        .routes(routes!(authority::check))
+        .routes(routes!(authority::what_if))
+        .routes(routes!(authority::versions))
+        .routes(routes!(authority::version))
 }
 
 /// The parameters of a query; an unknown or unreadable one is refused.

@@ -3,9 +3,11 @@
 //! Experts act on a thing when the customer's grant goes as far as *operator*, the expert's own
 //! access does and is running, the thing is not excluded (EXC-1..3) and, where the customer has named
 //! groups of covered devices, it is in them (TRI-5). The customer's own people are not held back by
-//! any of that. Invariant: nothing is sent to a device or a product without a clearance, and none is
-//! kept: it is asked for again in the transaction that writes that something is about to be sent
-//! (quality 2). Not here: what is sent, and to whom a task goes that is not cleared (see `response`).
+//! any of that. What is left the customer's policy may narrow, for everybody: done at once, not before
+//! people have approved, or never. Invariant: nothing is sent to a device or a product without a
+//! clearance, and none is kept: it is asked for again in the transaction that writes that something
+//! is about to be sent (quality 2). Not here: what is sent, and to whom a task goes that is not
+//! cleared (see `response`); what a policy is (see `authority`).
 
 use sea_orm::Value as Sql;
 use serde_json::{Map, Value, json};
@@ -13,11 +15,15 @@ use serde_json::{Map, Value, json};
 use crate::access;
 use crate::app::App;
 use crate::asset::Device;
+use crate::authority::policy::{Approvals, Need, Question, Ruling};
+use crate::authority::rule::{Confidence, Who};
+use crate::authority::{self, Standing};
+use crate::catalog::Kind;
 use crate::clock::Timestamp;
 use crate::db::{Transaction, column};
 use crate::error::{Error, Result};
 use crate::event::{Change, Fact};
-use crate::id::TenantNo;
+use crate::id::{IncidentId, TenantNo};
 use crate::permission::Permission;
 use crate::tenant::ExpertAccess;
 use crate::tenant::caller::Caller;
@@ -58,15 +64,129 @@ pub struct Thing<'a> {
     pub user: Option<&'a str>,
 }
 
-/// Asks whether somebody may act on a thing at this moment; the reason where not.
+/// What is to be done, as far as a policy asks.
+#[derive(Clone, Copy, Debug)]
+pub struct Deed {
+    /// The type of action.
+    pub kind: Kind,
+    /// For which incident.
+    pub incident: Option<IncidentId>,
+    /// Whether an expert classifies that incident as a threat in this very change.
+    pub confirmed: bool,
+    /// Who has approved, of people other than the one who asks.
+    pub approvals: Approvals,
+    /// Since when it waits for approvals.
+    pub waiting: Option<Timestamp>,
+}
+
+impl Deed {
+    /// Something that nobody has approved yet.
+    #[must_use]
+    pub fn new(kind: Kind, incident: Option<IncidentId>) -> Self {
+        Self { kind, incident, confirmed: false, approvals: Approvals::default(), waiting: None }
+    }
+}
+
+/// Why there is no clearance.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Refusal {
+    /// It is not to be done; the reason.
+    No(String),
+    /// People have to approve it first.
+    Waits(Vec<Need>),
+}
+
+/// Asks for leave to act on a thing at this moment.
 pub async fn clear(
+    tx: &Transaction,
+    tenant: TenantNo,
+    authority: &Authority,
+    (deed, thing): (Deed, Thing<'_>),
+    now: Timestamp,
+) -> Result<std::result::Result<Clearance, Refusal>> {
+    Ok(match may_ask(tx, tenant, authority, (deed, thing), now).await? {
+        Err(reason) => Err(Refusal::No(reason)),
+        Ok(needs) if !needs.is_empty() => Err(Refusal::Waits(needs)),
+        Ok(_) => Ok(Clearance(())),
+    })
+}
+
+/// Asks whether somebody may want something done at this moment, and for whom it waits then; the
+/// reason where not.
+pub async fn may_ask(
+    tx: &Transaction,
+    tenant: TenantNo,
+    authority: &Authority,
+    (deed, thing): (Deed, Thing<'_>),
+    now: Timestamp,
+) -> Result<std::result::Result<Vec<Need>, String>> {
+    if let Err(reason) = covers(tx, tenant, authority, thing, now).await? {
+        return Ok(Err(reason));
+    }
+    let policy = authority::current_in(tx, tenant).await?;
+    let two_people = wants_four_eyes(tx, tenant).await?;
+    if policy.is_none() && !two_people {
+        return Ok(Ok(Vec::new()));
+    }
+    let question = question(tx, tenant, authority, (deed, thing), now).await?;
+    let text = policy.as_ref().map(|policy| policy.text.as_str());
+    Ok(match authority::rule_on(text, two_people, &question) {
+        Ruling::AtOnce(_) => Ok(Vec::new()),
+        Ruling::Waits(needs) => Ok(needs),
+        Ruling::Never(why) => {
+            Err(format!("the customer's authority policy says no: {}", why.title))
+        }
+    })
+}
+
+/// What a policy is asked about a deed.
+pub async fn question(
+    tx: &Transaction,
+    tenant: TenantNo,
+    authority: &Authority,
+    (deed, thing): (Deed, Thing<'_>),
+    now: Timestamp,
+) -> Result<Question> {
+    let mut standing = match deed.incident {
+        Some(incident) => authority::standing(tx, tenant, incident).await?,
+        None => Standing::default(),
+    };
+    if deed.confirmed {
+        standing.confidence = Confidence::Confirmed.number();
+    }
+    let waited = deed.waiting.map_or(0, |since| (now.micros() - since.micros()).max(0));
+    let names = |kind| -> Vec<String> {
+        let named = names(thing).into_iter();
+        named.filter(|(of, _)| *of == kind).map(|(_, name)| name).collect()
+    };
+    Ok(Question {
+        who: match authority {
+            Authority::Expert { .. } => Who::Expert,
+            Authority::Customer => Who::Customer,
+            Authority::System => Who::Automatic,
+        },
+        entry: deed.kind.entry(),
+        devices: names("device"),
+        groups: names("deviceGroup"),
+        users: names("user"),
+        high_value: thing.device.is_some_and(|device| device.high_value.is_some()),
+        severity: standing.severity,
+        confidence: standing.confidence,
+        approvals: deed.approvals,
+        waited: waited / 60_000_000,
+        now,
+    })
+}
+
+/// Asks whether somebody acts on a thing at all, whatever is to be done; the reason where not.
+pub async fn covers(
     tx: &Transaction,
     tenant: TenantNo,
     authority: &Authority,
     thing: Thing<'_>,
     now: Timestamp,
-) -> Result<std::result::Result<Clearance, String>> {
-    let Authority::Expert { person } = authority else { return Ok(Ok(Clearance(()))) };
+) -> Result<std::result::Result<(), String>> {
+    let Authority::Expert { person } = authority else { return Ok(Ok(())) };
     let granted = grant::find_in(tx, tenant).await?.effective(now);
     if granted != ExpertAccess::Operator {
         return Ok(Err(match granted {
@@ -85,35 +205,41 @@ pub async fn clear(
     if let Some(reason) = out_of_scope(tx, tenant, thing).await? {
         return Ok(Err(reason));
     }
-    Ok(Ok(Clearance(())))
+    Ok(Ok(()))
 }
 
-/// Why a thing is excluded; `None` when it is not.
-async fn excluded(tx: &Transaction, tenant: TenantNo, thing: Thing<'_>) -> Result<Option<String>> {
-    let mut wanted: Vec<(&str, String)> = Vec::new();
+/// Every name that a thing goes by, in lower case, each with what it is a name of.
+fn names(thing: Thing<'_>) -> Vec<(&'static str, String)> {
+    let mut names: Vec<(&str, String)> = Vec::new();
     if let Some(device) = thing.device {
-        wanted.push(("device", device.name.to_lowercase()));
-        wanted.push(("device", device.id.clone()));
+        names.push(("device", device.name.to_lowercase()));
+        names.push(("device", device.id.clone()));
         for group in &device.groups {
-            wanted.push(("deviceGroup", group.to_lowercase()));
-        }
-        if device.high_value.is_some() {
-            wanted.push(("highValueDevices", String::new()));
+            names.push(("deviceGroup", group.to_lowercase()));
         }
     }
     if let Some(name) = thing.device_name {
         let name = name.trim().to_lowercase();
         if let Some((short, _)) = name.split_once('.') {
-            wanted.push(("device", short.to_owned()));
+            names.push(("device", short.to_owned()));
         }
-        wanted.push(("device", name));
+        names.push(("device", name));
     }
     if let Some(user) = thing.user {
         let user = user.trim().to_lowercase();
         if let Some((short, _)) = user.split_once('@') {
-            wanted.push(("user", short.to_owned()));
+            names.push(("user", short.to_owned()));
         }
-        wanted.push(("user", user));
+        names.push(("user", user));
+    }
+    names
+}
+
+/// Why a thing is excluded; `None` when it is not.
+async fn excluded(tx: &Transaction, tenant: TenantNo, thing: Thing<'_>) -> Result<Option<String>> {
+    let mut wanted = names(thing);
+    if thing.device.is_some_and(|device| device.high_value.is_some()) {
+        wanted.push((HIGH_VALUE_DEVICES, String::new()));
     }
     for (kind, key) in wanted {
         let row = tx

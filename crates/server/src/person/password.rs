@@ -6,7 +6,7 @@
 
 use std::sync::{Arc, OnceLock};
 
-use argon2::password_hash::{PasswordHasher as _, PasswordVerifier as _};
+use argon2::password_hash::{PasswordHash, PasswordHasher as _, PasswordVerifier as _, SaltString};
 use argon2::{Algorithm, Argon2, Params, Version};
 use tokio::sync::Semaphore;
 
@@ -102,13 +102,7 @@ pub fn check(password: &str, own: &[&str]) -> Result<()> {
 pub async fn hash(random: &Random, password: &str) -> Result<String> {
     let salt = random.bytes::<16>()?;
     let password = password.to_owned();
-    work(move || {
-        let hash = argon()?
-            .hash_password_with_salt(password.as_bytes(), &salt)
-            .map_err(|error| Error::Internal(format!("argon2: {error}")))?;
-        Ok(hash.to_string())
-    })
-    .await
+    work(move || made(&argon()?, password.as_bytes(), &salt)).await
 }
 
 /// Whether this is the password. With no hash to compare with, as much work is done and the answer
@@ -122,17 +116,22 @@ pub async fn is_right(hash: Option<String>, password: &str) -> Result<bool> {
             hash
         } else {
             if NOBODY.get().is_none() {
-                let made = argon
-                    .hash_password_with_salt(b"nobody has this password", b"0123456789abcdef")
-                    .map_err(|error| Error::Internal(format!("argon2: {error}")))?;
-                let _ = NOBODY.set(made.to_string());
+                let hash = made(&argon, b"nobody has this password", b"0123456789abcdef")?;
+                let _ = NOBODY.set(hash);
             }
             NOBODY.get().map_or("", String::as_str)
         };
-        let right = argon.verify_password(password.as_bytes(), compared).is_ok();
+        let right = PasswordHash::new(compared)
+            .is_ok_and(|kept| argon.verify_password(password.as_bytes(), &kept).is_ok());
         Ok(right && hash.is_some())
     })
     .await
+}
+
+fn made(argon: &Argon2<'_>, password: &[u8], salt: &[u8]) -> Result<String> {
+    let failed = |error| Error::Internal(format!("argon2: {error}"));
+    let salt = SaltString::encode_b64(salt).map_err(failed)?;
+    Ok(argon.hash_password(password, &salt).map_err(failed)?.to_string())
 }
 
 async fn work<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {

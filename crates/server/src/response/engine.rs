@@ -19,12 +19,12 @@
 use riposte_wire::{Order, OrderResult, Outcome};
 use serde_json::{Value, json};
 
-use crate::actor::{Actor, ActorKind};
+use crate::actor::Actor;
 use crate::app::App;
 use crate::asset::{self, Device};
 use crate::clock::Timestamp;
 use crate::connector;
-use crate::coverage;
+use crate::coverage::{self, Deed, Refusal};
 use crate::db::column;
 use crate::error::{Error, Result};
 use crate::event::Fact;
@@ -33,14 +33,12 @@ use crate::response::catalog::{Effect, Kind};
 use crate::response::model::{ActionState, ActionStep, proves};
 use crate::response::store::{self, Action, Attempt, Requester, Target, engine_key, user_key};
 use crate::response::target::Channel;
-use crate::response::{follow, order};
+use crate::response::{approval, follow, order};
 use crate::tx::Tx;
 use crate::word::Stage;
 
 /// How often an action that sets something is sent before a person is asked.
 pub(super) const MOST_ATTEMPTS: i64 = 5;
-/// How long a second person may take, in seconds.
-const PROPOSED_S: i64 = 24 * 3_600;
 /// How long a product is worth trying, in seconds: it is no device that comes back some day.
 const REMOTE_PATIENCE_S: i64 = 3_600;
 /// Actions looked at in one turn of the watch.
@@ -72,6 +70,8 @@ pub struct Wish<'a> {
     pub undo_of: Option<ActionId>,
     /// Who wants it.
     pub requester: Requester,
+    /// Whether an expert classifies the incident as a threat in this very change.
+    pub confirmed: bool,
 }
 
 /// What a family is called for a target: indicators, files, accounts and processes of one device are
@@ -84,8 +84,8 @@ fn family(kind: Kind) -> String {
 /// opposite overtakes what was not sent yet.
 ///
 /// # Errors
-/// `Invalid` when the device could not be told; `Conflict` when nobody knows yet what became of the
-/// same thing before.
+/// `Invalid` when the device could not be told; `Denied` when who wants it is not cleared; `Conflict`
+/// when nobody knows yet what became of the same thing before.
 pub async fn request(tx: &mut Tx, wish: Wish<'_>) -> Result<Action> {
     let entry = wish.kind.entry();
     // What could not be said to the agent or the product is found now.
@@ -139,15 +139,14 @@ pub async fn request(tx: &mut Tx, wish: Wish<'_>) -> Result<Action> {
         }
     }
     let now = tx.now();
-    // What ends by itself was decided when it was set.
-    let second = entry.dangerous
-        && wish.requester.kind != ActorKind::System
-        && coverage::wants_four_eyes(tx, tx.tenant()).await?;
-    let (state, patience_s) = if second {
-        (ActionState::Proposed, PROPOSED_S)
-    } else {
-        (ActionState::Approved, patience_s(wish.kind, connector.is_some()))
-    };
+    let thing = wish.target.thing(wish.channel.device());
+    let authority = wish.requester.authority();
+    let deed = Deed { confirmed: wish.confirmed, ..Deed::new(wish.kind, wish.incident) };
+    let needs = coverage::may_ask(tx, tx.tenant(), &authority, (deed, thing), now).await?;
+    let needs = needs.map_err(Error::Denied)?;
+    let waits = !needs.is_empty();
+    let state = if waits { ActionState::Proposed } else { ActionState::Approved };
+    let patience_s = patience_s(wish.kind, connector.is_some());
     let mut action = Action {
         id,
         tenant: tx.tenant(),
@@ -165,7 +164,7 @@ pub async fn request(tx: &mut Tx, wish: Wish<'_>) -> Result<Action> {
         reason: None,
         source: wish.source.to_owned(),
         comment: wish.comment,
-        approved: (!second).then(|| (wish.requester.name.clone(), now)),
+        approved: (!waits).then(|| (wish.requester.name.clone(), now)),
         requester: wish.requester,
         requested: now,
         deadline: now.plus_seconds(patience_s),
@@ -179,6 +178,10 @@ pub async fn request(tx: &mut Tx, wish: Wish<'_>) -> Result<Action> {
         undo_of: wish.undo_of,
         updated: now,
     };
+    if waits {
+        approval::propose(tx, &mut action, &needs).await?;
+        action.reason = Some(approval::told(&needs));
+    }
     store::save_action(tx, &mut action).await?;
     tx.record(Fact::ActionRequested {
         incident: action.incident,
@@ -188,6 +191,9 @@ pub async fn request(tx: &mut Tx, wish: Wish<'_>) -> Result<Action> {
         source: wish.source,
         generation,
     });
+    if let Some(because) = action.reason.clone() {
+        tx.record(Fact::ActionWaits { incident: action.incident, action: id, because });
+    }
     Ok(action)
 }
 
@@ -406,11 +412,12 @@ pub(super) async fn may_begin(
         end(tx, action, ActionStep::Expire, Some(reason)).await?;
         return Ok(false);
     }
-    if let Some(reason) = refused(tx, action, device).await? {
-        end(tx, action, ActionStep::Refuse, Some(reason)).await?;
-        return Ok(false);
+    match refused(tx, action, device).await? {
+        None => return Ok(true),
+        Some(Refusal::No(reason)) => end(tx, action, ActionStep::Refuse, Some(reason)).await?,
+        Some(Refusal::Waits(needs)) => approval::withhold(tx, action, &needs).await?,
     }
-    Ok(true)
+    Ok(false)
 }
 
 /// Begins an action: looks once more whether it may be, and writes that it is about to be sent.
@@ -471,24 +478,22 @@ async fn begin(
 }
 
 /// Why an action may not be sent now; `None` when it may.
-async fn refused(tx: &Tx, action: &Action, device: Option<&Device>) -> Result<Option<String>> {
-    let thing = action.target.thing(device);
-    let authority = action.requester.authority();
-    let clearance = coverage::clear(tx, action.tenant, &authority, thing, tx.now()).await?;
-    if let Err(reason) = clearance {
-        return Ok(Some(reason));
+async fn refused(tx: &Tx, action: &Action, device: Option<&Device>) -> Result<Option<Refusal>> {
+    if let Err(refusal) = approval::standing(tx, action, device, tx.now()).await? {
+        return Ok(Some(refusal));
     }
     if let (Some(word), Some(device)) = (order::word(action.kind), device)
         && let Err(reason) = device.can(word)
     {
-        return Ok(Some(reason));
+        return Ok(Some(Refusal::No(reason)));
     }
     // What takes something back is as welcome after the incident was closed.
     if let (Some(incident), None) = (action.incident, action.undo_of)
         && let Some(stage) = follow::stage(tx, incident).await?
         && matches!(stage, Stage::Resolved | Stage::Redirected)
     {
-        return Ok(Some("the incident was closed before it could be sent".to_owned()));
+        let reason = "the incident was closed before it could be sent".to_owned();
+        return Ok(Some(Refusal::No(reason)));
     }
     Ok(None)
 }
@@ -684,13 +689,14 @@ async fn watch_tenant(app: &App, tenant: TenantNo) -> Result<()> {
     );
     let values = vec![tenant.0.into(), now.micros().into(), WATCHED.into()];
     let rows = tx.query(&sql, values).await?;
+    let mut rung = Vec::new();
     for row in &rows {
         let mut action = Action::from_row(row)?;
         let over = now >= action.deadline;
         match action.state {
             ActionState::Proposed if over => {
-                let reason = Some("nobody approved it in time".to_owned());
-                end(&mut tx, &mut action, ActionStep::Expire, reason).await?;
+                approval::over(&mut tx, &mut action).await?;
+                rung.extend((action.state == ActionState::Approved).then_some(action.device));
             }
             ActionState::Approved if over => {
                 let reason = Some(match (&action.connector, &action.reason) {
@@ -722,5 +728,12 @@ async fn watch_tenant(app: &App, tenant: TenantNo) -> Result<()> {
             _ => {}
         }
     }
-    tx.commit().await
+    tx.commit().await?;
+    for device in rung {
+        match device {
+            Some(device) => app.agents.ring(device),
+            None => app.respond.notify_one(),
+        }
+    }
+    Ok(())
 }

@@ -15,8 +15,9 @@ use crate::event::Fact;
 use crate::id::{ActionId, IncidentId};
 use crate::incident::model::{Finding, OwnerAfter};
 use crate::incident::{self, Incident};
-use crate::response::model::{self, ActionState, TaskState};
-use crate::response::store::{self, Response, Source, Task};
+use crate::response::model::{self, ActionState, TaskState, TaskStep};
+use crate::response::store::{self, Action, Response, Source, Task};
+use crate::response::target;
 use crate::tx::Tx;
 use crate::word::Stage;
 
@@ -111,6 +112,46 @@ pub(super) async fn tasks_changed(tx: &mut Tx, id: IncidentId) -> Result<()> {
     }
 }
 
+/// What nobody approved in time becomes a task of the customer's: the action's own task, or one
+/// beside it where that has other devices. Whether there was anything to hand over.
+pub(super) async fn hand_over(tx: &mut Tx, action: &Action, because: &str) -> Result<bool> {
+    let mut incident = None;
+    for mut task in store::tasks_of_action(tx, action.id).await? {
+        // What the customer has not seen stays with the experts.
+        if task.state != TaskState::Running || task.published.is_none() {
+            continue;
+        }
+        incident = Some(task.incident);
+        if store::actions_of_task(tx, task.id, task.run).await?.len() == 1 {
+            task.state = task
+                .state
+                .after(TaskStep::HandOver, false)
+                .map_err(|because| Error::Internal(format!("task {}: {because}", task.id)))?;
+            task.source = Some(Source::Guided);
+            task.guided_because = Some(because.to_owned());
+            store::save_task(tx, &mut task).await?;
+            tx.record(Fact::TaskReopened { incident: task.incident, task: task.id });
+        } else if let Some(channel) = target::channel_of(tx, action).await? {
+            super::leave(tx, &task, &[channel], because.to_owned()).await?;
+        }
+    }
+    let Some(id) = incident else { return Ok(false) };
+    if stage(tx, id).await? == Some(Stage::InProgress) {
+        let responses = store::responses_in(tx, id).await?;
+        let last = responses.last().filter(|last| last.rejected.is_none());
+        let Some(last) = last.filter(|last| last.published.is_some()) else { return Ok(true) };
+        let incident = incident::one(tx, id).await?;
+        let finding = finding(last);
+        let publisher = last.publisher.as_ref().map_or_else(|| Actor::expert(""), publisher);
+        let step = incident.model.clone().hand_over(&finding, 1, &publisher, tx.now());
+        let mut step = step.map_err(incident::refused)?;
+        step.comments.clear();
+        let fact = |id, changes| Fact::IncidentChanged { incident: id, changes };
+        incident::apply(tx, &incident, step, fact).await?;
+    }
+    Ok(true)
+}
+
 /// Back to the experts (T7).
 pub(super) async fn take_back(tx: &mut Tx, incident: &Incident) -> Result<()> {
     let (actor, at) = (tx.actor().clone(), tx.now());
@@ -121,11 +162,7 @@ pub(super) async fn take_back(tx: &mut Tx, incident: &Incident) -> Result<()> {
 
 /// Everything the experts took upon themselves is done (T6): as the expert who published it said.
 async fn finish(tx: &mut Tx, incident: &Incident, response: &Response) -> Result<()> {
-    let finding = Finding {
-        classification: response.classification,
-        determination: response.determination,
-        summary: response.summary.clone().unwrap_or_default(),
-    };
+    let finding = finding(response);
     let publisher = response.publisher.as_ref().map_or_else(|| Actor::expert(""), publisher);
     let at = tx.now();
     let step = incident.model.clone().finish_response(&finding, OwnerAfter::Nobody, &publisher, at);
@@ -134,6 +171,15 @@ async fn finish(tx: &mut Tx, incident: &Incident, response: &Response) -> Result
     step.comments.clear();
     let fact = |id, changes| Fact::IncidentConcluded { incident: id, changes };
     incident::apply(tx, incident, step, fact).await
+}
+
+/// What an expert said of the incident with a response.
+fn finding(response: &Response) -> Finding {
+    Finding {
+        classification: response.classification,
+        determination: response.determination,
+        summary: response.summary.clone().unwrap_or_default(),
+    }
 }
 
 /// An expert as a response keeps it.

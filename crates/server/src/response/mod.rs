@@ -12,7 +12,7 @@
 //! (INV-2); nothing is carried out but by an action of the engine. Not here: how an action is carried
 //! out (`engine`), which states follow which (`model`), which actions there are (`catalog`).
 
-pub mod catalog;
+pub mod approval;
 pub mod engine;
 mod follow;
 pub mod model;
@@ -21,7 +21,9 @@ pub mod remote;
 pub mod store;
 mod target;
 mod timed;
+pub mod what_if;
 
+pub use crate::catalog;
 pub use store::{Action, Attempt, Requester, Response, Source, Target, Task};
 pub use target::Channel;
 
@@ -32,7 +34,7 @@ use crate::app::App;
 use crate::asset::{self, Device};
 use crate::clock::Timestamp;
 use crate::connector;
-use crate::coverage::{self, Thing};
+use crate::coverage::{self, Deed, Thing};
 use crate::db::{Transaction, column};
 use crate::error::{Error, Result};
 use crate::event::{Change, Fact};
@@ -368,8 +370,9 @@ enum Decision {
     Guided(String),
 }
 
-/// Decides for one task (MR-15): the experts' for what they are cleared for, the customer's for the
-/// rest. Gives both where some devices are cleared and others are not.
+/// Decides for one task that is published with a finding (MR-15): the experts' for what they are
+/// cleared for, the customer's for the rest. Gives both where some devices are cleared and others are
+/// not.
 async fn decide(
     tx: &Tx,
     caller: &Requester,
@@ -382,13 +385,14 @@ async fn decide(
         Ok(channels) => channels,
         Err(reason) => {
             // What nothing can do by itself may be excluded all the same: that is the reason then.
-            let reason = not_cleared((tx, tx.now()), caller, task, None).await?.unwrap_or(reason);
+            let asked = not_cleared((tx, tx.now()), caller, (task, true), None).await?;
+            let reason = asked.unwrap_or(reason);
             return Ok((Decision::Guided(reason), None));
         }
     };
     let (mut cleared, mut left, mut why) = (Vec::new(), Vec::new(), String::new());
     for channel in channels {
-        match not_cleared((tx, tx.now()), caller, task, channel.device()).await? {
+        match not_cleared((tx, tx.now()), caller, (task, true), channel.device()).await? {
             None => cleared.push(channel),
             Some(reason) => {
                 why = reason;
@@ -406,13 +410,14 @@ async fn decide(
 async fn not_cleared(
     (tx, now): (&Transaction, Timestamp),
     requester: &Requester,
-    task: &Task,
+    (task, confirmed): (&Task, bool),
     device: Option<&Device>,
 ) -> Result<Option<String>> {
     let bare = Thing { device, ..Thing::default() };
     let thing = task.target.as_ref().map_or(bare, |target| target.thing(device));
     let authority = requester.authority();
-    Ok(coverage::clear(tx, task.tenant, &authority, thing, now).await?.err())
+    let deed = Deed { confirmed, ..Deed::new(task.kind, Some(task.incident)) };
+    Ok(coverage::may_ask(tx, task.tenant, &authority, (deed, thing), now).await?.err())
 }
 
 /// Why a task may not be run by one of these; `None` when it may by all.
@@ -423,7 +428,8 @@ async fn first_refusal(
     channels: &[Channel],
 ) -> Result<Option<String>> {
     for channel in channels {
-        if let Some(reason) = not_cleared(at, requester, task, channel.device()).await? {
+        let device = channel.device();
+        if let Some(reason) = not_cleared(at, requester, (task, false), device).await? {
             return Ok(Some(reason));
         }
     }
@@ -436,7 +442,7 @@ async fn start(
     task: &mut Task,
     channels: &[Channel],
     requester: &Requester,
-    (source, undo_of): (&'static str, Option<ActionId>),
+    (source, undo_of, confirmed): (&'static str, Option<ActionId>, bool),
 ) -> Result<()> {
     let Some(target) = task.target.clone() else {
         return Err(Error::Conflict(format!("task {} has nothing to run", task.id)));
@@ -459,6 +465,7 @@ async fn start(
                 comment: Some(task.display_name.clone()),
                 undo_of,
                 requester: requester.clone(),
+                confirmed,
             },
         )
         .await?;
@@ -511,7 +518,8 @@ pub async fn publish(app: &App, caller: &Caller, id: IncidentId, finding: Findin
                     let sibling = leave(&mut tx, &task, &left, reason).await?;
                     guided.push(sibling);
                 }
-                start(&mut tx, &mut task, &channels, &requester, (BY_EXPERTS, None)).await?;
+                let how = (BY_EXPERTS, None, true);
+                start(&mut tx, &mut task, &channels, &requester, how).await?;
                 managed.push(task.id);
                 rung.extend(channels);
             }
@@ -678,7 +686,8 @@ pub async fn run(app: &App, caller: &Caller, id: TaskId) -> Result<()> {
         Some((task, run)) => store::actions_of_task(&tx, task, run).await?.first().map(|it| it.id),
         None => None,
     };
-    start(&mut tx, &mut task, &channels, &requester, (requester.source(), undo_of)).await?;
+    let how = (requester.source(), undo_of, false);
+    start(&mut tx, &mut task, &channels, &requester, how).await?;
     tx.made(id).await?;
     tx.commit().await?;
     ring(app, &channels);
@@ -784,7 +793,8 @@ pub async fn undo(app: &App, caller: &Caller, id: TaskId, comment: &str) -> Resu
         return Err(Error::Denied(format!("task {id}: {reason}")));
     }
     let undo_of = actions.first().map(|action| action.id);
-    start(&mut tx, &mut task, &channels, &requester, (requester.source(), undo_of)).await?;
+    let how = (requester.source(), undo_of, false);
+    start(&mut tx, &mut task, &channels, &requester, how).await?;
     tx.made(task.id).await?;
     tx.commit().await?;
     ring(app, &channels);
@@ -837,43 +847,41 @@ pub async fn cancel(app: &App, caller: &Caller, id: ActionId) -> Result<()> {
     tx.commit().await
 }
 
-/// How a second person answers a proposed action.
+/// How another person answers a proposed action.
 async fn second(app: &App, caller: &Caller, id: ActionId) -> Result<(Tx, Action)> {
     acts(caller)?;
     let (tx, action) = begin_action(app, caller, id).await?;
     // Another session, an application or another role of the same person is still the same person.
     caller.seat()?;
-    if action.requester.person.as_deref() == Some(caller.client_id.as_str()) {
-        return Err(Error::Denied(format!("{id}: nobody approves what they asked for")));
-    }
     let requester = requester(caller);
-    if requester.kind == ActorKind::Expert && action.requester.kind != ActorKind::Expert {
-        return Err(Error::Denied(format!("{id}: what the customer wants, the customer approves")));
-    }
+    let needs = approval::proposal(&tx, id).await?.map(|it| it.needs).unwrap_or_default();
+    let person = (caller.client_id.as_str(), requester.kind);
+    approval::may_answer(&action, &needs, person)
+        .map_err(|because| Error::Denied(format!("{id}: {because}")))?;
     let device = store::device_of(&tx, &action).await?;
     let thing = action.target.thing(device.as_ref());
-    let clearance =
-        coverage::clear(&tx, action.tenant, &requester.authority(), thing, tx.now()).await?;
-    clearance.map_err(Error::Denied)?;
+    let covered =
+        coverage::covers(&tx, action.tenant, &requester.authority(), thing, tx.now()).await?;
+    covered.map_err(Error::Denied)?;
     Ok((tx, action))
 }
 
-/// A second person agrees to exactly what was shown (quality 4): `fingerprint` is that of the action
-/// as it was looked at.
+/// Another person agrees to exactly what was shown (quality 4): `fingerprint` is that of the action as
+/// it was looked at. It is approved once as many have as the customer wants.
 pub async fn approve(app: &App, caller: &Caller, id: ActionId, fingerprint: &str) -> Result<()> {
     let (mut tx, mut action) = second(app, caller, id).await?;
     caller.require_step_up(tx.now())?;
     if action.fingerprint() != fingerprint {
         return Err(Error::Conflict(format!("{id} is not what was shown: look again")));
     }
-    let now = tx.now();
-    engine::step(&mut action, ActionStep::Approve)?;
-    action.approved = Some((tx.actor().name.clone(), now));
-    action.deadline = now.plus_seconds(engine::patience_s(action.kind, action.connector.is_some()));
-    action.reason = None;
-    store::save_action(&mut tx, &mut action).await?;
-    tx.record(Fact::ActionApproved { incident: action.incident, action: id });
-    follow::action_changed(&mut tx, id).await?;
+    // What does not wait says why.
+    engine::step(&mut action.clone(), ActionStep::Approve)?;
+    let given = approval::approvals(&tx, id).await?;
+    if approval::has_approved(&action, &given, &caller.client_id) {
+        return Err(Error::Conflict(format!("{id}: you have approved it; it waits for others")));
+    }
+    let actor = tx.actor().clone();
+    approval::add(&mut tx, &mut action, &caller.client_id, &actor).await?;
     tx.commit().await?;
     if let Some(no) = action.device {
         app.agents.ring(no);
@@ -974,8 +982,8 @@ async fn ask<'a>(
     more: impl FnOnce(Wish<'a>) -> Wish<'a>,
 ) -> Result<ActionId> {
     let (thing, now) = (target.thing(channel.device()), tx.now());
-    let clearance = coverage::clear(tx, tx.tenant(), &requester.authority(), thing, now).await?;
-    clearance.map_err(Error::Denied)?;
+    let covered = coverage::covers(tx, tx.tenant(), &requester.authority(), thing, now).await?;
+    covered.map_err(Error::Denied)?;
     if let Channel::Agent(device) = channel {
         let nothing = || Error::Conflict("nothing is connected that could do it".to_owned());
         device.can(order::word(kind).ok_or_else(nothing)?).map_err(Error::Conflict)?;
@@ -990,6 +998,7 @@ async fn ask<'a>(
         comment: None,
         undo_of: None,
         requester: requester.clone(),
+        confirmed: false,
     });
     Ok(engine::request(tx, wish).await?.id)
 }
@@ -1075,7 +1084,8 @@ pub async fn preview(app: &App, caller: &Caller, id: TaskId) -> Result<Preview> 
     let key = task.target.as_ref().map_or("", |target| target.key.as_str());
     for channel in channels {
         let device = channel.device();
-        if let Some(reason) = not_cleared((&tx, now), &requester, &task, device).await? {
+        let asked = not_cleared((&tx, now), &requester, (&task, false), device).await?;
+        if let Some(reason) = asked {
             shown.blocked = Some(reason);
         }
         shown.sends.push(match channel {

@@ -6,9 +6,11 @@
 //!         Open -begin-> Doing                      Open, Doing, Failed -complete-> Completed
 //!         Open, Doing, Failed -skip-> Skipped      Completed by hand, Skipped -reopen-> Open
 //!         Open, Doing, Failed -withdraw-> Withdrawn          Failed -run-> Running
+//!         Running -hand over-> Open
 //!
 //! action  Proposed -approve-> Approved -start-> Started -settle-> Succeeded | Failed
 //!                  -reject-> Rejected             -lose-> Unknown -settle-> Succeeded | Failed
+//!         Approved -withhold-> Proposed
 //!         Proposed, Approved -cancel-> Cancelled                  -not so-> Approved (class A)
 //!         Proposed, Approved -expire-> Expired                    -ask-> NeedsHuman -decide->
 //! ```
@@ -72,11 +74,13 @@ pub enum TaskStep {
     Succeed,
     /// An action of it has not.
     Fail,
+    /// Nobody approved its action in time: it is for the customer to do.
+    HandOver,
 }
 
 impl TaskStep {
     /// Every step.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Run,
         Self::Begin,
         Self::Complete,
@@ -85,6 +89,7 @@ impl TaskStep {
         Self::Withdraw,
         Self::Succeed,
         Self::Fail,
+        Self::HandOver,
     ];
 }
 
@@ -135,7 +140,7 @@ impl TaskState {
                 S::Completed
             }
             (S::Open | S::Doing | S::Failed, T::Skip) => S::Skipped,
-            (S::Doing | S::Skipped, T::Reopen) => S::Open,
+            (S::Doing | S::Skipped, T::Reopen) | (S::Running, T::HandOver) => S::Open,
             (S::Completed, T::Reopen) if !verified => S::Open,
             (S::Open | S::Doing | S::Failed, T::Withdraw) => S::Withdrawn,
             (S::Running, T::Fail) => S::Failed,
@@ -148,7 +153,7 @@ impl TaskState {
             (S::Doing, T::Begin) => return Err("somebody is at it already"),
             (S::Open, T::Reopen) => return Err("it is open"),
             (S::Failed, T::Reopen) => return Err("it failed; run it again"),
-            (S::Open | S::Doing | S::Failed, T::Succeed | T::Fail) => {
+            (S::Open | S::Doing | S::Failed, T::Succeed | T::Fail | T::HandOver) => {
                 return Err("no action of it is under way");
             }
         })
@@ -207,6 +212,8 @@ pub enum ActionStep {
     Expire,
     /// It may not be sent after all: no clearance any more, nothing to carry it out.
     Refuse,
+    /// It waits for people again: the policy asks for them by now.
+    Withhold,
     /// It is about to be sent.
     Start,
     /// The thing was read and is as wanted.
@@ -229,12 +236,13 @@ pub enum ActionStep {
 
 impl ActionStep {
     /// Every step.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::Approve,
         Self::Reject,
         Self::Cancel,
         Self::Expire,
         Self::Refuse,
+        Self::Withhold,
         Self::Start,
         Self::Succeed,
         Self::Fail,
@@ -299,6 +307,7 @@ impl ActionState {
             // What was never begun is not repeated when it is sent.
             (S::Proposed, T::Approve) | (S::Started | S::Unknown, T::NeverBegun) => S::Approved,
             (S::Proposed, T::Reject) => S::Rejected,
+            (S::Approved, T::Withhold) => S::Proposed,
             (S::Proposed | S::Approved, T::Cancel) => S::Cancelled,
             (S::Proposed | S::Approved, T::Expire) => S::Expired,
             (S::Approved, T::Start) => S::Started,
@@ -418,7 +427,7 @@ mod tests {
     #[test]
     fn every_state_and_every_step_of_a_task() {
         use TaskState::{Completed, Doing, Draft, Failed, Open, Running, Skipped, Withdrawn};
-        use TaskStep::{Begin, Complete, Fail, Reopen, Run, Skip, Succeed, Withdraw};
+        use TaskStep::{Begin, Complete, Fail, HandOver, Reopen, Run, Skip, Succeed, Withdraw};
         let allowed = [
             (Draft, Run, Running),
             (Open, Run, Running),
@@ -433,6 +442,7 @@ mod tests {
             (Doing, Withdraw, Withdrawn),
             (Running, Succeed, Completed),
             (Running, Fail, Failed),
+            (Running, HandOver, Open),
             (Failed, Run, Running),
             (Failed, Begin, Doing),
             (Failed, Complete, Completed),
@@ -468,6 +478,7 @@ mod tests {
             (Proposed, T::Cancel, Cancelled),
             (Proposed, T::Expire, Expired),
             (Approved, T::Start, Started),
+            (Approved, T::Withhold, Proposed),
             (Approved, T::Cancel, Cancelled),
             (Approved, T::Expire, Expired),
             (Approved, T::Refuse, Failed),

@@ -75,6 +75,7 @@ async fn end_one(app: &App, id: ActionId, tenant: TenantNo) -> Result<()> {
                 kind: engine::engine().kind,
                 person: None,
             },
+            confirmed: false,
         },
     )
     .await?;

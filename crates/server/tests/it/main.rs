@@ -14,6 +14,7 @@ mod access;
 mod agent;
 mod api;
 mod audit;
+mod authority;
 mod browser;
 mod connector;
 mod contract;

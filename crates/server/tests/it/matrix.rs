@@ -119,6 +119,11 @@ fn own() -> Vec<Row> {
         ),
         row("GET", "/api/v1/authority", Any(&[P::GrantRead]), None),
         row("PUT", "/api/v1/authority", Any(&[P::GrantReadWrite]), None),
+        row("PUT", "/api/v1/authority/policy", Any(&[P::GrantReadWrite]), None),
+        row("POST", "/api/v1/authority/check", Any(&[P::GrantRead]), None),
+        row("POST", "/api/v1/authority/what-if", Any(&[P::GrantReadWrite]), None),
+        row("GET", "/api/v1/authority/versions", Any(&[P::GrantRead]), None),
+        row("GET", "/api/v1/authority/versions/{version}", Any(&[P::GrantRead]), None),
         row(
             "POST",
             "/api/v1/actions/{id}/cancel",

@@ -138,6 +138,21 @@ async fn neighbours() -> Face {
         admin.post(&format!("/api/v1/tasks/{task}/run"), &json!({})).await.expect(200);
         let excluded = json!({ "kind": "device", "name": "kept" });
         admin.post("/api/v1/exclusions", &excluded).await.expect(201);
+        let policy = json!({ "version": 0, "rules": [{
+            "id": "two", "title": "Two of us", "effect": {
+                "kind": "approval", "by": "customer", "quorum": 2, "within": 60,
+                "fallback": "refuse",
+            },
+        }] });
+        admin.put("/api/v1/authority/policy", &policy).await.expect(200);
+        let wish = json!({ "actionType": "runAntiVirusScan", "comment": "Look." });
+        let asked = admin.post(&format!("/api/v1/devices/{device}/actions"), &wish).await;
+        let asked = asked.expect(201).json();
+        let mail = format!("second@n{}.example", tenant.no.0);
+        let second = face.person(&tenant.id, &mail, Role::SecurityOperator).await;
+        let path = format!("/api/v1/actions/{}/approve", asked["id"].as_str().expect("an id"));
+        let exact = json!({ "fingerprint": asked["fingerprint"] });
+        second.post(&path, &exact).await.expect(200);
     }
     let expert = face.provider_person("expert@fjordwatch.example", Role::Expert).await;
     for tenant in [&world.tenant, &world.other] {
