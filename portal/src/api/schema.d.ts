@@ -611,11 +611,102 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Whether a dangerous action takes a second person in the caller's own organisation. */
+        /** How far experts may act by themselves in the caller's own organisation. */
         get: operations["get_api_v1_authority"];
         /** Decides whether a dangerous action takes a second person. To need fewer needs a fresh factor. */
         put: operations["put_api_v1_authority"];
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/authority/check": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Shows what a draft is in Cedar, whether it is a form's, and what is wrong with it. Nothing is kept. */
+        post: operations["post_api_v1_authority_check"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/authority/policy": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Saves a policy as the newest version; it holds at once for everything that was not sent. What is
+         *     not plainly narrower than the one before needs a fresh factor.
+         */
+        put: operations["put_api_v1_authority_policy"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/authority/versions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The versions of the policy, the newest first. */
+        get: operations["get_api_v1_authority_versions"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/authority/versions/{version}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One version of the policy. */
+        get: operations["get_api_v1_authority_versions_version"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/authority/what-if": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Shows what a draft would have decided otherwise about the actions and tasks of the last 90 days, at
+         *     most 1,000 of them. Nothing is kept or changed.
+         */
+        post: operations["post_api_v1_authority_what_if"];
         delete?: never;
         options?: never;
         head?: never;
@@ -2781,7 +2872,7 @@ export interface components {
             /** @description As the step before gave it. */
             flow: string;
         };
-        /** @description Whether what is dangerous takes two people. */
+        /** @description The switch for two people. */
         Authority: {
             /** @description Whether a second person approves each dangerous action. */
             fourEyes: boolean;
@@ -2887,6 +2978,13 @@ export interface components {
             groups?: string[] | null;
             /** @description Whether it is of high value. */
             highValue?: boolean | null;
+        };
+        /** @description A draft of a policy: the rules of a form, or a text in Cedar. */
+        Drafted: {
+            /** @description The rules in their order; the first that holds decides. */
+            rules?: Record<string, never>[] | null;
+            /** @description The policy in Cedar instead. */
+            text?: string | null;
         };
         /** @description What of a connector is to be another; what is absent stays. */
         EditedConnector: {
@@ -3194,6 +3292,20 @@ export interface components {
         Remark: {
             /** @description At most 4,000 characters. */
             comment?: string;
+        };
+        /** @description A policy to be saved. */
+        Saved: {
+            /** @description Why, at most 1,000 characters. */
+            note?: string | null;
+            /** @description The rules in their order; the first that holds decides. */
+            rules?: Record<string, never>[] | null;
+            /** @description The policy in Cedar instead. */
+            text?: string | null;
+            /**
+             * Format: int64
+             * @description The version it was made from; 0 for the first.
+             */
+            version: number;
         };
         /**
          * @description Whose second factor counts.
@@ -4520,7 +4632,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description fourEyes, the actions concerned, may */
+            /** @description fourEyes, the actions concerned, the policy, what a rule may name, may */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -4545,6 +4657,133 @@ export interface operations {
         };
         responses: {
             /** @description as it is now */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+        };
+    };
+    post_api_v1_authority_check: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Drafted"];
+            };
+        };
+        responses: {
+            /** @description text, rules, faults, warnings */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+        };
+    };
+    put_api_v1_authority_policy: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Saved"];
+            };
+        };
+        responses: {
+            /** @description as it is now */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    get_api_v1_authority_versions: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description value: version, by, when, note */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+        };
+    };
+    get_api_v1_authority_versions_version: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description the version's number */
+                version: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description text, rules, by, when */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    post_api_v1_authority_what_if: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Drafted"];
+            };
+        };
+        responses: {
+            /** @description lookedAt, since, more, same, changed: before, after, count, examples */
             200: {
                 headers: {
                     [name: string]: unknown;

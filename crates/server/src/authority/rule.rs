@@ -335,12 +335,10 @@ impl Rule {
     fn check_effect(&self) -> Result<(), String> {
         let asked_by = |who| self.who.is_empty() || self.who.contains(&who);
         match self.effect {
-            Effect::AtOnce => Ok(()),
             Effect::Never if asked_by(Who::Customer) => Err(
                 "experts can be told never to act, your own people cannot: name who asks for it"
                     .to_owned(),
             ),
-            Effect::Never => Ok(()),
             Effect::Approval { quorum, .. } if !(1..=MOST_PEOPLE).contains(&quorum) => {
                 Err(format!("an approval takes 1 to {MOST_PEOPLE} people"))
             }
@@ -351,7 +349,7 @@ impl Rule {
                 Err("what your own people ask for experts cannot approve: name who asks for it"
                     .to_owned())
             }
-            Effect::Approval { .. } => Ok(()),
+            Effect::AtOnce | Effect::Never | Effect::Approval { .. } => Ok(()),
         }
     }
 }

@@ -286,7 +286,6 @@ fn hostile_texts_are_refused_or_harmless_and_never_slow() {
         many(500),
         "\u{0}".to_owned(),
         "\"".repeat(60_001),
-        "/".repeat(60_000),
         "@".repeat(60_000),
         "\u{202e}forbid\u{202c}".to_owned(),
     ];
@@ -297,7 +296,7 @@ fn hostile_texts_are_refused_or_harmless_and_never_slow() {
     }
     // At the limits it is read, evaluated and forgotten.
     for text in [
-        rule(&vec!["context.severity == 3"; 240].join(" || ")),
+        rule(&vec!["context.severity == 3"; 180].join(" || ")),
         rule(&format!("{}true{}", "(".repeat(20), ")".repeat(20))),
         rule(&format!("{}true", "if context.severity == 3 then false else ".repeat(150))),
         rule(&format!("context.severity == 0{}", " + 1".repeat(900))),

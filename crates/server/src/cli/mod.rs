@@ -316,7 +316,8 @@ fn start(cli: Cli) -> std::result::Result<Option<Said>, Failure> {
     let Cli { global, command } = cli;
     let json = global.json;
     if matches!(command, Command::Openapi) {
-        let document = serde_json::to_value(router::document()).map_err(Error::internal)?;
+        let mut document = serde_json::to_value(router::document()).map_err(Error::internal)?;
+        document.sort_all_objects();
         let text = serde_json::to_string_pretty(&document).map_err(Error::internal)?;
         return Ok(Some(Said::new(document, text)));
     }

@@ -5,14 +5,15 @@
 //! Nothing is changed, and it looks at so many and for so long at most. Not here: what a policy is
 //! (see `authority`).
 
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 
 use serde::Serialize;
 
 use crate::app::App;
 use crate::asset::{self, Device};
+use crate::authority;
 use crate::authority::policy::{Need, Question, Ruling};
-use crate::authority::{self};
 use crate::clock::Timestamp;
 use crate::coverage::{self, Authority, Deed, Thing};
 use crate::db::Transaction;
@@ -158,15 +159,15 @@ pub async fn what_if(app: &App, caller: &Caller, text: &str) -> Result<WhatIf> {
             more = true;
             break;
         }
-        if out.looked_at % 20 == 0 {
+        if out.looked_at.is_multiple_of(20) {
             tokio::task::yield_now().await;
         }
         out.looked_at += 1;
         if let Some(no) = it.device {
-            if !devices.contains_key(&no) {
-                devices.insert(no, asset::load_in(&tx, no).await?);
-            }
-            it.known = devices.get(&no).cloned().flatten();
+            it.known = match devices.entry(no) {
+                Entry::Occupied(known) => known.get().clone(),
+                Entry::Vacant(new) => new.insert(asset::load_in(&tx, no).await?).clone(),
+            };
         }
         let thing = it.target.thing(it.known.as_ref());
         let question = asked(&tx, tenant, &it, thing).await?;

@@ -194,6 +194,7 @@ async fn want(app: &App, tenant: TenantNo, device: &Value, kind: &str) -> String
         comment: Some("It beacons.".to_owned()),
         undo_of: None,
         requester,
+        confirmed: false,
     };
     let action = engine::request(&mut tx, wish).await.expect("an action");
     tx.commit().await.expect("a commit");

@@ -41,6 +41,18 @@ impl Case {
         browser.sign_in(&self.face.world, email).await.expect(200);
     }
 
+    /// The administrator comes back after a while.
+    async fn back(&self) {
+        self.ida.sign_in(&self.face.world, "ida@alder.example").await.expect(200);
+    }
+
+    /// The open tasks of the customer.
+    async fn guided(&self) -> Vec<Value> {
+        let response = self.response().await;
+        let all = response["pending"].as_array().expect("tasks").iter();
+        all.filter(|task| task["source"] == "defenderExpertsGuidedResponse").cloned().collect()
+    }
+
     async fn operator(&self, email: &str) -> Browser {
         let tenant = self.face.world.tenant.id.clone();
         self.face.person(&tenant, email, Role::SecurityOperator).await
@@ -155,7 +167,8 @@ async fn as_many_different_people_as_the_policy_wants_approve() {
     signe.post("/api/v1/access", &enter).await.expect(201);
     let task = case.isolate("h1").await;
     let told = case.publish().await;
-    assert_eq!(told["pending"], json!([]), "it is the experts' task all the same: {told}");
+    let whose = &told["pending"][0]["source"];
+    assert_eq!(whose, "defenderExpertsManagedResponse", "the experts' all the same: {told}");
     let action = case.action(&task).await;
     assert_eq!(action["state"], "proposed");
     let need = &action["approval"]["needs"][0];
@@ -230,6 +243,7 @@ async fn what_nobody_approves_in_time_is_refused_handed_over_or_done_as_the_poli
         let until = case.action(&task).await["approval"]["needs"][0]["untilDateTime"].clone();
         assert_eq!(until, json!(world.app.clock.now().plus_seconds(45 * 60)));
         world.app.clock.advance_seconds(45 * 60 - 1);
+        case.back().await;
         case.watch().await;
         assert_eq!(case.action(&task).await["state"], "proposed", "{fallback}");
         world.app.clock.advance_seconds(1);
@@ -284,10 +298,10 @@ async fn of_several_devices_only_the_one_that_nobody_approved_is_handed_over() {
     case.publish().await;
     assert_eq!((h1.turn(world).await, h2.turn(world).await), (1, 0));
     world.app.clock.advance_seconds(45 * 60);
+    case.back().await;
     case.watch().await;
-    let response = case.response().await;
-    let pending = response["pending"].as_array().expect("tasks");
-    assert_eq!(pending.len(), 1, "{response}");
+    let pending = case.guided().await;
+    assert_eq!(pending.len(), 1, "{pending:?}");
     assert_ne!(pending[0]["id"], json!(task));
     assert!(pending[0]["displayName"].as_str().is_some_and(|name| name.contains("h2")));
     assert_eq!(case.standing().await.0, "awaitingAction");
@@ -342,6 +356,7 @@ async fn a_policy_that_is_taken_away_approves_nothing_that_waits() {
     case.publish().await;
     case.policy(&[]).await;
     world.app.clock.advance_seconds(45 * 60);
+    case.back().await;
     case.watch().await;
     assert_eq!(case.action(&task).await["state"], "expired");
     assert_eq!(h1.turn(world).await, 0);
@@ -366,9 +381,9 @@ async fn whose_task_it_is_follows_the_policy_device_by_device() {
     let hash = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
     let target = json!({ "kind": "file", "id": hash });
     case.draft(json!({ "actionType": "stopAndQuarantineFile", "target": target })).await;
-    let told = case.publish().await;
-    let pending = told["pending"].as_array().expect("tasks");
-    assert_eq!(pending.len(), 1, "{told}");
+    case.publish().await;
+    let pending = case.guided().await;
+    assert_eq!(pending.len(), 1, "{pending:?}");
     let why = pending[0]["guidedBecause"].as_str().expect("a reason");
     assert!(why.contains("Nobody touches servers"), "{why}");
     assert_eq!((h1.turn(world).await, h2.turn(world).await), (1, 0));
@@ -472,4 +487,89 @@ async fn no_policy_gives_what_the_grant_exclusions_and_scope_do_not() {
         }
     }
     assert!(seen.iter().all(|count| *count > 40), "{seen:?}");
+}
+
+/// What experts want of `h1` and `h2`, and what becomes of it: the state by the device and the action.
+async fn wishes(case: &Case, robots: &mut [Robot]) -> Vec<(String, String)> {
+    let world = &case.face.world;
+    let mut told = Vec::new();
+    for robot in robots {
+        let device = robot.device(world).await.id;
+        for kind in ["isolateDevice", "collectInvestigationPackage"] {
+            let path = format!("/api/v1/devices/{device}/actions");
+            let wish = json!({ "actionType": kind, "comment": "As agreed." });
+            let reply = case.expert.post(&path, &wish).await;
+            let state = match reply.status.as_u16() {
+                201 => reply.json()["state"].as_str().expect("a state").to_owned(),
+                403 => "refused".to_owned(),
+                _ => panic!("{}", reply.text),
+            };
+            told.push((format!("{} {kind}", robot.name), state));
+        }
+        robot.turn(world).await;
+    }
+    told
+}
+
+#[tokio::test]
+async fn a_draft_says_of_the_past_what_the_saved_policy_then_does() {
+    let case = case("operator").await;
+    let world = &case.face.world;
+    let mut robots = [Robot::enrol(&case.face, "h1").await, Robot::enrol(&case.face, "h2").await];
+    let first = wishes(&case, &mut robots).await;
+    assert!(first.iter().all(|(_, state)| state == "approved"), "{first:?}");
+    let mut waits = rule("h1", &approval("customer", 1, 60, "refuse"));
+    waits["things"] = json!({ "devices": ["h1"] });
+    waits["actions"] = json!(["dangerous"]);
+    let mut never = rule("h2", &json!({ "kind": "never" }));
+    never["things"] = json!({ "devices": ["h2"] });
+    let rules = json!([waits, never]);
+    let draft = json!({ "rules": rules });
+    let before = world.rows("select count(*) from event").await;
+    let found = case.ida.post("/api/v1/authority/what-if", &draft).await.expect(200).json();
+    assert_eq!(world.rows("select count(*) from event").await, before, "nothing is changed");
+    assert_eq!((&found["lookedAt"], &found["same"]), (&json!(4), &json!(1)), "{found}");
+    let mut foretold = Vec::new();
+    for shift in found["changed"].as_array().expect("changes") {
+        assert_eq!(shift["before"], "atOnce");
+        assert_eq!(shift["count"], json!(shift["examples"].as_array().expect("some").len()));
+        for one in shift["examples"].as_array().expect("examples") {
+            let host = one["target"].as_str().expect("a target");
+            let state = if shift["after"] == "waits" { "proposed" } else { "refused" };
+            let kind = match one["title"].as_str().expect("a title") {
+                "Isolate device" => "isolateDevice",
+                _ => "collectInvestigationPackage",
+            };
+            assert_eq!(one["after"]["title"], json!(format!("The rule {host}")));
+            foretold.push((format!("{host} {kind}"), state.to_owned()));
+        }
+    }
+    let saved = json!({ "version": 0, "rules": rules });
+    case.ida.put("/api/v1/authority/policy", &saved).await.expect(200);
+    world.app.clock.advance_seconds(60);
+    let then = wishes(&case, &mut robots).await;
+    let mut changed: Vec<_> = then.into_iter().filter(|(_, state)| state != "approved").collect();
+    changed.sort();
+    foretold.sort();
+    assert_eq!(changed, foretold);
+    // Against what holds now, the same draft changes nothing.
+    let again = case.ida.post("/api/v1/authority/what-if", &draft).await.expect(200).json();
+    assert_eq!(again["changed"], json!([]), "{again}");
+    let bad = json!({ "text": "@id(\"x\") permit" });
+    case.ida.post("/api/v1/authority/what-if", &bad).await.expect(400);
+}
+
+#[tokio::test]
+async fn a_task_that_the_policy_made_the_customer_s_is_part_of_the_past() {
+    let case = case("operator").await;
+    Robot::enrol(&case.face, "h1").await;
+    case.policy(&[rule("no", &json!({ "kind": "never" }))]).await;
+    case.isolate("h1").await;
+    case.publish().await;
+    assert_eq!(case.guided().await.len(), 1);
+    let draft = json!({ "rules": [] });
+    let found = case.ida.post("/api/v1/authority/what-if", &draft).await.expect(200).json();
+    let shift = &found["changed"][0];
+    assert_eq!((&shift["before"], &shift["after"]), (&json!("never"), &json!("atOnce")));
+    assert_eq!(shift["examples"][0]["before"]["title"], "The rule no", "{found}");
 }

@@ -1,4 +1,4 @@
-//! Random interleavings of people, grants, exclusions, agents and failures: whatever happens in
+//! Random interleavings of people, grants, exclusions, policies, agents and failures: whatever happens in
 //! whatever order, the invariants hold (INV-1 to INV-4, INV-8, quality 2).
 //!
 //! A run is a seed; `RIPOSTE_SEEDS=from..to` repeats some of them, and a failure names its own.
@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use riposte::access;
+use riposte::authority::{self, Draft};
 use riposte::db::column;
 use riposte::id::{ActionId, IncidentId, TaskId};
 use riposte::incident::model::Finding;
@@ -45,6 +46,17 @@ impl Dice {
     }
 }
 
+/// Policies of the customer: none, people first, and never.
+const POLICIES: [&str; 3] = [
+    "@id(\"grant\") permit (principal, action, resource);",
+    "@id(\"grant\") permit (principal, action, resource); \
+     @id(\"ask\") @by(\"customer\") @quorum(\"1\") @within(\"60\") @fallback(\"task\") \
+     forbid (principal == Requester::\"expert\", action == Action::\"isolateDevice\", resource) \
+     unless { context.approvals.customer >= 1 };",
+    "@id(\"grant\") permit (principal, action, resource); @id(\"never\") \
+     forbid (principal == Requester::\"expert\", action == Action::\"isolateDevice\", resource);",
+];
+
 /// Steps of one run.
 const STEPS: usize = 45;
 
@@ -58,6 +70,8 @@ struct Run<'a> {
     /// As the customer set it last.
     level: ExpertAccess,
     excluded: BTreeMap<String, String>,
+    /// Which of [`POLICIES`] holds.
+    policy: usize,
     inside: Option<String>,
     /// Orders that were given out, each with the action it is of.
     orders: BTreeMap<String, ActionId>,
@@ -135,7 +149,7 @@ impl Run<'_> {
             Kind::Text,
             Kind::IsolateDevice,
         ];
-        let what = self.dice.roll(24);
+        let what = self.dice.roll(27);
         let said: Result<String, riposte::error::Error> = match what {
             0..=2 => {
                 let expert = self.expert();
@@ -272,6 +286,24 @@ impl Run<'_> {
                 engine::watch(app).await.expect("a look");
                 Ok(format!("{seconds} s later"))
             }
+            19 => {
+                let which = usize::try_from(self.dice.roll(3)).unwrap_or(0);
+                self.change_policy(which).await;
+                Ok(format!("policy {which}"))
+            }
+            20 | 21 => {
+                let sql = format!(
+                    "select id from action where incident_id = {} and state = 'proposed'",
+                    self.incident.0
+                );
+                let ids = self.world.rows(&sql).await;
+                let Some(id) = self.dice.pick(&ids).map(|id| ActionId(*id)) else { return };
+                let role = if self.dice.roll(2) == 0 { "ida" } else { "tomas" };
+                let caller = person(self.world, role, Role::SecurityAdministrator);
+                let action = response::find_action(app, &caller, id).await.expect("an action");
+                let agreed = response::approve(app, &caller, id, &action.fingerprint()).await;
+                agreed.map(|()| format!("approve {id}"))
+            }
             _ => {
                 self.agent().await;
                 return;
@@ -284,6 +316,15 @@ impl Run<'_> {
             }
             Err(error) => self.told.push(format!("(refused {what}: {error})")),
         }
+    }
+
+    async fn change_policy(&mut self, which: usize) {
+        let (app, tenant) = (&self.world.app, self.world.tenant.no);
+        let version = authority::current(app, tenant).await.expect("a policy");
+        let version = version.map_or(0, |version| version.number);
+        let draft = Draft::Text(POLICIES[which].to_owned());
+        authority::save(app, &self.admin(), version, draft, None).await.expect("saved");
+        self.policy = which;
     }
 
     /// An agent asks, acts, tells; any of it may be lost, and it may die in the middle.
@@ -340,8 +381,9 @@ impl Run<'_> {
         if self.orders.contains_key(&order.id) {
             return;
         }
-        let sql = "select action.id, action.requested_kind, action.requested_person, action.state \
-                   from attempt join action on action.id = attempt.action_id where order_id = $1";
+        let sql = "select action.id, action.requested_kind, action.requested_person, action.state, \
+                   action.kind, (select count(*) from approval where approval.action_id = action.id \
+                   and approval.person_id <> coalesce(action.requested_person, '')) from attempt join action on action.id = attempt.action_id where order_id = $1";
         let scope = self.world.app.db.whole("a test");
         let row = scope.query_one(sql, vec![order.id.clone().into()]).await.expect("a look");
         let row = row.expect("an order is on disk before it is given out");
@@ -356,6 +398,16 @@ impl Run<'_> {
         let name = &self.robots[robot].name;
         if self.level != ExpertAccess::Operator || self.excluded.contains_key(name) {
             self.fail(&format!("{action} of an expert was sent to {name} without leave"));
+        }
+        let (what, approved): (String, i64) =
+            (column(&row, 4).expect("a kind"), column(&row, 5).expect("a number"));
+        let lacks = match self.policy {
+            0 => false,
+            1 => approved == 0,
+            _ => true,
+        };
+        if what == "isolateDevice" && lacks {
+            self.fail(&format!("{action} was sent against policy {}", self.policy));
         }
         let person: Option<String> = column(&row, 2).expect("a person");
         if let Some(person) = person {
@@ -463,6 +515,7 @@ async fn runs(seeds: std::ops::Range<u64>) {
             robots,
             level: ExpertAccess::Operator,
             excluded: BTreeMap::new(),
+            policy: 0,
             inside: None,
             orders: BTreeMap::new(),
             late: Vec::new(),
@@ -485,6 +538,7 @@ async fn runs(seeds: std::ops::Range<u64>) {
         for id in std::mem::take(&mut run.excluded).into_values() {
             coverage::include(&world.app, &run.admin(), &id).await.expect("included");
         }
+        run.change_policy(0).await;
         if let Some(id) = run.inside.take() {
             let _ = access::revoke(&world.app, &run.admin(), &id, "over").await;
         }

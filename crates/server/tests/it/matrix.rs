@@ -1057,7 +1057,7 @@ fn every_operation_of_the_document_has_a_name_of_its_own() {
 /// What a caller is answered in its own tenant, where it holds the permission or not.
 #[tokio::test]
 async fn a_role_does_what_its_row_says_and_nothing_else() {
-    let stage = stage().await;
+    let stage = Box::pin(stage()).await;
     let unknown = Things {
         tenant: stage.ours.tenant.clone(),
         incident: "999999999".to_owned(),
@@ -1124,7 +1124,7 @@ fn all_of(reply: &Reply) -> String {
 
 #[tokio::test]
 async fn a_foreign_tenant_does_not_exist() {
-    let stage = stage().await;
+    let stage = Box::pin(stage()).await;
     let nobody = |text: &str| stage.face.world.app.random.uuid().expect(text);
     let unknown = Things {
         tenant: nobody("tenant"),

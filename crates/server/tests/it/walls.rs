@@ -145,7 +145,7 @@ async fn neighbours() -> Face {
             },
         }] });
         admin.put("/api/v1/authority/policy", &policy).await.expect(200);
-        let wish = json!({ "actionType": "runAntiVirusScan", "comment": "Look." });
+        let wish = json!({ "actionType": "unIsolateDevice", "comment": "Look." });
         let asked = admin.post(&format!("/api/v1/devices/{device}/actions"), &wish).await;
         let asked = asked.expect(201).json();
         let mail = format!("second@n{}.example", tenant.no.0);

@@ -92,7 +92,7 @@ pub(super) fn split_header(text: &str, count: usize) -> (Vec<String>, &str) {
     (fields, "")
 }
 
-/// The members of an extension; a repeated key has its values as a list.
+/// The members of an extension, by name; a repeated key has its values as a list.
 pub(super) fn extension_members(text: &str) -> Map<String, Value> {
     let bytes = text.as_bytes();
     let mut members = Map::new();
@@ -113,6 +113,7 @@ pub(super) fn extension_members(text: &str) -> Map<String, Value> {
     if let Some((last, from)) = open {
         add(&mut members, last, unescape(text.get(from..).unwrap_or_default().trim()));
     }
+    members.sort_keys();
     members
 }
 

@@ -92,6 +92,7 @@ fn attribute_members(text: &str, mark: Option<char>) -> Map<String, Value> {
     if let Some((key, value)) = open {
         add(&mut members, key, unescape(value.trim()));
     }
+    members.sort_keys();
     members
 }
 

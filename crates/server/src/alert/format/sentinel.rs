@@ -141,6 +141,7 @@ fn unquote(value: &Value) -> Value {
         let Ok(inner) = serde_json::from_str(text) else { break };
         value = inner;
     }
+    value.sort_all_objects();
     value
 }
 

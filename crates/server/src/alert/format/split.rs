@@ -179,13 +179,13 @@ impl Records<'_> {
         }
         let text = std::str::from_utf8(raw).unwrap_or_default();
         match serde_json::from_str(text) {
-            Ok(value) => Ok(Parsed::Json(value)),
+            Ok(value) => Ok(Parsed::Json(sorted(value))),
             Err(error) => {
                 // Both repairs are tried only on what failed: they cost a copy.
                 if let Some(repaired) = repair(text)
                     && let Ok(value) = serde_json::from_str(&repaired)
                 {
-                    return Ok(Parsed::Json(value));
+                    return Ok(Parsed::Json(sorted(value)));
                 }
                 let (first_line, first_column) = self.place(found.start);
                 let line = first_line + error.line().saturating_sub(1);
@@ -564,6 +564,12 @@ pub(super) fn object(value: &Value) -> Result<&Map<String, Value>, String> {
         };
         format!("{kind} where an object was expected")
     })
+}
+
+/// A record reads the same in whatever order a source sends its members.
+fn sorted(mut value: Value) -> Value {
+    value.sort_all_objects();
+    value
 }
 
 #[cfg(test)]

@@ -148,6 +148,7 @@ fn raw_members(raw: &str) -> Map<String, Value> {
         let Some(next) = end.and_then(|end| tail.get(end..)) else { break };
         rest = next;
     }
+    members.sort_keys();
     members
 }
 
