@@ -183,6 +183,27 @@ test('every page, as who uses it', { timeout: 600_000, concurrency: true }, asyn
   }
   await send(ida, 'POST', '/api/v1/exclusions', { kind: 'device', name: 'crane-steering-04', because: 'A load may hang from it: call the harbour master first.' });
   await send(ida, 'POST', '/api/v1/exclusions', { kind: 'user', name: 'break-glass@alderfreight.example' });
+  const policy = await send(ida, 'PUT', '/api/v1/authority/policy', {
+    version: 0,
+    note: 'Agreed with the harbour master after the drill in May.',
+    rules: [
+      {
+        id: 'grave', title: 'Grave and confirmed: no time to lose', who: ['expert'], severityFrom: 'high', confidenceFrom: 'confirmed',
+        things: { deviceGroups: ['kiosks', 'office'] }, effect: { kind: 'atOnce' },
+      },
+      {
+        id: 'cranes', title: 'Nothing is done to the cranes by anybody but the harbour’s own people', who: ['expert', 'automatic'],
+        things: { deviceGroups: ['cranes'], devices: ['crane-steering-04'] }, effect: { kind: 'never' },
+      },
+      {
+        id: 'nights', title: 'Two of us outside of office hours', who: ['expert'], actions: ['dangerous', 'user'],
+        things: { deviceGroups: ['servers that the harbour needs'] },
+        hours: { zone: 'Europe/Copenhagen', days: [1, 2, 3, 4, 5], from: 480, to: 1020, outside: true },
+        effect: { kind: 'approval', by: 'customer', quorum: 2, within: 45, fallback: 'task' },
+      },
+    ],
+  });
+  assert.equal(policy.policy.version, 1);
   await send(signe, 'POST', `/api/v1/incidents/${busy.id}/tasks`, {
     actionType: 'requireSignIn', target: { kind: 'user', id: user }, options: {}, description: 'Somebody else has the token.',
   });
@@ -274,6 +295,22 @@ test('every page, as who uses it', { timeout: 600_000, concurrency: true }, asyn
             }],
           ]
         : []),
+      ['settings/authority', 'authority', '/settings/authority'],
+      ['settings/authority', 'authority-rule', '/settings/authority', dialog('Edit Two of us outside of office hours')],
+      ['settings/authority', 'authority-add', '/settings/authority', dialog('Add a rule')],
+      ['settings/authority', 'authority-version', '/settings/authority', dialog('Show version 1')],
+      ['settings/authority', 'authority-text', '/settings/authority', async (page) => {
+        await page.getByRole('button', { name: 'Write it as text' }).click();
+        await page.getByRole('textbox', { name: 'Policy' }).fill('@id("night") forbid (principal, action, resource) when { context.mood };');
+        await page.getByText('It cannot be saved like this').waitFor();
+      }],
+      ['settings/authority', 'authority-save', '/settings/authority', async (page) => {
+        await page.getByRole('button', { name: /^Remove Nothing is done/ }).click();
+        const opener = page.getByRole('button', { name: 'Save…' });
+        await opener.click();
+        await page.getByText('of the last 90 days').waitFor();
+        return opener;
+      }],
       ['settings/exclusions', 'exclusions', '/settings/exclusions'],
       ['settings/exclusions', 'exclusions-add', '/settings/exclusions', dialog('Exclude a device')],
       ['settings/connectors', 'connectors', '/settings/connectors'],
@@ -341,6 +378,7 @@ test('every page, as who uses it', { timeout: 600_000, concurrency: true }, asyn
       ['/', 'home-reader', '/'],
       ['incidents/:id', 'incident-reader', `/incidents/${queued.id}`],
       ['incidents/:id', 'response-reader', `${waits[0]}?tab=response`],
+      ['settings/authority', 'authority-reader', '/settings/authority'],
       ['settings/exclusions', 'exclusions-reader', '/settings/exclusions'],
       ['settings/agents', 'agents-reader', '/settings/agents'],
     ],
