@@ -308,7 +308,7 @@ test('every page, as who uses it', { timeout: 600_000, concurrency: true }, asyn
         await page.getByRole('button', { name: /^Remove Nothing is done/ }).click();
         const opener = page.getByRole('button', { name: 'Save…' });
         await opener.click();
-        await page.getByText('of the last 90 days').waitFor();
+        await page.getByText('the last 90 days').waitFor();
         return opener;
       }],
       ['settings/exclusions', 'exclusions', '/settings/exclusions'],

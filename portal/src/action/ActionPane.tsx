@@ -16,6 +16,7 @@ import { Moment } from '../ui/Moment';
 import { Panel } from '../ui/Panel';
 import { Section } from '../ui/Section';
 import { Table } from '../ui/Table';
+import { waitFacts } from '../ui/SecondPerson';
 import { Thing } from '../ui/Thing';
 import { Empty, Failure, Notice, Waiting } from '../ui/states';
 import { Acts } from './acts';
@@ -104,7 +105,7 @@ function Details({ action }: { action: Action }) {
       <Facts
         facts={[
           ['Status', <Mark key="s" look={look} />],
-          ['Reason', action.reason && sentence(action.reason)],
+          ['Reason', action.state !== 'proposed' && action.reason && sentence(action.reason)],
           ['Target', <Thing key="t" kind={action.target.kind} name={action.target.name} to={page} />],
           ['Target id', action.target.id !== action.target.name && action.target.id],
           ['On device', on && page && <Go key="o" to={page}>{on}</Go>],
@@ -124,7 +125,8 @@ function Details({ action }: { action: Action }) {
           ['Approved', by(action.approvedDateTime, action.approvedBy)],
           ['Begun', by(action.startedDateTime, null)],
           ['Ended', by(action.endedDateTime, null)],
-          [action.state === 'proposed' ? 'Waits until' : 'Tried until', !action.endedDateTime && <Moment key="d" at={action.deadlineDateTime} as="second" />],
+          ...(action.state === 'proposed' ? waitFacts(action.approval, action.deadlineDateTime) : []),
+          ['Tried until', action.state !== 'proposed' && !action.endedDateTime && <Moment key="d" at={action.deadlineDateTime} as="second" />],
           [
             'Takes back',
             action.undoOf && (

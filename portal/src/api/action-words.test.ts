@@ -4,9 +4,9 @@ import { optionsTold, taskLook } from './action-words';
 import type { Action, ActionType } from './hand';
 import { headed } from './words';
 
-it('a task of which something waits for a second person says so', () => {
+it('a task of which something waits for approval says so', () => {
   const actions = [{ state: 'succeeded' }, { state: 'proposed' }] as Action[];
-  expect(taskLook({ state: 'running', actionStatus: 'inProgress', actions }).label).toBe('Waits for a second person');
+  expect(taskLook({ state: 'running', actionStatus: 'inProgress', actions }).label).toBe('Waits for approval');
   expect(taskLook({ state: 'running', actionStatus: 'inProgress', actions: actions.slice(0, 1) }).label).toBe('In progress');
 });
 

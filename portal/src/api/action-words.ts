@@ -8,7 +8,7 @@ export type Look = {
 };
 
 const ACTIONS: Record<string, Look & { means: string }> = {
-  proposed: { label: 'Waits for a second person', color: 'warning', means: 'Nothing is sent before a second person agrees.' },
+  proposed: { label: 'Waits for approval', color: 'warning', means: 'Nothing is sent before others agree.' },
   approved: { label: 'Waiting', color: 'informative', means: 'It waits for its turn, or until what carries it out can be reached.' },
   started: { label: 'In progress', color: 'brand', means: 'It was sent, and the answer is awaited.' },
   unknown: { label: 'Outcome unknown', color: 'warning', means: 'Outcome unknown: being checked on the asset.' },
@@ -45,7 +45,7 @@ const STATUS: Record<string, Look> = {
   failed: { label: 'Failed', color: 'danger' },
 };
 
-/** What of a task waits for a second person. */
+/** What of a task waits for approval. */
 export const proposed = (task: Pick<Task, 'actions'>): Action[] => task.actions.filter((action) => action.state === 'proposed');
 
 /** The one word on a task's card: how it ended, or how far its action is. */

@@ -59,5 +59,5 @@ it('says what an action still waits for', () => {
     '2 of 3 approvals by the customer, until 14:05, then refused',
     '0 of 1 approval, until 14:05, then a task for the customer',
   ]);
-  expect(decidedTold({ decision: 'waits', title: null, needs: [{ ...need, within: 60 }] })).toBe('waits for approval: 3 of your people within 1 hour');
+  expect(decidedTold({ decision: 'waits', title: null, needs: [{ ...need, within: 60 }] })).toBe('after approval: 3 of your people within 1 hour');
 });

@@ -131,7 +131,7 @@ export const namesOf = (text: string): string[] =>
     .map((name) => name.trim())
     .filter(Boolean);
 
-export const DECISIONS: Record<string, string> = { atOnce: 'at once', waits: 'waits for approval', never: 'only a task for you' };
+export const DECISIONS: Record<string, string> = { atOnce: 'at once', waits: 'after approval', never: 'only as a task for you' };
 
 const needTold = (need: Pick<Need, 'by' | 'quorum' | 'within'>) => `${people(need.by, need.quorum)} within ${duration(need.within)}`;
 

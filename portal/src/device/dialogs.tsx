@@ -44,7 +44,7 @@ export function ActDialog({ device, actionType, title, onClose }: { device: Devi
           }),
         );
         forget(device.id);
-        toasts.done(`${title} on ${device.name} ${action.state === 'proposed' ? 'waits for a second person' : 'is under way'}.`);
+        toasts.done(`${title} on ${device.name} ${action.state === 'proposed' ? 'waits for approval' : 'is under way'}.`);
       }}
     >
       {type?.dangerous && <Notice intent="warning">This interrupts work on {device.name}.</Notice>}

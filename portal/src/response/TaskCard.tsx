@@ -104,7 +104,7 @@ export function TaskCard({ task, opened, sample, extra }: { task: Task; opened?:
   const by = doneBy(task, customer);
   const page = pageOf(task.target);
   const options = useOptions(task.actionType, task.options);
-  // What waits for a second person says all of this itself.
+  // What waits for approval says all of this itself.
   const saidOf = task.actions.length === 1 && proposed(task).length === 1;
   const saidAbove = task.actions.some((action) => action.reason !== null && action.reason === task.closed?.because);
   return (
@@ -205,7 +205,7 @@ function Waits({ action, task, sample }: { action: Action; task: Task; sample: b
   return (
     <section className={styles.second} aria-labelledby={id}>
       <h4 id={id} className={styles.secondTitle}>
-        Waits for a second person
+        Waits for approval
       </h4>
       {/* The card's title is what the experts say of it. */}
       <AskedFacts brief asked={asked.why === task.displayName ? { ...asked, why: null } : asked} />

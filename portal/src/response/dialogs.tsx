@@ -50,7 +50,7 @@ export function RunDialog({ task, onClose }: Given) {
       onAct={async () => {
         const run = await sendTask('run', task.id);
         forget(task.incidentId);
-        toasts.done(`${task.title}${on(task)} ${proposed(run).length > 0 ? 'waits for a second person' : 'is in progress'}.`);
+        toasts.done(`${task.title}${on(task)} ${proposed(run).length > 0 ? 'waits for approval' : 'is in progress'}.`);
       }}
     >
       {preview.isPending ? (

@@ -38,9 +38,9 @@ it('says that somebody has to approve', () => {
   const asked = task('running', { actions: [{ state: 'proposed' }] as Task['actions'] });
   expect(headline(response([asked, task('running')], [task('completed')]), true)).toMatchObject({
     mood: 'urgent',
-    title: 'Managed response: 1 of 3 actions waits for a second person',
+    title: 'Managed response: 1 of 3 actions waits for approval',
   });
-  expect(headline(response([task('open'), asked], []), true)?.text).toBe('1 waiting for a second person.');
+  expect(headline(response([task('open'), asked], []), true)?.text).toBe('1 waiting for approval.');
 });
 
 it('what the server lets run now is run when it is published; the rest is left, for its reason', () => {

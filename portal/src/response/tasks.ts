@@ -54,7 +54,7 @@ export function headline(response: ManagedResponse, customer: boolean): Headline
       text: `${response.rejected.by}: ${response.rejected.because}`,
     };
   }
-  const also = [second > 0 && `${second} waiting for a second person`, running > 0 && `${running} in progress`, failed > 0 && `${failed} failed`].filter(Boolean).join(', ');
+  const also = [second > 0 && `${second} waiting for approval`, running > 0 && `${running} in progress`, failed > 0 && `${failed} failed`].filter(Boolean).join(', ');
   if (need > 0) {
     return {
       mood: 'urgent',
@@ -67,7 +67,7 @@ export function headline(response: ManagedResponse, customer: boolean): Headline
   if (second > 0) {
     return {
       mood: 'urgent',
-      title: `Managed response: ${second} of ${many(all, 'action')} ${second === 1 ? 'waits' : 'wait'} for a second person`,
+      title: `Managed response: ${second} of ${many(all, 'action')} ${second === 1 ? 'waits' : 'wait'} for approval`,
       text: 'Nothing of it is sent before somebody else agrees.',
     };
   }

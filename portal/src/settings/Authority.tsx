@@ -237,7 +237,7 @@ function CedarPart({
       }
     >
       {writes ? (
-        <Field label="Policy" hint="What is written here decides as it stands; the first rules of the form are read back from it">
+        <Field label="Policy" hint="What is written here decides as it stands. The rules of the form are read back from it where it says no more than they can">
           <Textarea className={styles.text} value={text} resize="vertical" spellCheck={false} onChange={(_, data) => onText(data.value)} />
         </Field>
       ) : (

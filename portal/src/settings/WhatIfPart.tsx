@@ -11,11 +11,11 @@ import { Failure, Waiting } from '../ui/states';
 
 const useStyles = makeStyles({
   text: { margin: 0 },
-  muted: { color: tokens.colorNeutralForeground2 },
+  muted: { margin: 0, color: tokens.colorNeutralForeground2 },
   list: { margin: 0, paddingInlineStart: '18px', display: 'flex', flexDirection: 'column', gap: '6px', overflowWrap: 'anywhere' },
   one: { display: 'flex', flexDirection: 'column' },
   more: { minWidth: 0 },
-  summary: { cursor: 'pointer', fontWeight: tokens.fontWeightSemibold },
+  summary: { cursor: 'pointer', fontWeight: tokens.fontWeightSemibold, minHeight: '24px', lineHeight: '24px' },
 });
 
 /** What a draft would have decided otherwise about the last months. */
@@ -43,7 +43,7 @@ export function WhatIfPart({ draft }: { draft: Drafted }) {
       {changed.map((shift) => (
         <details key={`${shift.before} ${shift.after}`} className={styles.more}>
           <summary className={styles.summary}>
-            {shift.count} × {shift.before === shift.after ? `${DECISIONS[shift.before]}, otherwise` : `${DECISIONS[shift.after]}, not ${DECISIONS[shift.before]}`}
+            {shift.count} × {shift.before === shift.after ? `${DECISIONS[shift.before]}, but of others` : `${DECISIONS[shift.after]} instead of ${DECISIONS[shift.before]}`}
           </summary>
           <ul className={styles.list}>
             {shift.examples.map((one) => (
@@ -74,8 +74,8 @@ function Example({ one }: { one: WhatIfExample }) {
           , <Moment at={one.dateTime} /> by {one.requestedBy}
         </span>
         <span className={styles.muted}>
-          Would be: {decidedTold(one.after)}
-          {one.after.title && ` (${one.after.title})`}. Is: {decidedTold(one.before)}
+          Would be done {decidedTold(one.after)}
+          {one.after.title && ` (${one.after.title})`}. Is done {decidedTold(one.before)}
           {one.before.title && ` (${one.before.title})`}.
         </span>
       </span>

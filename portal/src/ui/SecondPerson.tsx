@@ -56,16 +56,20 @@ export function AskedFacts({ asked, brief }: { asked: Asked; brief?: boolean }) 
           </span>,
         ],
         ['Why', asked.why],
-        ...(asked.approval && asked.approval.needs.length > 0
-          ? [
-              ['Waits for', <Lines key="n" all={waitsTold(asked.approval, short)} />] as [string, ReactNode],
-              ['By the rule', listed([...new Set(asked.approval.needs.map((need) => need.title))])] as [string, ReactNode],
-              ['Approved by', listed(asked.approval.given.map((one) => one.by))] as [string, ReactNode],
-            ]
-          : [['Waits until', <Moment key="u" at={asked.until} as={brief ? 'minute' : 'second'} />] as [string, ReactNode]]),
+        ...waitFacts(asked.approval, asked.until),
       ]}
     />
   );
+}
+
+/** What an action waits for, by which rule, and who has approved it. */
+export function waitFacts(approval: ActionApproval | null, until: string): [string, ReactNode][] {
+  if (!approval || approval.needs.length === 0) return [['Waits until', <Moment key="u" at={until} />]];
+  return [
+    ['Waits for', <Lines key="n" all={waitsTold(approval, short)} />],
+    ['By the rule', listed([...new Set(approval.needs.map((need) => need.title))])],
+    ['Approved by', listed(approval.given.map((one) => one.by))],
+  ];
 }
 
 /** A moment of today by its hour, another with its day. */

@@ -371,10 +371,16 @@ impl Policy {
             policies.push(policy);
         }
         let checked = Validator::new(schema.clone()).validate(&set, ValidationMode::Strict);
-        faults.extend(checked.validation_errors().map(|error| {
+        let mut said = HashSet::new();
+        for error in checked.validation_errors() {
             let id: &str = error.policy_id().as_ref();
-            Fault::new(Some(id), plain(&error.to_string()))
-        }));
+            let told = error.to_string();
+            let told = told.strip_prefix(&format!("for policy `{id}`, ")).unwrap_or(&told);
+            // Cedar says the same once for each action that a rule may be about.
+            if said.insert((id.to_owned(), without_actions(told))) {
+                faults.push(Fault::new(Some(id), plain(told)));
+            }
+        }
         let warnings =
             checked.validation_warnings().map(|warning| plain(&warning.to_string())).collect();
         if !faults.is_empty() {
@@ -554,6 +560,13 @@ pub fn in_doubt(because: &str, approvals: Approvals) -> Ruling {
 fn uid(kind: &str, id: &str) -> Result<EntityUid, String> {
     let kind = EntityTypeName::from_str(kind).map_err(|error| error.to_string())?;
     Ok(EntityUid::from_type_name_and_id(kind, EntityId::new(id)))
+}
+
+/// A message without the names of actions in it.
+fn without_actions(told: &str) -> String {
+    let mut pieces = told.split("Action::\"");
+    let first = pieces.next().unwrap_or_default().to_owned();
+    pieces.fold(first, |out, piece| out + piece.split_once('"').map_or(piece, |(_, rest)| rest))
 }
 
 /// A message of Cedar's in one line.

@@ -262,6 +262,9 @@ fn what_is_wrong_with_a_text_is_said_with_its_rule() {
         assert!(told.contains(wanted), "{text}\n{told}");
     }
     assert_eq!(reasons(&rule(&format!("@id(\"r\") {asks}"), enough)), "");
+    // Once, and not once for each action that there is.
+    let told = reasons(&rule("@id(\"r\")", "when { context.mood >= 3 }"));
+    assert_eq!(told.matches("mood").count(), 1, "{told}");
 }
 
 #[test]

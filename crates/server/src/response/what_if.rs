@@ -20,8 +20,8 @@ use crate::db::Transaction;
 use crate::error::Result;
 use crate::id::{ActionId, DeviceNo, IncidentId, TaskId, TenantNo};
 use crate::permission::Permission;
-use crate::response::order;
 use crate::response::store::{self, Action, Target, Task};
+use crate::response::target;
 use crate::tenant::caller::Caller;
 
 /// How far it looks back, in seconds.
@@ -257,33 +257,31 @@ async fn wishes(tx: &Transaction, tenant: TenantNo, since: Timestamp) -> Result<
     );
     for row in tx.query(&sql, values()).await? {
         let it = Task::from_row(&row)?;
-        let (Some(target), Some(at), true) =
-            (it.target, it.published, order::word(it.kind).is_some())
+        let (Some(target), Some(at)) = (&it.target, it.published) else { continue };
+        let (entry, whose) = (it.kind.entry(), (tenant, Some(it.incident)));
+        // What nothing can do by itself is by hand, whatever a policy says.
+        let Ok(channels) = target::channels(tx, whose, entry, Some(target), &it.options).await?
         else {
             continue;
         };
-        let known = match &target.device {
-            Some(device) => asset::find_in(tx, tenant, device).await.ok().flatten(),
-            None => None,
-        };
-        all.push(Past {
+        all.extend(channels.into_iter().map(|channel| Past {
             authority: Authority::Expert { person: None },
             deed: Deed { confirmed: true, ..Deed::new(it.kind, Some(it.incident)) },
             device: None,
-            known,
+            known: channel.device().cloned(),
             example: Example {
                 action_id: None,
                 task_id: Some(it.id),
                 incident_id: Some(it.incident),
-                title: it.kind.entry().title,
+                title: entry.title,
                 target: target.name.clone(),
-                requested_by: it.created_by,
+                requested_by: it.created_by.clone(),
                 date_time: at,
                 before: nothing(),
                 after: nothing(),
             },
-            target,
-        });
+            target: target.clone(),
+        }));
     }
     all.sort_by_key(|it| std::cmp::Reverse(it.example.date_time));
     Ok(all)
