@@ -493,6 +493,8 @@ export type RunPreview = {
   services: (Inventory['ports'][number] & { name: string })[];
   overlap: Overlap[];
   blockedBecause: string | null;
+  /** For whom it would wait before anything is sent. */
+  waitsFor: string | null;
 };
 
 export type Agent = {

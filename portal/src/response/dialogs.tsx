@@ -77,6 +77,7 @@ function Preview({ task, preview }: { task: Task; preview: RunPreview }) {
   return (
     <>
       {preview.blockedBecause && <Notice intent="warning">{sentence(preview.blockedBecause)}</Notice>}
+      {!preview.blockedBecause && preview.waitsFor && <Notice>{sentence(preview.waitsFor)}</Notice>}
       {preview.overlap.length > 0 && <OverlapNotice overlap={preview.overlap} />}
       <Facts
         facts={[

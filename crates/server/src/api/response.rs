@@ -803,7 +803,7 @@ pub(super) async fn preview(
     let undo = task.kind.entry().reverse.map(|reverse| reverse.entry().title);
     let body = json!({
         "sends": sends, "undo": undo, "signedIn": signed_in, "services": services,
-        "overlap": overlap, "blockedBecause": shown.blocked,
+        "overlap": overlap, "blockedBecause": shown.blocked, "waitsFor": shown.waits,
     });
     Ok(json_response(StatusCode::OK, &body))
 }

@@ -32,6 +32,7 @@ use serde_json::{Value, json};
 use crate::actor::ActorKind;
 use crate::app::App;
 use crate::asset::{self, Device};
+use crate::authority::policy::Need;
 use crate::clock::Timestamp;
 use crate::connector;
 use crate::coverage::{self, Deed, Thing};
@@ -408,16 +409,27 @@ async fn decide(
 }
 
 async fn not_cleared(
+    at: (&Transaction, Timestamp),
+    requester: &Requester,
+    task: (&Task, bool),
+    device: Option<&Device>,
+) -> Result<Option<String>> {
+    Ok(asked(at, requester, task, device).await?.err())
+}
+
+/// For whom a task's action waits on a device, or why it is not to be done there; `confirmed` where it
+/// is published with a finding in this very change.
+async fn asked(
     (tx, now): (&Transaction, Timestamp),
     requester: &Requester,
     (task, confirmed): (&Task, bool),
     device: Option<&Device>,
-) -> Result<Option<String>> {
+) -> Result<std::result::Result<Vec<Need>, String>> {
     let bare = Thing { device, ..Thing::default() };
     let thing = task.target.as_ref().map_or(bare, |target| target.thing(device));
     let authority = requester.authority();
     let deed = Deed { confirmed, ..Deed::new(task.kind, Some(task.incident)) };
-    Ok(coverage::may_ask(tx, task.tenant, &authority, (deed, thing), now).await?.err())
+    coverage::may_ask(tx, task.tenant, &authority, (deed, thing), now).await
 }
 
 /// Why a task may not be run by one of these; `None` when it may by all.
@@ -1065,6 +1077,8 @@ pub struct Preview {
     pub sends: Vec<Sends>,
     /// Why it would not be done by itself, or not by this caller.
     pub blocked: Option<String>,
+    /// For whom it would wait first.
+    pub waits: Option<String>,
 }
 
 /// Shows what running a task would do, and does nothing.
@@ -1078,15 +1092,18 @@ pub async fn preview(app: &App, caller: &Caller, id: TaskId) -> Result<Preview> 
     let channels = target::channels(&tx, whose, entry, task.target.as_ref(), &task.options).await?;
     let channels = match channels {
         Ok(channels) => channels,
-        Err(reason) => return Ok(Preview { sends: Vec::new(), blocked: Some(reason) }),
+        Err(reason) => {
+            return Ok(Preview { sends: Vec::new(), blocked: Some(reason), waits: None });
+        }
     };
-    let mut shown = Preview { sends: Vec::new(), blocked: None };
+    let mut shown = Preview { sends: Vec::new(), blocked: None, waits: None };
     let key = task.target.as_ref().map_or("", |target| target.key.as_str());
     for channel in channels {
         let device = channel.device();
-        let asked = not_cleared((&tx, now), &requester, (&task, false), device).await?;
-        if let Some(reason) = asked {
-            shown.blocked = Some(reason);
+        match asked((&tx, now), &requester, (&task, false), device).await? {
+            Err(reason) => shown.blocked = Some(reason),
+            Ok(needs) if needs.is_empty() => {}
+            Ok(needs) => shown.waits = Some(approval::told(&needs)),
         }
         shown.sends.push(match channel {
             Channel::Agent(device) => {

@@ -402,6 +402,10 @@ async fn before_an_expert_has_confirmed_it_a_policy_may_ask_for_people() {
     unsure["confidenceTo"] = json!("indicated");
     case.policy(&[unsure]).await;
     let task = case.isolate("h1").await;
+    let path = format!("/api/v1/tasks/{task}/preview");
+    let shown = case.expert.post(&path, &json!({})).await.expect(200).json();
+    assert_eq!(shown["blockedBecause"], Value::Null);
+    assert_eq!(shown["waitsFor"], "it waits for a second person (The rule unsure)", "{shown}");
     let run = format!("/api/v1/tasks/{task}/run");
     let early = case.expert.post(&run, &json!({})).await.expect(200).json();
     assert_eq!(early["actions"][0]["state"], "proposed", "{early}");
@@ -572,4 +576,28 @@ async fn a_task_that_the_policy_made_the_customer_s_is_part_of_the_past() {
     let shift = &found["changed"][0];
     assert_eq!((&shift["before"], &shift["after"]), (&json!("never"), &json!("atOnce")));
     assert_eq!(shift["examples"][0]["before"]["title"], "The rule no", "{found}");
+}
+
+/// A text that was saved and is no policy any more: nothing of the experts' goes out on it.
+#[tokio::test]
+async fn a_policy_that_cannot_be_evaluated_waits_for_a_person_of_the_customer() {
+    let case = case("operator").await;
+    let world = &case.face.world;
+    let mut h1 = Robot::enrol(&case.face, "h1").await;
+    let tx = world.app.db.of(world.tenant.no).begin().await.expect("a change");
+    let sql = "insert into authority_policy (tenant_no, version, text, saved_by, saved_at) \
+               values ($1, 1, 'permit (everything);', 'nobody', 1)";
+    tx.execute(sql, vec![world.tenant.no.0.into()]).await.expect("a row");
+    tx.commit().await.expect("a commit");
+    let shown = case.ida.get("/api/v1/authority").await.expect(200).json();
+    assert_eq!(shown["policy"]["rules"], Value::Null);
+    assert_ne!(shown["policy"]["faults"], json!([]), "{shown}");
+    let task = case.isolate("h1").await;
+    case.publish().await;
+    assert_eq!(h1.turn(world).await, 0);
+    let action = case.action(&task).await;
+    let title = action["approval"]["needs"][0]["title"].as_str().expect("a title");
+    assert!(title.contains("could not be evaluated"), "{title}");
+    case.ida.post(&path(&action, "approve"), &exact(&action)).await.expect(200);
+    assert_eq!(h1.turn(world).await, 1);
 }
