@@ -214,8 +214,10 @@ fn begin_and_end(agent: &Agent, order: &Order) {
     tracing::info!("order {} ended: {:?}", order.id, result.outcome);
     let kind = order.action.word();
     let (seen, text) = match &result.outcome {
-        Outcome::Failed { reason } => ("actionFailed", format!("{kind}: {reason}")),
-        _ => (happened(&order.action), format!("{kind} was carried out")),
+        Outcome::Failed { reason } => {
+            ("actionFailed", format!("not done: {}: {reason}", deed(&order.action)))
+        }
+        _ => (happened(&order.action), format!("done by order: {}", deed(&order.action))),
     };
     let detail = json!({"action": kind, "order": order.id, "readBack": result.read_back});
     agent.observe(seen, text, detail);
@@ -246,6 +248,39 @@ fn happened(action: &Action) -> &'static str {
         Action::EnableUser { .. } => "userEnabled",
         Action::SignOut { .. } => "userSignedOut",
         Action::Cancel { .. } => "orderCancelled",
+    }
+}
+
+/// An action in words of people, without what it was done to: that stands in the details.
+fn deed(action: &Action) -> String {
+    let list = |indicators: &[riposte_wire::Indicator]| {
+        let names: Vec<&str> = indicators.iter().take(3).map(|it| it.value.as_str()).collect();
+        let more = indicators.len().saturating_sub(names.len());
+        let rest = if more > 0 { format!(" and {more} more") } else { String::new() };
+        format!("{}{rest}", names.join(", "))
+    };
+    match action {
+        Action::Isolate { .. } => "the device isolated".to_owned(),
+        Action::Release => "the device released".to_owned(),
+        Action::Quarantine { path, sha256, .. } => {
+            let name = path.as_ref().or(sha256.as_ref()).map_or("a file", String::as_str);
+            format!("{name} quarantined")
+        }
+        Action::Restore { sha256 } => format!("{sha256} restored"),
+        Action::Restrict { .. } => "the start of programs restricted".to_owned(),
+        Action::LiftRestriction => "the restriction of programs lifted".to_owned(),
+        Action::Scan { full: true, .. } => "the whole device scanned".to_owned(),
+        Action::Scan { .. } => "the device scanned where malware usually is".to_owned(),
+        Action::CollectPackage => "an investigation package collected".to_owned(),
+        Action::CollectFile { path } => format!("{path} collected"),
+        Action::Block { indicators } => format!("{} blocked", list(indicators)),
+        Action::Unblock { indicators } => format!("{} no longer blocked", list(indicators)),
+        Action::ListProcesses => "the processes listed".to_owned(),
+        Action::StopProcess { pid, .. } => format!("process {pid} stopped"),
+        Action::DisableUser { name } => format!("{name} disabled"),
+        Action::EnableUser { name } => format!("{name} enabled"),
+        Action::SignOut { name } => format!("{name} signed out"),
+        Action::Cancel { order } => format!("order {order} cancelled"),
     }
 }
 

@@ -47,7 +47,7 @@ export const COLUMNS: ActionColumn[] = [
     cell: (one) => <Thing brief kind={one.target.kind} name={one.target.name} to={pageOf(one)} />,
   },
   { id: 'tenant', label: 'Customer', side: 'provider', cell: (one) => one.tenantName },
-  { id: 'source', label: 'Action source', minor: true, cell: (one) => <Short text={one.source} /> },
+  { id: 'source', label: 'Action source', minor: true, nowrap: true, cell: (one) => one.source },
   { id: 'state', label: 'Status', nowrap: true, sorts: true, cell: (one) => <Mark look={actionLook(one.state)} /> },
   { id: 'by', label: 'Requested by', minor: true, cell: (one) => <Short line text={one.requestedBy} /> },
   { id: 'requested', label: 'Requested', nowrap: true, sorts: true, cell: (one) => <Moment at={one.requestedDateTime} /> },

@@ -17,6 +17,11 @@ it('a list of processes is a table, whatever members its rows have', () => {
   ]);
 });
 
+it('bytes are told as people read them', () => {
+  expect(tables({ processes: [{ pid: 4096, memory: 12_582_912 }] }).lists[0]?.rows).toEqual([{ pid: '4096', memory: '12 MiB' }]);
+  expect(tables({ file: { size: 2_048 } }).facts).toEqual([['file size', '2 KiB']]);
+});
+
 it('takes anything', () => {
   expect(tables(null)).toEqual({ facts: [], lists: [] });
   expect(tables('done')).toEqual({ facts: [['Found', 'done']], lists: [] });

@@ -68,7 +68,6 @@ async function listen(signal: AbortSignal, onReach: () => void): Promise<void> {
   let last: string | null = null;
   // Asked again at once when a stream ends: it may have ended because the session has.
   let wait = 0;
-  let again = false;
   while (!signal.aborted) {
     await seen(signal);
     if (signal.aborted) return;
@@ -87,11 +86,13 @@ async function listen(signal: AbortSignal, onReach: () => void): Promise<void> {
       if (last) headers['Last-Event-ID'] = last;
       const url = new URL('/api/v1/events', window.location.origin);
       const response = await send(new Request(url, { headers, signal: connection.signal }));
-      // Facts are caught up with by their place; a change of reach has none.
-      if (again) onReach();
-      again = true;
+      let opened = false;
       if (response.body) {
         await readAll(response.body, (event) => {
+          // The server says first that it follows from here. Facts are caught up with by their place;
+          // what changed since a page was read, and a change of reach, has none.
+          if (!opened) onReach();
+          opened = true;
           if (event.id) last = event.id;
           if (!event.data) return;
           try {

@@ -34,12 +34,13 @@ import { Moment } from '../ui/Moment';
 import { Page } from '../ui/Page';
 import { Section } from '../ui/Section';
 import { Table, type Column } from '../ui/Table';
+import { bytes } from '../ui/bytes';
 import { Empty, Failure, Waiting } from '../ui/states';
 import { InventoryPart } from './InventoryPart';
 import { StateBadges } from './StateBadges';
 import { useDevice, useDeviceActions, useDeviceTimeline, useForgetDevice, useLive } from './data';
 import { ActDialog, CodeDialog, EditDialog, RemoveDialog } from './dialogs';
-import { bytes, moment } from './inventory';
+import { moment } from './inventory';
 
 const TABS = [
   { id: 'overview', label: 'Overview' },

@@ -1,7 +1,8 @@
 import { expect, it } from 'vitest';
 
 import type { Inventory } from '../api/hand';
-import { bytes, lists } from './inventory';
+import { bytes } from '../ui/bytes';
+import { lists } from './inventory';
 
 it('each part is a list, and what an older agent left out is empty', () => {
   const parts = lists({ users: [{ name: 'root', uid: 0, can_sign_in: true, administrator: true }], services: ['ssh'] } as unknown as Inventory);
