@@ -220,6 +220,11 @@ const DEVICE_ID: Opt = Opt {
     explains: "The device it is done on; every device of the incident with an agent when absent.",
 };
 
+const ACCOUNT_DEVICE: Opt = Opt {
+    explains: "The device whose local account it is; absent for a user of a directory.",
+    ..DEVICE_ID
+};
+
 const fn entry(kind: Kind, word: &'static str, target: TargetKind, family: &'static str) -> Entry {
     Entry {
         kind,
@@ -373,7 +378,7 @@ pub const CATALOG: &[Entry] = &[
         explains: "The account can no longer sign in, and what runs under it on the device ends.",
         reverse: Some(Kind::EnableUser),
         dangerous: true,
-        options: &[DEVICE_ID, FOR_MINUTES],
+        options: &[ACCOUNT_DEVICE, FOR_MINUTES],
         ..entry(Kind::DisableUser, "disableUser", TargetKind::User, "account")
     },
     Entry {
@@ -388,7 +393,7 @@ pub const CATALOG: &[Entry] = &[
         title: "Require sign-in",
         explains: "Ends the user's sessions; the user has to sign in anew.",
         effect: Effect::Happens,
-        options: &[DEVICE_ID],
+        options: &[ACCOUNT_DEVICE],
         ..entry(Kind::RequireSignIn, "requireSignIn", TargetKind::User, "session")
     },
     Entry {
@@ -435,7 +440,7 @@ pub const CATALOG: &[Entry] = &[
         title: "Enable user",
         explains: "The account can sign in again.",
         reverse: Some(Kind::DisableUser),
-        options: &[DEVICE_ID],
+        options: &[ACCOUNT_DEVICE],
         ..entry(Kind::EnableUser, "enableUser", TargetKind::User, "account")
     },
     Entry {

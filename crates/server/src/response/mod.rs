@@ -511,7 +511,9 @@ pub async fn publish(app: &App, caller: &Caller, id: IncidentId, finding: Findin
     let responses = store::responses_in(&tx, id).await?;
     let mut response = unpublished(&responses);
     let (mut guided, mut managed, mut rung) = (Vec::new(), Vec::new(), Vec::new());
-    for mut task in store::tasks_in(&tx, id).await? {
+    for planned in store::tasks_in(&tx, id).await? {
+        // Read anew: what another of the plan asks for may just have overtaken and ended it.
+        let mut task = store::task(&tx, planned.id).await?;
         if task.published.is_some() {
             continue;
         }

@@ -770,6 +770,24 @@ async fn disabled_and_enabled_in_the_order_of_the_wishes() {
 }
 
 #[tokio::test]
+async fn what_the_same_plan_overtakes_stays_ended_when_it_is_published() {
+    let scene = scene("operator").await;
+    let back = scene.draft("enableUser", KARI).await;
+    let first = scene.draft("disableUser", KARI).await;
+    scene.case.expert.post(&format!("/api/v1/tasks/{first}/run"), &json!({})).await.expect(200);
+    // Nothing was sent yet when the plan asks for the opposite.
+    scene.case.publish().await;
+    let state = async |task: &str| {
+        let path = format!("/api/v1/tasks/{task}");
+        scene.case.expert.get(&path).await.expect(200).json()["state"].clone()
+    };
+    assert_eq!((state(&first).await, state(&back).await), (json!("failed"), json!("running")));
+    assert_eq!(scene.settle(KARI).await, "succeeded");
+    assert_eq!((state(&first).await, state(&back).await), (json!("failed"), json!("completed")));
+    assert_eq!(scene.vendor.effects(KARI), ["enable"]);
+}
+
+#[tokio::test]
 async fn a_token_that_is_taken_back_a_product_that_is_gone_and_a_connector_that_is() {
     let scene = scene("operator").await;
     scene.act("disableUser", KARI).await;
