@@ -313,21 +313,21 @@ impl World {
         while kills < plan.kills
             || (hit.len() < FAILPOINTS.len() && kills < plan.kills + MORE_STARTS)
         {
-            let what = match armed {
-                Some(name) if server.ends(FAILPOINT_PATIENCE).await => {
+            if armed.is_none() || !server.ends(FAILPOINT_PATIENCE).await {
+                // Some live until the work of who was killed before them is taken over.
+                let (least, most) = if kills % 4 == 2 { (5_000, 9_000) } else { (50, 3_000) };
+                tokio::time::sleep(Duration::from_millis(random.between(least, most))).await;
+            }
+            let what = match (armed, server.exited()) {
+                (Some(name), Some(_)) => {
                     hit.insert(name);
                     at_failpoints += 1;
                     format!("stopped at {name}")
                 }
-                _ => {
-                    // Some live until the work of who was killed before them is taken over.
-                    let (least, most) = if kills % 4 == 2 { (5_000, 9_000) } else { (50, 3_000) };
-                    tokio::time::sleep(Duration::from_millis(random.between(least, most))).await;
-                    if let Some(status) = server.exited() {
-                        return Err(format!("riposte serve ended by itself: {status}"));
-                    }
-                    "SIGKILL".to_owned()
+                (None, Some(status)) => {
+                    return Err(format!("riposte serve ended by itself: {status}"));
                 }
+                (_, None) => "SIGKILL".to_owned(),
             };
             server.kill().await?;
             kills += 1;
@@ -338,7 +338,9 @@ impl World {
             let next = FAILPOINTS.iter().find(|name| !hit.contains(**name)).copied();
             let next = next.or_else(|| random.pick(&FAILPOINTS).copied());
             armed = next.filter(|_| kills % 2 == 1);
-            let armed_with = armed.map(|name| format!("{name}:{}", random.between(1, 6)));
+            // What products do comes by less often.
+            let often = |name: &str| if name.starts_with("respond.") { 3 } else { 6 };
+            let armed_with = armed.map(|name| format!("{name}:{}", random.between(1, often(name))));
             server = self.install.serve(self.address, &self.log, armed_with.as_deref())?;
             if let Err(error) = self.come_up(&mut server).await {
                 // Agents that waited may bring it to its failpoint before anyone signs in.

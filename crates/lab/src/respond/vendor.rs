@@ -180,15 +180,15 @@ enum Fault {
 
 /// The ways of a hundred requests; the rest goes well.
 const FAULTS: [(u64, Fault); 10] = [
-    (9, Fault::Busy),
+    (8, Fault::Busy),
     (4, Fault::Away),
     (5, Fault::Belie),
     (3, Fault::BelieAway),
-    (6, Fault::DropBefore),
+    (10, Fault::DropBefore),
     (7, Fault::DropAfter),
     (6, Fault::DropAmid),
-    (4, Fault::Sit),
-    (6, Fault::Late),
+    (2, Fault::Sit),
+    (4, Fault::Late),
     (6, Fault::Twice),
 ];
 

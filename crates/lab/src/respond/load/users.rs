@@ -14,8 +14,10 @@ use super::{Line, Worker};
 use crate::clock;
 use crate::http::escape;
 
+/// What the alerts are called that such incidents begin with.
+pub(super) const ALERT: &str = "Sign-in from afar";
 /// Users of each customer.
-const USERS: usize = 5;
+const USERS: usize = 12;
 /// Tasks of one incident, before another one is taken.
 const TASKS: usize = 60;
 /// Tasks of one published response.
@@ -103,9 +105,9 @@ impl Worker {
         }
         let Some(incident) = self.incident_of_user(line, tenant).await? else { return Ok(()) };
         let kind = match self.random.below(100) {
-            0..36 => "disableUser",
-            36..66 => "enableUser",
-            66..90 => "requireSignIn",
+            0..32 => "disableUser",
+            32..60 => "enableUser",
+            60..88 => "requireSignIn",
             _ => "forceUserPasswordReset",
         };
         let user = match self.random.below(40) {
@@ -140,7 +142,7 @@ impl Worker {
             self.case = Case::default();
             let (mark, at) = (self.mark(), clock::graph_time(clock::now_seconds()));
             let body = json!({
-                "id": mark, "providerAlertId": mark, "title": format!("Sign-in from afar {mark}"),
+                "id": mark, "providerAlertId": mark, "title": format!("{ALERT} {mark}"),
                 "severity": "high", "category": "InitialAccess", "createdDateTime": at,
                 "lastUpdateDateTime": at, "firstActivityDateTime": at, "lastActivityDateTime": at,
                 "serviceSource": "microsoftDefenderForEndpoint",
