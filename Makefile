@@ -83,11 +83,15 @@ hostile: build
 	$(LAB) hostile --riposte $(RIPOSTE) --store both
 
 ## The portal in a real browser, against the release binary: the whole way on both stores, every page
-## looked at, and hostile texts in every field.
+## looked at, and hostile texts in every field. Each file has a PostgreSQL of its own: each begins with
+## an empty store.
 e2e: build oidc
 	scripts/need browser node postgres agents
 	export RIPOSTE=$(abspath $(RIPOSTE)) RIPOSTE_OIDC_MODULES=$(abspath $(CACHE))/oidc; \
-	$(LAB) postgres run -- node --test --test-reporter=spec --test-concurrency=1 portal/e2e/*.test.mjs
+	failed=; for file in portal/e2e/*.test.mjs; do \
+	    $(LAB) postgres run -- node --test --test-reporter=spec $$file || failed="$$failed $$file"; \
+	done; \
+	test -z "$$failed" || { echo "failed:$$failed" >&2; exit 1; }
 
 ## The performance table: one JSON object a line.
 bench: build

@@ -93,7 +93,8 @@ export function Panel({ title, open, onClose, step, wide, footer, children }: Pr
           {title}
         </DrawerHeaderTitle>
       </DrawerHeader>
-      <DrawerBody>
+      {/* Read with the keyboard alone, also where nothing in it takes the focus. */}
+      <DrawerBody tabIndex={0}>
         <div className={styles.body}>{children}</div>
       </DrawerBody>
       {footer && <DrawerFooter className={styles.footer}>{footer}</DrawerFooter>}
