@@ -337,6 +337,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("0013_receipts", include_str!("../migrations/0013_receipts.sql")),
     ("0014_connector", include_str!("../migrations/0014_connector.sql")),
     ("0015_authority", include_str!("../migrations/0015_authority.sql")),
+    ("0016_conversation", include_str!("../migrations/0016_conversation.sql")),
 ];
 
 /// The pattern of `like … escape '\'` for lower-case text that has this in it, in any case.

@@ -193,10 +193,30 @@ pub enum Fact {
     ConnectorRemoved { connector: String, name: String },
     /// The customer's authority policy has a new version; the text goes by its hash.
     AuthorityChanged { version: i64, sha256: String, rules: u64, note: Option<String> },
+    /// Somebody of the customer asked the experts something (ASK-1).
+    ConversationOpened { thread: String },
+    /// Somebody said something that both sides see (COM-1).
+    MessageSent {
+        incident: Option<IncidentId>,
+        thread: String,
+        message: String,
+        side: &'static str,
+    },
+    /// An expert said something that only experts see.
+    MessageNoted { incident: Option<IncidentId>, thread: String, message: String },
+    /// Somebody of the customer said whether it was helped (COM-4).
+    ConversationRated {
+        incident: Option<IncidentId>,
+        thread: String,
+        helpful: Option<bool>,
+        remark: Option<String>,
+    },
+    /// A conversation is over, until somebody writes again.
+    ConversationClosed { incident: Option<IncidentId>, thread: String },
 }
 
-/// Kinds of facts about what only the experts see yet: drafts of a response.
-pub const OF_DRAFTS: [&str; 3] = ["task.drafted", "task.changed", "task.removed"];
+/// Kinds of facts about what only the experts see: drafts of a response, and words among themselves.
+pub const OF_EXPERTS: [&str; 4] = ["task.drafted", "task.changed", "task.removed", "message.noted"];
 
 impl Fact {
     /// The word of this kind of fact: subject first, past tense.
@@ -264,6 +284,11 @@ impl Fact {
             Self::ConnectorChanged { .. } => "connector.changed",
             Self::ConnectorRemoved { .. } => "connector.removed",
             Self::AuthorityChanged { .. } => "authority.changed",
+            Self::ConversationOpened { .. } => "conversation.opened",
+            Self::MessageSent { .. } => "message.sent",
+            Self::MessageNoted { .. } => "message.noted",
+            Self::ConversationRated { .. } => "conversation.rated",
+            Self::ConversationClosed { .. } => "conversation.closed",
         }
     }
 
@@ -283,7 +308,11 @@ impl Fact {
             | Self::ActionWaits { incident, .. }
             | Self::ActionStarted { incident, .. }
             | Self::ActionLost { incident, .. }
-            | Self::ActionEnded { incident, .. } => *incident,
+            | Self::ActionEnded { incident, .. }
+            | Self::MessageSent { incident, .. }
+            | Self::MessageNoted { incident, .. }
+            | Self::ConversationRated { incident, .. }
+            | Self::ConversationClosed { incident, .. } => *incident,
             Self::IncidentOpened { incident, .. }
             | Self::IncidentGrew { incident, .. }
             | Self::IncidentQueued { incident, .. }
@@ -331,7 +360,8 @@ impl Fact {
             | Self::ConnectorAdded { .. }
             | Self::ConnectorChanged { .. }
             | Self::ConnectorRemoved { .. }
-            | Self::AuthorityChanged { .. } => None,
+            | Self::AuthorityChanged { .. }
+            | Self::ConversationOpened { .. } => None,
         }
     }
 
@@ -440,6 +470,19 @@ impl Fact {
                 json!({ "tokenId": token, "untilDateTime": until })
             }
             Self::AgentTokenRemoved { token } => json!({ "tokenId": token }),
+            Self::ConversationOpened { thread } | Self::ConversationClosed { thread, .. } => {
+                json!({ "conversationId": thread })
+            }
+            // What was said stays where it is: who reads this log need not have taken part.
+            Self::MessageSent { thread, message, side, .. } => {
+                json!({ "conversationId": thread, "messageId": message, "side": side })
+            }
+            Self::MessageNoted { thread, message, .. } => {
+                json!({ "conversationId": thread, "messageId": message })
+            }
+            Self::ConversationRated { thread, helpful, remark, .. } => {
+                json!({ "conversationId": thread, "helpful": helpful, "remark": remark })
+            }
             Self::ProviderNamed { provider, name } => {
                 json!({ "providerId": provider, "name": name })
             }

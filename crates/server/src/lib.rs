@@ -51,6 +51,7 @@ pub mod catalog;
 
 pub mod authority;
 
+pub mod conversation;
 pub mod coverage;
 
 pub mod connector;

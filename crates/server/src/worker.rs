@@ -183,6 +183,9 @@ async fn tick(app: App, stop: CancellationToken) {
         if let Err(error) = crate::response::engine::watch(&app).await {
             tracing::error!("actions were not looked after, will be again: {error}");
         }
+        if let Err(error) = crate::conversation::watch(&app).await {
+            tracing::error!("conversations were not looked after, will be again: {error}");
+        }
         if let Err(error) = count_backlog(&app).await {
             tracing::error!("the backlog was not counted: {error}");
         }

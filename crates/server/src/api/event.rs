@@ -33,7 +33,7 @@ use crate::api::timeline::{COLUMNS, shown};
 use crate::app::App;
 use crate::db::{column, in_list};
 use crate::error::{Error, Result};
-use crate::event::OF_DRAFTS;
+use crate::event::OF_EXPERTS;
 use crate::http::{Answer, Failure, Proof, Site};
 use crate::id::TenantNo;
 use crate::permission::Permission;
@@ -112,11 +112,13 @@ pub(super) async fn stream(
 /// Which events a caller may see: those about incidents, alerts and what is done about them, those
 /// about devices, and those about the service for who may read the audit log.
 fn visible(caller: &Caller, kind: &str) -> bool {
-    if OF_DRAFTS.contains(&kind) && caller.actor().kind != ActorKind::Expert {
+    if OF_EXPERTS.contains(&kind) && caller.actor().kind != ActorKind::Expert {
         return false;
     }
     match kind.split('.').next() {
-        Some("incident" | "task" | "response") => caller.may(&[Permission::IncidentRead]),
+        Some("incident" | "task" | "response" | "message" | "conversation") => {
+            caller.may(&[Permission::IncidentRead])
+        }
         Some("action") => caller.may(&[Permission::IncidentRead, Permission::DeviceRead]),
         Some("device") => caller.may(&[Permission::DeviceRead]),
         Some("exclusion") => caller.may(&[Permission::ExclusionRead]),

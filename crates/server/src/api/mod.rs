@@ -12,6 +12,7 @@ mod app;
 mod audit;
 mod authority;
 mod connector;
+mod conversation;
 mod device;
 mod event;
 mod exclusion;
@@ -148,6 +149,13 @@ pub fn routes() -> OpenApiRouter<Site> {
         .routes(routes!(action::undo))
         .routes(routes!(action::decide))
         .routes(routes!(action::on_device))
+        .routes(routes!(conversation::list, conversation::ask))
+        .routes(routes!(conversation::export))
+        .routes(routes!(conversation::get))
+        .routes(routes!(conversation::messages, conversation::say))
+        .routes(routes!(conversation::mark))
+        .routes(routes!(conversation::rate))
+        .routes(routes!(conversation::close))
         .routes(routes!(exclusion::list, exclusion::add))
         .routes(routes!(exclusion::remove))
         .routes(routes!(exclusion::high_value))

@@ -334,6 +334,7 @@ async fn show(site: &Site, caller: &Caller, id: IncidentId) -> Answer {
         "rejected": rejected.map(|(at, by, because)| {
             json!({ "by": by, "at": at, "because": because })
         }),
+        "conversationId": published.map(|_| crate::conversation::of_incident(id)),
         "readyToClose": ready,
         "drafts": drafts,
         "pending": pending,

@@ -15,7 +15,7 @@ use crate::api::incident::id_of;
 use crate::clock::Timestamp;
 use crate::db::{column, in_list};
 use crate::error::Result;
-use crate::event::OF_DRAFTS;
+use crate::event::OF_EXPERTS;
 use crate::http::{Answer, Site, json_response};
 use crate::id::{AlertId, IncidentId, TenantNo};
 use crate::incident;
@@ -80,8 +80,7 @@ pub(super) async fn timeline(
         let _ = write!(more, " and {}", test.replace("$n", &place));
     }
     if caller.actor().kind != ActorKind::Expert {
-        let [drafted, changed, removed] = OF_DRAFTS;
-        let _ = write!(more, " and event.kind not in ('{drafted}', '{changed}', '{removed}')");
+        let _ = write!(more, " and event.kind not in ('{}')", OF_EXPERTS.join("', '"));
     }
     let sql = format!(
         "with recursive merged (id) as (select cast($1 as bigint) union select incident.id \

@@ -43,6 +43,7 @@ pub const WALLED: &[&str] = &[
     "incident_facet",
     "incident_tag",
     "ledger",
+    "message",
     "package",
     "package_part",
     "proposal",
@@ -52,6 +53,8 @@ pub const WALLED: &[&str] = &[
     "task",
     "task_action",
     "tenant_key",
+    "thread",
+    "thread_reader",
 ];
 
 /// Whose rows.

@@ -35,6 +35,7 @@ use crate::asset::{self, Device};
 use crate::authority::policy::Need;
 use crate::clock::Timestamp;
 use crate::connector;
+use crate::conversation;
 use crate::coverage::{self, Deed, Thing};
 use crate::db::{Transaction, column};
 use crate::error::{Error, Result};
@@ -566,6 +567,7 @@ pub async fn publish(app: &App, caller: &Caller, id: IncidentId, finding: Findin
     response.classification = finding.classification;
     response.determination = finding.determination;
     store::save_response(&tx, id, &response).await?;
+    conversation::open(&tx, id).await?;
     tx.record(Fact::ResponsePublished {
         incident: id,
         revision: response.revision,

@@ -18,6 +18,7 @@ mod authority;
 mod browser;
 mod connector;
 mod contract;
+mod conversation;
 mod correlation;
 mod data;
 mod face;

@@ -95,6 +95,55 @@ fn own() -> Vec<Row> {
             Any(&[P::AccessRequest]),
             Some(("/api/v1/access/<access>/withdraw", "{}")),
         ),
+        row(
+            "GET",
+            "/api/v1/conversations",
+            IR,
+            Some(("/api/v1/conversations?tenantId=<tenant>", "")),
+        ),
+        row("POST", "/api/v1/conversations", IR, None),
+        row(
+            "GET",
+            "/api/v1/conversations/export",
+            IR,
+            Some(("/api/v1/conversations/export?tenantId=<tenant>", "")),
+        ),
+        row(
+            "GET",
+            "/api/v1/conversations/{id}",
+            IR,
+            Some(("/api/v1/conversations/incident-<incident>", "")),
+        ),
+        row(
+            "POST",
+            "/api/v1/conversations/{id}/close",
+            IR,
+            Some(("/api/v1/conversations/incident-<incident>/close", "{}")),
+        ),
+        row(
+            "GET",
+            "/api/v1/conversations/{id}/messages",
+            IR,
+            Some(("/api/v1/conversations/incident-<incident>/messages", "")),
+        ),
+        row(
+            "POST",
+            "/api/v1/conversations/{id}/messages",
+            IR,
+            Some(("/api/v1/conversations/incident-<incident>/messages", r#"{"text":"x"}"#)),
+        ),
+        row(
+            "PUT",
+            "/api/v1/conversations/{id}/rating",
+            IR,
+            Some(("/api/v1/conversations/incident-<incident>/rating", r#"{"helpful":true}"#)),
+        ),
+        row(
+            "PUT",
+            "/api/v1/conversations/{id}/read",
+            IR,
+            Some(("/api/v1/conversations/incident-<incident>/read", r#"{"messageId":null}"#)),
+        ),
         row("GET", "/api/v1/action-types", IR, None),
         row("GET", "/api/v1/actions", IR, Some(("/api/v1/actions?tenantId=<tenant>", ""))),
         row("POST", "/api/v1/actions/change", Any(&[P::TaskTakeAction, P::Experts]), None),
@@ -973,6 +1022,8 @@ async fn stage() -> Stage {
     other_admin.post(&format!("{path}/comments"), &said).await.expect(200);
     let tags = json!({ "customTags": [CANARY], "assignedTo": CANARY, "summary": CANARY });
     other_admin.patch(&path, &tags).await.expect(200);
+    let asked = json!({ "subject": format!("{CANARY} asks"), "text": format!("{CANARY} says") });
+    other_admin.post("/api/v1/conversations", &asked).await.expect(201);
     ours.task = published(&face, &ours.incident, "ours").await;
     theirs.task = published(&face, &theirs.incident, CANARY).await;
     devices(&face, &a, &admin, "ours", &mut ours).await;

@@ -136,6 +136,8 @@ async fn neighbours() -> Face {
         let device = device["id"].as_str().expect("an id");
         let task = published(&face, tenant.no, queue["value"][0]["id"].as_str(), device).await;
         admin.post(&format!("/api/v1/tasks/{task}/run"), &json!({})).await.expect(200);
+        let question = json!({ "subject": "kept", "text": "kept" });
+        admin.post("/api/v1/conversations", &question).await.expect(201);
         let excluded = json!({ "kind": "device", "name": "kept" });
         admin.post("/api/v1/exclusions", &excluded).await.expect(201);
         let policy = json!({ "version": 0, "rules": [{

@@ -1,0 +1,126 @@
+//! Whose turn it is in a conversation, and when the virtual assistant speaks up.
+//!
+//! Pure: what was said and when comes in, the next turn comes out. A conversation waits for the
+//! experts from the customer's first unanswered word until an expert answers, however often the
+//! customer writes in between; what only experts see changes no turn. The assistant acknowledges once
+//! a wait, and once more when the wait grows long. Not here: what is stored, and who may speak.
+
+use crate::clock::Timestamp;
+
+/// Whose word it is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Side {
+    /// The provider's experts.
+    Expert,
+    /// The customer.
+    Customer,
+    /// The virtual assistant (COM-2).
+    Assistant,
+}
+
+impl Side {
+    /// The word stored and shown.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Expert => "expert",
+            Self::Customer => "customer",
+            Self::Assistant => "assistant",
+        }
+    }
+
+    /// The side of a stored word.
+    #[must_use]
+    pub fn read(word: &str) -> Option<Self> {
+        [Self::Expert, Self::Customer, Self::Assistant].into_iter().find(|it| it.word() == word)
+    }
+}
+
+/// Whose turn it is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Turn {
+    /// Nobody has said anything yet.
+    Nobody,
+    /// The customer wrote last and has waited since then; the assistant said so again at `told`.
+    Experts {
+        /// Since its first unanswered word.
+        since: Timestamp,
+        /// When it was told that it has not been forgotten.
+        told: Option<Timestamp>,
+    },
+    /// An expert wrote last.
+    Customer,
+}
+
+impl Turn {
+    /// The word stored.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Nobody => "nobody",
+            Self::Experts { .. } => "experts",
+            Self::Customer => "customer",
+        }
+    }
+
+    /// The turn after somebody's word that both sides see; and whether the assistant acknowledges it.
+    #[must_use]
+    pub fn after(self, side: Side, now: Timestamp) -> (Self, bool) {
+        match (side, self) {
+            (Side::Customer, Self::Experts { .. }) | (Side::Assistant, _) => (self, false),
+            (Side::Customer, _) => (Self::Experts { since: now, told: None }, true),
+            (Side::Expert, _) => (Self::Customer, false),
+        }
+    }
+
+    /// Whether it is time to tell the customer that it has not been forgotten.
+    #[must_use]
+    pub fn is_long(self, patience_s: i64, now: Timestamp) -> bool {
+        matches!(self, Self::Experts { since, told: None } if since.plus_seconds(patience_s) <= now)
+    }
+}
+
+/// The name that the assistant's words carry (COM-2).
+pub const ASSISTANT: &str = "Defender Experts virtual assistant";
+/// How long a customer may wait for a word before the assistant speaks up again, in seconds.
+pub const PATIENCE_S: i64 = 3_600;
+/// What it says to the first word of a wait.
+pub const ACKNOWLEDGED: &str = "Thank you, your message has reached the experts. Somebody who works \
+                                on this will answer here.";
+/// What it says when a wait grows long.
+pub const NOT_FORGOTTEN: &str = "Your message is still waiting for an answer. It is marked as overdue \
+                                 on the experts' list. If something cannot wait, call your \
+                                 provider.";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn t(seconds: i64) -> Timestamp {
+        Timestamp::from_micros(0).plus_seconds(seconds)
+    }
+
+    #[test]
+    fn a_wait_begins_with_the_first_unanswered_word_and_is_acknowledged_once() {
+        let (turn, acknowledged) = Turn::Nobody.after(Side::Customer, t(0));
+        assert_eq!((turn, acknowledged), (Turn::Experts { since: t(0), told: None }, true));
+        let (again, acknowledged) = turn.after(Side::Customer, t(9));
+        assert_eq!((again, acknowledged), (turn, false));
+        assert_eq!(turn.after(Side::Assistant, t(0)), (turn, false));
+        assert_eq!(turn.after(Side::Expert, t(0)), (Turn::Customer, false));
+        let (anew, acknowledged) = Turn::Customer.after(Side::Customer, t(99));
+        assert_eq!(anew, Turn::Experts { since: t(99), told: None });
+        assert!(acknowledged);
+    }
+
+    #[test]
+    fn a_long_wait_is_told_once_and_only_while_it_lasts() {
+        let waiting = Turn::Experts { since: t(0), told: None };
+        assert!(!waiting.is_long(60, t(59)));
+        assert!(waiting.is_long(60, t(60)));
+        let told = Turn::Experts { since: t(0), told: Some(t(60)) };
+        assert!(!told.is_long(60, t(600)));
+        assert!(!Turn::Customer.is_long(0, t(600)));
+        assert!(!Turn::Nobody.is_long(0, t(600)));
+    }
+}
