@@ -3,6 +3,7 @@ import type { QueryClient } from '@tanstack/react-query';
 import { lazy, Suspense } from 'react';
 import { Navigate, Route, Routes } from 'react-router';
 
+import type { Incident } from './api/hand';
 import { prefetchQueue } from './incident/data';
 import { Shell } from './shell/Shell';
 import { Missing } from './shell/Missing';
@@ -18,14 +19,17 @@ const queue = () => import('./incident/Queue');
 const Queue = lazy(queue);
 const incidentPage = () => import('./incident/IncidentPage');
 const IncidentPage = lazy(incidentPage);
+const Chat = lazy(() => import('./conversation/Chat'));
+const Flyout = lazy(() => import('./response/Flyout'));
 const response = {
   Card: lazy(() => import('./response/ResponseCard')),
   Tab: lazy(() => import('./response/ResponseTab')),
-  Flyout: lazy(() => import('./response/Flyout')),
+  Flyout: ({ incident }: { incident: Incident }) => <Flyout incident={incident} chat={Chat} />,
 };
 const Report = lazy(() => import('./incident/Report'));
 const AlertPage = lazy(() => import('./incident/AlertPage'));
 const ActionCenter = lazy(() => import('./action/ActionCenter'));
+const Messages = lazy(() => import('./conversation/Messages'));
 const Devices = lazy(() => import('./device/Devices'));
 const DevicePage = lazy(() => import('./device/DevicePage'));
 const Customers = lazy(() => import('./customer/Customers'));
@@ -72,6 +76,7 @@ export function Portal() {
           <Route path="incidents/:id/report" element={<Report />} />
           <Route path="alerts/:id" element={<AlertPage />} />
           <Route path="actions" element={<ActionCenter />} />
+          <Route path="messages" element={<Messages />} />
           <Route path="devices" element={<Devices />} />
           <Route path="devices/:id" element={<DevicePage />} />
           <Route path="customers" element={<Customers />} />

@@ -473,6 +473,8 @@ export type ManagedResponse = {
   publishedDateTime: string | null;
   publishedBy: string | null;
   rejected: { by: string; at: string; because: string } | null;
+  /** The chat; there is one once a response was published. */
+  conversationId: string | null;
   readyToClose: boolean;
   drafts: Task[];
   pending: Task[];
@@ -645,6 +647,56 @@ export type ActionApproval = {
   given: { by: string; expert: boolean; dateTime: string }[];
 };
 
+export type ConversationKind = 'managedResponse' | 'question';
+export type ConversationStatus = 'waitingForExperts' | 'answered' | 'quiet' | 'closed';
+export type Message = {
+  id: string;
+  side: 'expert' | 'customer' | 'assistant';
+  author: string;
+  own: boolean;
+  visibility: 'both' | 'experts';
+  text: string;
+  sentDateTime: string;
+};
+export type About = { kind: 'incident' | 'alert' | 'device' | 'file' | 'user'; id: string; name: string };
+export type ConversationRow = {
+  id: string;
+  kind: ConversationKind;
+  tenantId: string;
+  tenantName: string;
+  incidentId: string | null;
+  /** Unknown to who is not inside. */
+  subject: string | null;
+  about: About | null;
+  status: ConversationStatus;
+  waitingSinceDateTime: string | null;
+  overdue: boolean;
+  openedBy: string;
+  openedDateTime: string;
+  lastMessageDateTime: string;
+  lastMessage: Message | null;
+  unread: number;
+  inside: boolean;
+};
+export type Conversation = ConversationRow & {
+  messages: Message[];
+  older: boolean;
+  firstUnreadId: string | null;
+  assistant: string;
+  helpful: boolean | null;
+  remark: string | null;
+  ratings: { helpful: number; notHelpful: number } | null;
+  may: Record<'write' | 'note' | 'rate' | 'close', May>;
+};
+export type ConversationsAsked = {
+  tenantId?: string;
+  status?: string;
+  kind?: string;
+  unread?: boolean;
+  from?: string;
+  search?: string;
+};
+
 export type Page<Row> = { value: Row[]; nextCursor: string | number | null };
 
 type Narrowed = { filter?: string; orderby?: string; search?: string; tenantId?: string };
@@ -724,6 +776,13 @@ export type Undocumented = {
   '/api/v1/filters': Get<{ value: Filter[] }> & Post<{ name: string; query: string }, Filter>;
   '/api/v1/home': Get<Home>;
   '/api/v1/action-types': Get<{ value: ActionType[] }>;
+  '/api/v1/conversations': Get<Page<ConversationRow>, ConversationsAsked & { top?: number; cursor?: string }> &
+    Post<{ subject: string; text: string; about?: About }, Conversation>;
+  '/api/v1/conversations/{id}': Get<Conversation, Nothing, Id>;
+  '/api/v1/conversations/{id}/messages': Get<{ value: Message[]; older: boolean }, { before?: string; top?: number }, Id> &
+    Post<{ text: string; visibility?: Message['visibility'] }, Conversation, Id>;
+  '/api/v1/conversations/{id}/rating': Send<'put', { helpful: boolean | null; remark?: string }, Conversation, Id>;
+  '/api/v1/conversations/{id}/close': Post<Nothing, Conversation, Id>;
   '/api/v1/incidents/{id}/response': Get<ManagedResponse, Nothing, Id>;
   '/api/v1/incidents/{id}/response/summary': Send<'put', { summary: string }, ManagedResponse, Id>;
   '/api/v1/incidents/{id}/response/reject': Post<{ because: string }, ManagedResponse, Id>;

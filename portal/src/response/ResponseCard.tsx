@@ -70,6 +70,7 @@ export default function ResponseCard({ incident }: { incident: Incident }) {
           View actions
         </Button>
         <Button onClick={() => set('response', 'summary')}>Investigation summary</Button>
+        {response.data.conversationId && <Button onClick={() => set('response', 'chat')}>Chat</Button>}
       </div>
     </section>
   );

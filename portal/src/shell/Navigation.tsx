@@ -12,6 +12,7 @@ import {
 import {
   AppsRegular,
   BuildingMultipleRegular,
+  ChatMultipleRegular,
   DesktopRegular,
   DismissRegular,
   DocumentTextRegular,
@@ -53,6 +54,7 @@ const GROUPS: Group[] = [
       { to: '/', label: 'Home', icon: <HomeRegular /> },
       { to: '/incidents', label: 'Incidents', icon: <ShieldErrorRegular />, about: CASES },
       { to: '/actions', label: 'Action center', icon: <TaskListSquareLtrRegular />, about: CASES },
+      { to: '/messages', label: 'Messages', icon: <ChatMultipleRegular />, about: CASES },
       { to: '/customers', label: 'Customers', icon: <BuildingMultipleRegular />, side: 'provider' },
       { to: '/access', label: 'Access requests', icon: <KeyRegular />, side: 'provider', about: ['Access'] },
       { to: '/access', label: 'Access history', icon: <KeyRegular />, side: 'customer' },
