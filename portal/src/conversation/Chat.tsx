@@ -94,7 +94,7 @@ function Shown({ conversation }: { conversation: Conversation }) {
           </Badge>
           {conversation.waitingSinceDateTime && (
             <span>
-              since <Moment at={conversation.waitingSinceDateTime} as="distance" />
+              first asked <Moment at={conversation.waitingSinceDateTime} as="distance" />
             </span>
           )}
         </span>

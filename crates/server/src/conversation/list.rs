@@ -85,7 +85,7 @@ pub struct Row {
     pub incident_name: Option<String>,
     /// Whether the caller is inside of its tenant.
     pub inside: bool,
-    /// The newest word that the caller's side sees; none where it is not inside.
+    /// The newest word of a person that the caller's side sees; none where it is not inside.
     pub last: Option<Message>,
     /// How many messages are new to the caller.
     pub unread: i64,
@@ -172,9 +172,10 @@ pub async fn rows(
          message.side, message.author, message.author_id, message.shared, message.text, \
          message.sent_at \
          from thread left join incident on incident.id = thread.incident_id \
-         left join message on message.thread_id = thread.id and message.number = {} \
+         left join message on message.thread_id = thread.id and message.number = \
+         (select max(message.number) from message where message.thread_id = thread.id \
+         and message.side <> 'assistant'{shared}) \
          where {} order by thread.last_at desc, thread.id desc limit {top}",
-        if expert { "thread.last_number" } else { "thread.last_shared" },
         it.test
     );
     let rows = scope.query(&sql, it.values).await?;

@@ -4,6 +4,7 @@
 use serde_json::{Value, json};
 
 use crate::app::App;
+use crate::conversation::{self, Word};
 use crate::db::column;
 use crate::demo::real::{Build, OUTSIDE};
 use crate::error::Result;
@@ -134,6 +135,27 @@ pub(super) async fn about(
     response::save_summary(app, sides.expert, id, &summary).await
 }
 
+/// What both sides say about it, and what the experts say among themselves.
+async fn talk(app: &App, sides: Sides<'_>, id: IncidentId, device: &str) -> Result<()> {
+    let thread = conversation::of_incident(id);
+    let asked = format!(
+        "Somebody must be there at six to pull the plug of **{device}**. What does she do if it \
+         prints just then?"
+    );
+    let noted = "Their night shift ends at 05:45 in truth; see the ticket of last spring.";
+    let answered = "Let it finish the page, then pull it. Until then we watch its connections, \
+                    and call you if it does anything new.";
+    for (who, text, shared) in [
+        (sides.customer, asked.as_str(), true),
+        (sides.expert, noted, false),
+        (sides.expert, answered, true),
+    ] {
+        let word = Word { text: text.to_owned(), shared };
+        conversation::say(app, who, &thread, word).await?;
+    }
+    Ok(())
+}
+
 /// Responses on incidents that experts work on: one waits, one was sent back and answered, one was
 /// done by hand, of one a part was skipped.
 pub(super) async fn others(
@@ -192,6 +214,7 @@ pub(super) async fn others(
                 );
                 response::publish(app, expert, *id, found(Determination::Phishing, &answer))
                     .await?;
+                talk(app, sides, *id, &name).await?;
             }
             2 => {
                 let ids = draft(app, expert, *id, [isolate(), password]).await?;
