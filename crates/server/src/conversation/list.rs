@@ -3,6 +3,8 @@
 //! A caller sees the rows of every tenant whose queue it sees; what was said only where it is inside.
 //! The newest word comes first; experts' words among themselves move no row.
 
+use std::fmt::Write as _;
+
 use sea_orm::{QueryResult, Value as Sql};
 
 use crate::app::App;
@@ -155,7 +157,7 @@ pub async fn rows(
         it.and("thread.last_at <= ?", place.at.micros());
         it.values.push(place.id.clone().into());
         let (at, id) = (it.values.len() - 1, it.values.len());
-        it.test.push_str(&format!(" and (thread.last_at < ${at} or thread.id < ${id})"));
+        let _ = write!(it.test, " and (thread.last_at < ${at} or thread.id < ${id})");
     }
     let shared = if expert { "" } else { " and message.shared = 1" };
     let unread = format!(
@@ -165,7 +167,7 @@ pub async fn rows(
          where thread_reader.thread_id = thread.id and thread_reader.reader = {reader}), 0))"
     );
     if filter.unread {
-        it.test.push_str(&format!(" and {unread} > 0"));
+        let _ = write!(it.test, " and {unread} > 0");
     }
     let sql = format!(
         "select {THREAD}, incident.display_name, {unread}, message.id, message.number, \

@@ -3,11 +3,10 @@
 //!
 //! A conversation is words in order. Each is the customer's, an expert's or the virtual assistant's,
 //! and is seen by both sides or by the experts alone. Invariants: an incident's chat is there exactly
-//! when a response was published (INV-4), since it begins in that very change; what experts
-//! say among themselves the customer neither reads nor counts, though its audit log has that they
-//! did; a word is never changed and never lost. Files are
-//! not sent here (COM-6). Not here: whose turn it is (`model`), the page of all conversations (`list`),
-//! other ways in and out, such as mail.
+//! when a response was published (INV-4), since it begins in that very change; what experts say among
+//! themselves the customer neither reads nor counts, though its audit log has that they did; a word is
+//! never changed and never lost. Files are not sent here (COM-6). Not here: whose turn it is (`model`),
+//! the page of all conversations (`list`), other ways in and out, such as mail.
 
 pub mod list;
 pub mod model;
@@ -169,9 +168,10 @@ pub fn side(caller: &Caller) -> Side {
 fn unknown(id: &str) -> Error {
     // Ids come from outside: what is not of our making is not repeated.
     let plain = id.len() <= 40 && id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
-    Error::NotFound(match plain {
-        true => format!("the conversation {id} does not exist"),
-        false => "the conversation does not exist".to_owned(),
+    Error::NotFound(if plain {
+        format!("the conversation {id} does not exist")
+    } else {
+        "the conversation does not exist".to_owned()
     })
 }
 
@@ -424,9 +424,10 @@ async fn append(tx: &mut Tx, thread: &mut Thread, message: &mut Message) -> Resu
     };
     let (incident, id) = (thread.incident, message.id.clone());
     let thread = thread.id.clone();
-    let fact = match message.shared {
-        true => Fact::MessageSent { incident, thread, message: id, side: message.side.word() },
-        false => Fact::MessageNoted { incident, thread, message: id },
+    let fact = if message.shared {
+        Fact::MessageSent { incident, thread, message: id, side: message.side.word() }
+    } else {
+        Fact::MessageNoted { incident, thread, message: id }
     };
     tx.record_as(actor, fact);
     Ok(())
