@@ -766,6 +766,127 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/conversations": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Conversations of the tenants whose queue the caller sees, the newest word first (COM-9). */
+        get: operations["get_api_v1_conversations"];
+        put?: never;
+        /** Asks the experts something (ASK-1). */
+        post: operations["post_api_v1_conversations"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/conversations/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The same as comma-separated values, at most 10,000 rows (COM-9). */
+        get: operations["get_api_v1_conversations_export"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/conversations/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A conversation with its newest messages. */
+        get: operations["get_api_v1_conversations_id"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/conversations/{id}/close": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Closes a conversation that is over; whoever writes in it opens it again. */
+        post: operations["post_api_v1_conversations_id_close"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/conversations/{id}/messages": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Messages of a conversation, the oldest of the page first. */
+        get: operations["get_api_v1_conversations_id_messages"];
+        put?: never;
+        /** Says something in a conversation. */
+        post: operations["post_api_v1_conversations_id_messages"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/conversations/{id}/rating": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /** Says whether the help was helpful (COM-4). */
+        put: operations["put_api_v1_conversations_id_rating"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/conversations/{id}/read": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /** Marks a conversation as read up to a message, or as unread (COM-9). */
+        put: operations["put_api_v1_conversations_id_read"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/devices": {
         parameters: {
             query?: never;
@@ -2844,6 +2965,15 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        /** @description What a question is about. */
+        AboutGiven: {
+            /** @description Its id there. */
+            id: string;
+            /** @description `incident`, `alert`, `device`, `file` or `user`. */
+            kind: string;
+            /** @description What people call it. */
+            name: string;
+        };
         /** @description A code of the authenticator app, or a recovery code. */
         Again: {
             code: string;
@@ -3278,6 +3408,28 @@ export interface components {
             /** @description The name of a role for each group. */
             roles: Record<string, never>;
         };
+        /** @description A question. */
+        Question: {
+            about?: components["schemas"]["AboutGiven"] | null;
+            /** @description Refused: files are not sent here. */
+            attachments?: Record<string, never> | null;
+            /** @description At most 200 characters. */
+            subject: string;
+            /** @description At most 10,000 characters. */
+            text: string;
+        };
+        /** @description What somebody thinks of the help. */
+        Rating: {
+            /** @description Null takes it back. */
+            helpful?: boolean | null;
+            /** @description At most 1,000 characters. */
+            remark?: string | null;
+        };
+        /** @description How far somebody has read. */
+        ReadTo: {
+            /** @description The last message that was read; null marks the whole conversation unread. */
+            messageId?: string | null;
+        };
         /** @description Why a record did not become an alert. */
         RecordError: {
             /**
@@ -3292,6 +3444,15 @@ export interface components {
         Remark: {
             /** @description At most 4,000 characters. */
             comment?: string;
+        };
+        /** @description A message. */
+        Said: {
+            /** @description Refused: files are not sent here. */
+            attachments?: Record<string, never> | null;
+            /** @description At most 10,000 characters. */
+            text: string;
+            /** @description `both` when absent; `experts` for what only experts see. */
+            visibility?: string | null;
         };
         /** @description A policy to be saved. */
         Saved: {
@@ -4920,6 +5081,267 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["Tested"];
                 };
+            };
+        };
+    };
+    get_api_v1_conversations: {
+        parameters: {
+            query?: {
+                /** @description Only this tenant's. */
+                tenantId?: string;
+                /** @description `waitingForExperts`, `answered` or `closed`. */
+                status?: string;
+                /** @description `managedResponse` or `question`. */
+                kind?: string;
+                /** @description Only those with something new. */
+                unread?: boolean;
+                /** @description The newest message at or after. */
+                from?: string;
+                /** @description The newest message before. */
+                to?: string;
+                /** @description Part of the subject, of the incident's name, of the reference or of who began it. */
+                search?: string;
+                /** @description Rows of a page, 50 when absent, at most 200. Not for the export. */
+                top?: number;
+                /** @description `nextCursor` of the page before. Not for the export. */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description value, nextCursor */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+        };
+    };
+    post_api_v1_conversations: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Question"];
+            };
+        };
+        responses: {
+            /** @description the conversation */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+        };
+    };
+    get_api_v1_conversations_export: {
+        parameters: {
+            query?: {
+                /** @description Only this tenant's. */
+                tenantId?: string;
+                /** @description `waitingForExperts`, `answered` or `closed`. */
+                status?: string;
+                /** @description `managedResponse` or `question`. */
+                kind?: string;
+                /** @description Only those with something new. */
+                unread?: boolean;
+                /** @description The newest message at or after. */
+                from?: string;
+                /** @description The newest message before. */
+                to?: string;
+                /** @description Part of the subject, of the incident's name, of the reference or of who began it. */
+                search?: string;
+                /** @description Rows of a page, 50 when absent, at most 200. Not for the export. */
+                top?: number;
+                /** @description `nextCursor` of the page before. Not for the export. */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description CSV */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/csv": string;
+                };
+            };
+        };
+    };
+    get_api_v1_conversations_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description `incident-7` or `question-3` */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description the conversation, messages, older, may */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+            /** @description no such conversation: an incident has one once a response was published */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    post_api_v1_conversations_id_close: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description the conversation's id */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description the conversation */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+        };
+    };
+    get_api_v1_conversations_id_messages: {
+        parameters: {
+            query?: {
+                /** @description The id of the message that they are older than. */
+                before?: string;
+                /** @description 50 when absent, at most 200. */
+                top?: number;
+            };
+            header?: never;
+            path: {
+                /** @description the conversation's id */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description value, older */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+        };
+    };
+    post_api_v1_conversations_id_messages: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description the conversation's id */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Said"];
+            };
+        };
+        responses: {
+            /** @description the conversation */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+        };
+    };
+    put_api_v1_conversations_id_rating: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description the conversation's id */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Rating"];
+            };
+        };
+        responses: {
+            /** @description the conversation */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+        };
+    };
+    put_api_v1_conversations_id_read: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description the conversation's id */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ReadTo"];
+            };
+        };
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
         };
     };
