@@ -211,7 +211,6 @@ export function Table<Row>(props: Props<Row>) {
 
   return (
     // Where no row takes the focus the frame does, so that the keyboard can scroll a wide table.
-    // eslint-disable-next-line jsx-a11y/no-noninteractive-tabindex
     <div className={styles.frame} tabIndex={walks ? undefined : 0}>
       <table role={walks ? 'grid' : 'table'} aria-label={label} className={styles.table} aria-multiselectable={onSelect ? true : undefined}>
         <thead className={styles.head}>
