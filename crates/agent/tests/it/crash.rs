@@ -71,7 +71,7 @@ fn an_agent_waits_for_the_one_before_it_and_never_runs_beside_it() {
     assert!(!said.status.success() && text.contains("another agent runs with"), "{text}");
     assert!(server.state().polls.is_empty());
     agent.start();
-    std::thread::sleep(std::time::Duration::from_millis(300));
+    std::thread::park_timeout(std::time::Duration::from_millis(300));
     assert!(server.state().polls.is_empty());
     drop(before);
     server.wait("a poll", |state| (!state.polls.is_empty()).then_some(()));
