@@ -55,13 +55,18 @@ test:
 	$(MAKE) --no-print-directory hostile
 	$(MAKE) --no-print-directory e2e
 
-## Unit and integration tests; those of the store run on SQLite and on PostgreSQL.
+## Unit and integration tests; those of the store run on SQLite and on PostgreSQL. The whole workspace is
+## named both times: of one package alone other features would be built once more.
 unit: build oidc
 	cd portal && npm test --silent
 	export RIPOSTE_REQUIRE_OIDC=1 RIPOSTE_CACHE=$(CACHE); \
-	cargo nextest --version >/dev/null 2>&1 && run="nextest run --no-fail-fast" || run="test --no-fail-fast"; \
+	if cargo nextest --version >/dev/null 2>&1; then \
+	    run="nextest run --no-fail-fast"; only="--workspace -E package(riposte)&binary(it)"; \
+	else \
+	    run="test --no-fail-fast"; only="--package riposte --test it"; \
+	fi; \
 	env -u RIPOSTE_TEST_POSTGRES cargo $$run --workspace --locked; \
-	$(LAB) postgres run -- cargo $$run --package riposte --test it --locked
+	$(LAB) postgres run -- cargo $$run $$only --locked
 
 ## The real OpenID provider that tests of sign-in visit.
 oidc:
