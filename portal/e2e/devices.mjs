@@ -37,13 +37,17 @@ const CLIENT = `
   const end = (code) => process.exit(code);
   peer.setTimeout(3000, () => end(1)).on('error', () => end(1)).on('data', () => end(0)).on('connect', () => peer.write('x'));`;
 
+// A kernel may take its time over a namespace that is deleted: each making has names and a net of its own.
+let made = 0;
+
 export class Devices {
   /** The namespaces, with their cables; agents connect to `gateway`. */
   static async make(names) {
     const devices = new Devices();
-    devices.tag = `rpe2e${process.pid}`;
+    made += 1;
+    devices.tag = `rpe2e${process.pid}-${made}`;
     devices.names = names;
-    devices.net = `10.84.${process.pid % 256}`;
+    devices.net = `10.84.${(process.pid + made) % 256}`;
     devices.gateway = `${devices.net}.1`;
     devices.children = [];
     devices.agents = {};
@@ -53,7 +57,7 @@ export class Devices {
     await ip('-n', out, 'link', 'set', 'lo', 'up');
     await ip('-n', out, 'address', 'add', `${OUTSIDE}/32`, 'dev', 'lo');
     for (const [place, name] of names.entries()) {
-      const [space, here, own] = [devices.space(name), `re${process.pid}-${place}`, `${devices.net}.${11 + place}`];
+      const [space, here, own] = [devices.space(name), `re${process.pid}-${made}-${place}`, `${devices.net}.${11 + place}`];
       await ip('netns', 'add', space);
       await ip('link', 'add', here, 'type', 'veth', 'peer', 'name', 'eth0', 'netns', space);
       await ip('address', 'add', devices.gateway, 'peer', own, 'dev', here);
