@@ -7,6 +7,7 @@
 //! "database is locked"; reads have connections of their own.
 
 mod arrays;
+mod condition;
 mod roles;
 mod scope;
 
@@ -24,6 +25,7 @@ use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use crate::error::{Error, Result};
 
+pub use condition::Condition;
 pub use scope::{Scope, WALLED};
 
 /// Which of the two engines a store is.

@@ -4,8 +4,7 @@ use std::collections::HashMap;
 
 use axum::body::Body;
 use axum::extract::{Path, State};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
-use sea_orm::Value as Sql;
+use axum::http::{HeaderMap, StatusCode};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -16,7 +15,7 @@ use crate::api::sign_in::Nothing;
 use crate::api::{May, Params, idempotency, nothing, read};
 use crate::authority::policy::Need;
 use crate::clock::Timestamp;
-use crate::db::{Scope, Transaction, column, contains};
+use crate::db::{Condition, Scope, Transaction, column, contains};
 use crate::error::{Error, Result};
 use crate::http::{Answer, Failure, Site, csv, json_response};
 use crate::id::{ActionId, TenantNo};
@@ -198,20 +197,6 @@ pub(super) struct Exported {
     order: Option<String>,
 }
 
-/// A condition and its values.
-struct Condition {
-    test: String,
-    values: Vec<Sql>,
-}
-
-impl Condition {
-    fn and(&mut self, test: &str, value: impl Into<Sql>) {
-        self.values.push(value.into());
-        self.test.push_str(" and ");
-        self.test.push_str(&test.replace('?', &format!("${}", self.values.len())));
-    }
-}
-
 impl Which {
     async fn condition(
         &self,
@@ -233,8 +218,8 @@ impl Which {
         let mut it = Condition { test: format!("action.tenant_no {among}"), values };
         match self.state.as_deref() {
             None => {}
-            Some("pending") => it.test.push_str(&[" and ", store::OPEN].concat()),
-            Some("history") => it.test.push_str(&[" and not ", store::OPEN].concat()),
+            Some("pending") => it.and_only(store::OPEN),
+            Some("history") => it.and_only(&["not ", store::OPEN].concat()),
             Some(_) => return Err(Failure::bad("state is pending or history, or absent")),
         }
         if let Some(kind) = &self.kind {
@@ -420,13 +405,7 @@ pub(super) async fn export(
             &it.attempts.to_string(),
         ]));
     }
-    let mut response = axum::response::Response::new(Body::from(text));
-    let headers = response.headers_mut();
-    let kind = HeaderValue::from_static("text/csv; charset=utf-8");
-    headers.insert(header::CONTENT_TYPE, kind);
-    let name = HeaderValue::from_static("attachment; filename=\"actions.csv\"");
-    headers.insert(header::CONTENT_DISPOSITION, name);
-    Ok(response)
+    Ok(csv::file("attachment; filename=\"actions.csv\"", text))
 }
 
 /// One action with each attempt: what was sent, what came back, what was read.

@@ -3,15 +3,13 @@
 //! A caller sees the rows of every tenant whose queue it sees; what was said only where it is inside.
 //! The newest word comes first; experts' words among themselves move no row.
 
-use std::fmt::Write as _;
-
-use sea_orm::{QueryResult, Value as Sql};
+use sea_orm::QueryResult;
 
 use crate::app::App;
 use crate::clock::Timestamp;
 use crate::conversation::model::Side;
 use crate::conversation::{Message, THREAD, Thread, side};
-use crate::db::{column, contains};
+use crate::db::{Condition, column, contains};
 use crate::error::Result;
 use crate::id::TenantNo;
 use crate::tenant::caller::Caller;
@@ -93,20 +91,6 @@ pub struct Row {
     pub unread: i64,
 }
 
-struct Condition {
-    test: String,
-    values: Vec<Sql>,
-}
-
-impl Condition {
-    fn and(&mut self, test: &str, value: impl Into<Sql>) {
-        self.values.push(value.into());
-        let place = format!("${}", self.values.len());
-        self.test.push_str(" and ");
-        self.test.push_str(&test.replace('?', &place));
-    }
-}
-
 /// A page of the list: the newest first, `top` rows at most.
 pub async fn rows(
     app: &App,
@@ -127,18 +111,14 @@ pub async fn rows(
     let mut it = Condition { test: format!("thread.tenant_no {among}"), values };
     let expert = side(caller) == Side::Expert;
     // What only experts said is no conversation to the customer.
-    it.test.push_str(if expert {
-        " and thread.last_number > 0"
-    } else {
-        " and thread.last_shared > 0"
-    });
+    it.and_only(if expert { "thread.last_number > 0" } else { "thread.last_shared > 0" });
     if let Some(status) = filter.status {
-        it.test.push_str(&[" and ", status.test()].concat());
+        it.and_only(status.test());
     }
     match filter.questions {
         None => {}
-        Some(true) => it.test.push_str(" and thread.incident_id is null"),
-        Some(false) => it.test.push_str(" and thread.incident_id is not null"),
+        Some(true) => it.and_only("thread.incident_id is null"),
+        Some(false) => it.and_only("thread.incident_id is not null"),
     }
     if let Some(from) = filter.from {
         it.and("thread.last_at >= ?", from.micros());
@@ -157,7 +137,7 @@ pub async fn rows(
         it.and("thread.last_at <= ?", place.at.micros());
         it.values.push(place.id.clone().into());
         let (at, id) = (it.values.len() - 1, it.values.len());
-        let _ = write!(it.test, " and (thread.last_at < ${at} or thread.id < ${id})");
+        it.and_only(&format!("(thread.last_at < ${at} or thread.id < ${id})"));
     }
     let shared = if expert { "" } else { " and message.shared = 1" };
     let unread = format!(
@@ -167,7 +147,7 @@ pub async fn rows(
          where thread_reader.thread_id = thread.id and thread_reader.reader = {reader}), 0))"
     );
     if filter.unread {
-        let _ = write!(it.test, " and {unread} > 0");
+        it.and_only(&format!("{unread} > 0"));
     }
     let sql = format!(
         "select {THREAD}, incident.display_name, {unread}, message.id, message.number, \

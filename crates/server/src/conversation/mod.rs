@@ -236,10 +236,17 @@ fn line(field: &str, given: &str, most: usize) -> Result<String> {
 /// Begins the chat of an incident whose response is being published, in that change; one that is there
 /// stays.
 pub(crate) async fn open(tx: &Tx, incident: IncidentId) -> Result<()> {
-    let thread = Thread {
-        id: of_incident(incident),
+    let mut thread = begun(tx, of_incident(incident));
+    thread.incident = Some(incident);
+    insert(tx, &thread).await
+}
+
+/// A conversation that begins in this change, with nothing said yet.
+fn begun(tx: &Tx, id: String) -> Thread {
+    Thread {
+        id,
         tenant: tx.tenant(),
-        incident: Some(incident),
+        incident: None,
         subject: None,
         about: None,
         opened: (tx.actor().name.clone(), tx.now()),
@@ -248,8 +255,7 @@ pub(crate) async fn open(tx: &Tx, incident: IncidentId) -> Result<()> {
         last_at: tx.now(),
         turn: Turn::Nobody,
         closed: None,
-    };
-    insert(tx, &thread).await
+    }
 }
 
 async fn insert(tx: &Tx, thread: &Thread) -> Result<()> {
@@ -306,19 +312,8 @@ pub async fn ask(
     });
     let about = about.transpose()?;
     let mut tx = Tx::begin(app, tenant, caller.actor()).await?;
-    let mut thread = Thread {
-        id: format!("question-{}", tx.next_id("question").await?),
-        tenant,
-        incident: None,
-        subject: Some(subject),
-        about,
-        opened: (tx.actor().name.clone(), tx.now()),
-        last: 0,
-        last_shared: 0,
-        last_at: tx.now(),
-        turn: Turn::Nobody,
-        closed: None,
-    };
+    let id = format!("question-{}", tx.next_id("question").await?);
+    let mut thread = Thread { subject: Some(subject), about, ..begun(&tx, id) };
     insert(&tx, &thread).await?;
     tx.record(Fact::ConversationOpened { thread: thread.id.clone() });
     say_in(&mut tx, &mut thread, caller, Word { text, shared: true }).await?;
@@ -372,8 +367,8 @@ async fn say_in(tx: &mut Tx, thread: &mut Thread, caller: &Caller, word: Word) -
         if acknowledge {
             assist(tx, thread, ACKNOWLEDGED).await?;
         }
-        save(tx, thread).await?;
     }
+    save(tx, thread).await?;
     // Who writes has read what was there, and sees that it is acknowledged.
     mark_in(tx, thread, &caller.client_id, thread.last).await?;
     Ok(message.id)
@@ -394,6 +389,7 @@ async fn assist(tx: &mut Tx, thread: &mut Thread, text: &str) -> Result<()> {
     append(tx, thread, &mut message).await
 }
 
+/// Puts a message at the end; the conversation itself is saved by who asks.
 async fn append(tx: &mut Tx, thread: &mut Thread, message: &mut Message) -> Result<()> {
     thread.last += 1;
     message.number = thread.last;
@@ -417,7 +413,6 @@ async fn append(tx: &mut Tx, thread: &mut Thread, message: &mut Message) -> Resu
         ],
     )
     .await?;
-    save(tx, thread).await?;
     let actor = match message.side {
         Side::Assistant => Actor::system(ASSISTANT),
         Side::Expert | Side::Customer => tx.actor().clone(),
@@ -645,6 +640,7 @@ pub async fn watch(app: &App) -> Result<()> {
             thread.turn = Turn::Experts { since, told: Some(tx.now()) };
         }
         assist(&mut tx, &mut thread, NOT_FORGOTTEN).await?;
+        save(&tx, &thread).await?;
         tx.commit().await?;
     }
     Ok(())

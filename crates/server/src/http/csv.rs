@@ -1,5 +1,20 @@
 //! Comma-separated values (RFC 4180) that a spreadsheet shows and does not carry out.
 
+use axum::body::Body;
+use axum::http::{HeaderValue, header};
+use axum::response::Response;
+
+/// An answer that is saved as a file; `disposition` is the whole header, with a name of ours.
+#[must_use]
+pub fn file(disposition: &'static str, text: String) -> Response {
+    let mut response = Response::new(Body::from(text));
+    let headers = response.headers_mut();
+    let kind = HeaderValue::from_static("text/csv; charset=utf-8");
+    headers.insert(header::CONTENT_TYPE, kind);
+    headers.insert(header::CONTENT_DISPOSITION, HeaderValue::from_static(disposition));
+    response
+}
+
 /// One row with its line break. A cell that a spreadsheet would take for a formula begins with an
 /// apostrophe instead; NUL, which nothing can show, is left out.
 #[must_use]
