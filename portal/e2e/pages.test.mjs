@@ -222,6 +222,11 @@ test('every page, as who uses it', { timeout: 600_000, concurrency: true }, asyn
   const { value: alerts } = await json(ida, `/api/v1/incidents/${busy.id}/alerts`);
   const incident = `/incidents/${busy.id}`;
 
+  const { value: users } = await json(ida, '/api/v1/users?top=200');
+  const userOf = (user) => `/users/${user.tenantId}/${encodeURIComponent(user.name)}`;
+  const named = users.filter((one) => one.incidentCount > 0).sort((a, b) => b.incidentCount - a.incidentCount)[0];
+  const local = device && users.find((one) => one.deviceCount > 0);
+
   const made = await send(ida, 'POST', '/api/v1/people', { email: 'vera.lund@alderfreight.example', role: 'Security Reader' });
   people.stranger = await browser.person(server.url, { bypassCSP: true });
   const dialog = (name) => async (page) => {
@@ -262,6 +267,7 @@ test('every page, as who uses it', { timeout: 600_000, concurrency: true }, asyn
       ['messages', 'messages-expert', '/messages'],
       ['messages', 'messages-expert-pane', `/messages?open=incident-${waits[0].split('/').pop()}`],
       ['devices', 'devices-expert', '/devices'],
+      ['users', 'users-expert', '/users'],
     ],
     // The customer's administrator.
     ida: [
@@ -331,6 +337,20 @@ test('every page, as who uses it', { timeout: 600_000, concurrency: true }, asyn
         await page.getByText('the last 90 days').waitFor();
         return opener;
       }],
+      ['users', 'users', '/users'],
+      ...['overview', 'timeline', 'incidents', 'alerts', 'actions'].map((tab) => ['users/:tenant/:name', `user-${tab}`, `${userOf(named)}?tab=${tab}`]),
+      ...(local
+        ? [
+            ['users/:tenant/:name', 'user-local', userOf(local)],
+            ['users/:tenant/:name', 'user-act', userOf(local), async (page) => {
+              const opener = page.getByRole('button', { name: 'Take action' });
+              await opener.click();
+              await page.getByRole('menuitem', { name: 'Disable user' }).click();
+              await page.getByRole('dialog').waitFor();
+              return opener;
+            }],
+          ]
+        : []),
       ['settings/exclusions', 'exclusions', '/settings/exclusions'],
       ['settings/exclusions', 'exclusions-add', '/settings/exclusions', dialog('Exclude a device')],
       ['settings/connectors', 'connectors', '/settings/connectors'],
@@ -420,6 +440,7 @@ test('every page, as who uses it', { timeout: 600_000, concurrency: true }, asyn
       }],
       ['settings/connectors', 'connectors-add', '/settings/connectors', dialog('Add a connector')],
       ['devices', 'devices-other', '/devices'],
+      ['users/:tenant/:name', 'user-unknown', userOf(named)],
       ['devices/:id', 'device-unknown', `/devices/${device?.id ?? 'none'}`],
       ['actions', 'action-center-none', '/actions?tab=history'],
     ],

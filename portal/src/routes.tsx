@@ -32,6 +32,8 @@ const ActionCenter = lazy(() => import('./action/ActionCenter'));
 const Messages = lazy(() => import('./conversation/Messages'));
 const Devices = lazy(() => import('./device/Devices'));
 const DevicePage = lazy(() => import('./device/DevicePage'));
+const Users = lazy(() => import('./user/Users'));
+const UserPage = lazy(() => import('./user/UserPage'));
 const Customers = lazy(() => import('./customer/Customers'));
 const AccessRequests = lazy(() => import('./access/AccessPage'));
 const Permissions = lazy(() => import('./settings/Permissions'));
@@ -79,6 +81,8 @@ export function Portal() {
           <Route path="messages" element={<Messages />} />
           <Route path="devices" element={<Devices />} />
           <Route path="devices/:id" element={<DevicePage />} />
+          <Route path="users" element={<Users />} />
+          <Route path="users/:tenant/:name" element={<UserPage />} />
           <Route path="customers" element={<Customers />} />
           <Route path="access" element={<AccessRequests />} />
           <Route path="settings" element={<Navigate to="/settings/people" replace />} />

@@ -37,8 +37,8 @@ pub(crate) struct Agent {
     pub(crate) server: Url,
     /// The server's addresses.
     pub(crate) addresses: Arc<Addresses>,
-    /// The way to it.
-    pub(crate) client: Client,
+    /// The way to it, with the certificate that holds.
+    client: Mutex<Client>,
     /// For threads that must wait for something of the runtime's.
     pub(crate) runtime: tokio::runtime::Handle,
     /// The orders.
@@ -71,20 +71,34 @@ pub(crate) struct Agent {
     answers: Mutex<Vec<OrderResult>>,
 }
 
+/// A client that shows the agent's certificate.
+fn client(identity: &Identity, addresses: &Arc<Addresses>) -> Result<Client> {
+    let own = reqwest::Identity::from_pem(&identity.pem)
+        .map_err(|e| Fault::new(format!("cannot use the certificate: {e}")))?;
+    http::builder(&identity.authorities)?
+        .identity(own)
+        .dns_resolver(Arc::new(Resolver(Arc::clone(addresses))))
+        .build()
+        .map_err(|e| Fault::new(format!("cannot prepare the connection: {}", http::explain(&e))))
+}
+
 impl Agent {
+    /// The way to the server.
+    pub(crate) fn client(&self) -> Client {
+        lock(&self.client).clone()
+    }
+
+    /// Shows another certificate from now on.
+    pub(crate) fn show(&self, identity: &Identity) -> Result<()> {
+        *lock(&self.client) = client(identity, &self.addresses)?;
+        Ok(())
+    }
+
     /// An agent from its directory.
     pub(crate) fn new(data: &Data, identity: Identity, marks: Marks) -> Result<Self> {
         let server = http::server_url(&identity.facts.server)?;
         let addresses = Arc::new(Addresses::new(data, &server));
-        let own = reqwest::Identity::from_pem(&identity.pem)
-            .map_err(|e| Fault::new(format!("cannot use the certificate: {e}")))?;
-        let client = http::builder(&identity.authorities)?
-            .identity(own)
-            .dns_resolver(Arc::new(Resolver(Arc::clone(&addresses))))
-            .build()
-            .map_err(|e| {
-                Fault::new(format!("cannot prepare the connection: {}", http::explain(&e)))
-            })?;
+        let client = Mutex::new(client(&identity, &addresses)?);
         Ok(Self {
             data: data.clone(),
             journal: Mutex::new(Journal::open(&data.journal(), clock::now())?),

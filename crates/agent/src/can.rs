@@ -35,5 +35,7 @@ pub(crate) fn probe() -> (Vec<String>, Vec<(String, String)>) {
     let engine = ["clamdscan", "clamscan", "yara"].iter().any(|name| command::find(name).is_some());
     let none = "neither ClamAV (clamscan, clamdscan) nor YARA (yara) is installed".to_owned();
     say(&["scan"], as_root.or_else(|| (!engine).then_some(none)));
+    let yara = command::find("yara").is_none().then(|| "YARA (yara) is not installed".to_owned());
+    say(&["scanRules"], (!root).then(|| "the agent does not run as root".to_owned()).or(yara));
     (can, lacks)
 }

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::data::Data;
 use crate::fault::{During, Fault, Result};
-use crate::files;
+use crate::{clock, files};
 
 /// Who the agent is.
 #[derive(Clone, Debug)]
@@ -42,7 +42,7 @@ pub(crate) struct Facts {
     pub(crate) name: Option<String>,
     /// The public key that orders are signed with, in hex.
     pub(crate) order_key: String,
-    /// Since when.
+    /// Since when the certificate is there.
     pub(crate) since: i64,
 }
 
@@ -108,15 +108,62 @@ pub(crate) fn keep(
     let facts = Facts { order_key: hex::encode(order_key), ..facts.clone() };
     files::store(&beside.join("facts.json"), &facts)?;
     read(&beside)?;
-    if place.exists() {
-        fs::rename(&place, &before).during("cannot put the former identity aside")?;
+    swap(&place, &beside, &before)
+}
+
+/// Puts a new key and certificate in place of the old ones; all else stays.
+pub(crate) fn renew(data: &Data, request: &Request, certificate: &str, now: i64) -> Result<()> {
+    let place = data.identity();
+    let (beside, before) = (place.with_extension("new"), place.with_extension("old"));
+    for left in [&beside, &before] {
+        match fs::remove_dir_all(left) {
+            Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
+                return Err(e).during(format_args!("cannot remove {}", left.display()));
+            }
+            _ => {}
+        }
     }
-    fs::rename(&beside, &place).during("cannot put the identity in place")?;
+    files::private_dir(&beside)?;
+    for name in ["release.secret", "authority.pem", "given-authority.pem"] {
+        if let Some(content) = files::read(&place.join(name), 1 << 20)? {
+            files::replace(&beside.join(name), &content)?;
+        }
+    }
+    files::replace(&beside.join("key.pem"), request.key.serialize_pem().as_bytes())?;
+    files::replace(&beside.join("certificate.pem"), certificate.as_bytes())?;
+    let mut facts = read(&place)?.facts;
+    facts.since = now;
+    files::store(&beside.join("facts.json"), &facts)?;
+    read(&beside)?;
+    swap(&place, &beside, &before)
+}
+
+/// Puts an identity in place of the one that is there.
+fn swap(place: &Path, beside: &Path, before: &Path) -> Result<()> {
+    if place.exists() {
+        fs::rename(place, before).during("cannot put the former identity aside")?;
+    }
+    fs::rename(beside, place).during("cannot put the identity in place")?;
     if let Some(folder) = place.parent() {
         files::sync_dir(folder).during("cannot put the identity in place")?;
     }
-    let _ = fs::remove_dir_all(&before);
+    let _ = fs::remove_dir_all(before);
     Ok(())
+}
+
+/// Puts the former identity back where an exchange stopped between its two steps.
+pub(crate) fn mend(data: &Data) -> Result<()> {
+    let place = data.identity();
+    let before = place.with_extension("old");
+    if !place.exists() && before.exists() {
+        fs::rename(&before, &place).during("cannot put the former identity back")?;
+    }
+    Ok(())
+}
+
+/// Whether it is time for a new certificate.
+pub(crate) fn is_due(since: i64, now: i64) -> bool {
+    now.saturating_sub(since) >= riposte_wire::RENEW_AFTER_DAYS * clock::DAY
 }
 
 /// The identity of an enrolled agent.
@@ -154,5 +201,19 @@ impl Identity {
     /// The public key that orders are signed with.
     pub(crate) fn order_key(&self) -> Vec<u8> {
         hex::decode(&self.facts.order_key).unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_certificate_is_renewed_long_before_it_ends() {
+        let days = |days: i64| days * clock::DAY;
+        assert!(!is_due(days(10), days(10 + riposte_wire::RENEW_AFTER_DAYS) - 1));
+        assert!(is_due(days(10), days(10 + riposte_wire::RENEW_AFTER_DAYS)));
+        // A clock that was set back makes nothing due.
+        assert!(!is_due(days(900), 0) && !is_due(i64::MAX, i64::MIN));
     }
 }

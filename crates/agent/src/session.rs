@@ -10,7 +10,9 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use riposte_wire::{Inventory, OrderResult, Orders, Own, Poll, Report, Reported, VERSION};
+use riposte_wire::{
+    Inventory, OrderResult, Orders, Own, Poll, Renew, Renewed, Report, Reported, VERSION,
+};
 use serde::{Deserialize, Serialize};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::{sleep, timeout};
@@ -38,6 +40,8 @@ const PACE: Duration = Duration::from_secs(1);
 const GATHER: Duration = Duration::from_secs(3);
 /// After so many ticks it is looked whether somebody took away what is in force.
 const LOOK_EVERY: u64 = 10;
+/// How often it is looked whether the certificate is to be renewed.
+const RENEW_EVERY: Duration = Duration::from_hours(1);
 /// How often the inventory is looked at.
 const INVENTORY_EVERY: Duration = Duration::from_mins(15);
 
@@ -58,8 +62,9 @@ pub(crate) struct Running {
 
 /// Runs until it is told to end.
 pub(crate) async fn run(data: &Data, marks: Marks) -> Result<()> {
-    let identity = identity::load(data)?;
     let _held = data.hold_run().await?;
+    identity::mend(data)?;
+    let identity = identity::load(data)?;
     let mut terminate = signal(SignalKind::terminate()).during("cannot listen for signals")?;
     let mut interrupt = signal(SignalKind::interrupt()).during("cannot listen for signals")?;
     let agent = Arc::new(Agent::new(data, identity, marks)?);
@@ -84,6 +89,7 @@ pub(crate) async fn run(data: &Data, marks: Marks) -> Result<()> {
         () = reporting(&agent) => {}
         () = ticking(&agent, &hands) => {}
         () = looking(&agent) => {}
+        () = renewing(&agent) => {}
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
     }
@@ -116,9 +122,10 @@ async fn polling(agent: &Arc<Agent>, hands: &Hands) {
             states,
             own: own(agent),
         };
+        let client = agent.client();
         let asked = match endpoint(&agent.server, "poll") {
             Ok(url) => tokio::select! {
-                asked = post::<Orders>(&agent.client, url, &poll, POLL_LIMIT) => asked,
+                asked = post::<Orders>(&client, url, &poll, POLL_LIMIT) => asked,
                 // What this poll says is in force is so no more, and the server may hold it for
                 // long. An order that was on its way is given again.
                 Ok(()) = moved.changed() => {
@@ -328,7 +335,7 @@ async fn say(agent: &Agent, results: Vec<OrderResult>) -> std::result::Result<()
 
 async fn report(agent: &Agent, report: Report) -> std::result::Result<(), Lost> {
     let url = endpoint(&agent.server, "report").map_err(Lost::Else)?;
-    let reported: Reported = post(&agent.client, url, &report, REPORT_LIMIT).await?;
+    let reported: Reported = post(&agent.client(), url, &report, REPORT_LIMIT).await?;
     if let Err(e) = lock(&agent.journal).acknowledge(&reported.acknowledged, clock::now()) {
         tracing::error!("{e}");
     }
@@ -394,6 +401,34 @@ async fn ticking(agent: &Arc<Agent>, hands: &Hands) {
             }
         }
     }
+}
+
+/// Asks for a new certificate when it is time, and once an hour while that fails.
+async fn renewing(agent: &Arc<Agent>) {
+    loop {
+        let facts = identity::facts(&agent.data).ok().flatten();
+        if facts.is_some_and(|facts| identity::is_due(facts.since, clock::now())) {
+            match renew(agent).await {
+                Ok(()) => tracing::info!("the certificate is a new one"),
+                Err(e) => tracing::warn!("the certificate cannot be renewed: {e}"),
+            }
+        }
+        sleep(RENEW_EVERY).await;
+    }
+}
+
+async fn renew(agent: &Arc<Agent>) -> std::result::Result<(), Lost> {
+    let request = identity::request().map_err(Lost::Else)?;
+    let ask = Renew { version: VERSION, request: request.pem.clone() };
+    let url = endpoint(&agent.server, "renew").map_err(Lost::Else)?;
+    let renewed: Renewed = post(&agent.client(), url, &ask, REPORT_LIMIT).await?;
+    let keep = Arc::clone(agent);
+    let kept = tokio::task::spawn_blocking(move || {
+        identity::renew(&keep.data, &request, &renewed.certificate, clock::now())?;
+        keep.show(&identity::load(&keep.data)?)
+    });
+    let kept = kept.await.during("cannot keep the certificate").map_err(Lost::Else)?;
+    kept.map_err(Lost::Else)
 }
 
 fn say_running(agent: &Agent, restricted: bool, trouble: Option<String>) {

@@ -7,6 +7,8 @@
 
 use serde_json::Value;
 
+use crate::yara;
+
 /// A type of action, by its position in the contract and beyond it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 #[expect(missing_docs, reason = "the catalogue says what each is")]
@@ -119,6 +121,8 @@ pub enum Takes {
     Choice(&'static [(&'static str, &'static str)]),
     /// A text.
     Text,
+    /// YARA rules: a text of several lines.
+    Rules,
     /// A list of texts.
     List,
     /// A whole number from and to.
@@ -303,16 +307,26 @@ pub const CATALOG: &[Entry] = &[
         effect: Effect::Happens,
         machine_action: Some("RunAntiVirusScan"),
         answer_s: DAY,
-        options: &[Opt {
-            name: "scanType",
-            title: "Scan",
-            takes: Takes::Choice(&[
-                ("quick", "Quick: where malware usually is"),
-                ("full", "Full: the whole device"),
-            ]),
-            required: false,
-            explains: "How much is looked at.",
-        }],
+        options: &[
+            Opt {
+                name: "scanType",
+                title: "Scan",
+                takes: Takes::Choice(&[
+                    ("quick", "Quick: where malware usually is"),
+                    ("full", "Full: the whole device"),
+                ]),
+                required: false,
+                explains: "How much is looked at.",
+            },
+            Opt {
+                name: "rules",
+                title: "YARA rules",
+                takes: Takes::Rules,
+                required: false,
+                explains: "Rules to look for besides what the device's own engine knows; that \
+                           takes YARA on the device.",
+            },
+        ],
         ..entry(Kind::RunAntiVirusScan, "runAntiVirusScan", TargetKind::Device, "scan")
     },
     Entry {
@@ -679,6 +693,10 @@ impl Opt {
         let fits = match self.takes {
             Takes::Choice(words) => words.iter().any(|(word, _)| value.as_str() == Some(word)),
             Takes::Text => text(value),
+            Takes::Rules => {
+                let rules = value.as_str().ok_or(format!("{name} is a text"))?;
+                return yara::check(rules).map_err(|why| format!("{name}: {why}"));
+            }
             Takes::List => {
                 value.as_array().is_some_and(|list| list.len() <= MOST && list.iter().all(text))
             }
@@ -695,7 +713,9 @@ impl Opt {
                 let words: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
                 format!("{name} is one of {}", words.join(", "))
             }
-            Takes::Text => format!("{name} is a text of 1 to {LONGEST} characters"),
+            Takes::Text | Takes::Rules => {
+                format!("{name} is a text of 1 to {LONGEST} characters")
+            }
             Takes::List => format!("{name} is a list of at most {MOST} texts"),
             Takes::Number(least, most) => {
                 format!("{name} is a whole number from {least} to {most}")

@@ -47,6 +47,8 @@ pub struct Config {
     pub oidc: Oidc,
     /// Products that carry actions out.
     pub connectors: Connectors,
+    /// What agents collected.
+    pub packages: Packages,
     /// Whether the demo's people sign in with one click; only the command `demo` says so.
     #[serde(skip)]
     pub demo: bool,
@@ -155,6 +157,20 @@ pub struct Connectors {
     pub lag_s: u32,
 }
 
+/// What agents collected: investigation packages and files.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Packages {
+    /// How many days they are kept.
+    pub days: u32,
+}
+
+impl Default for Packages {
+    fn default() -> Self {
+        Self { days: 90 }
+    }
+}
+
 impl Default for Connectors {
     fn default() -> Self {
         Self { lag_s: 120 }
@@ -180,6 +196,7 @@ impl Default for Config {
             graph: Graph::default(),
             oidc: Oidc::default(),
             connectors: Connectors::default(),
+            packages: Packages::default(),
             demo: false,
         }
     }

@@ -340,6 +340,9 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("0014_connector", include_str!("../migrations/0014_connector.sql")),
     ("0015_authority", include_str!("../migrations/0015_authority.sql")),
     ("0016_conversation", include_str!("../migrations/0016_conversation.sql")),
+    ("0017_accounts", include_str!("../migrations/0017_accounts.sql")),
+    ("0018_instances", include_str!("../migrations/0018_instances.sql")),
+    ("0019_renewals", include_str!("../migrations/0019_renewals.sql")),
 ];
 
 /// The pattern of `like … escape '\'` for lower-case text that has this in it, in any case.

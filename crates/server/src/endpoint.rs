@@ -40,6 +40,7 @@ pub fn routes() -> Router<Site> {
         .route("/agent/v1/enrol", post(enrol))
         .route("/agent/v1/poll", post(poll))
         .route("/agent/v1/report", post(report))
+        .route("/agent/v1/renew", post(renew))
         .route("/agent/v1/package/{order}", put(take_package))
 }
 
@@ -117,6 +118,13 @@ async fn report(State(site): State<Site>, known: Known, headers: HeaderMap, body
     let (said, _held) = read(&site, &headers, body, REPORT).await?;
     let reported = agent::report::report(&site.app, &known.agent, said).await?;
     Ok(json_response(StatusCode::OK, &reported))
+}
+
+async fn renew(State(site): State<Site>, known: Known, headers: HeaderMap, body: Body) -> Answer {
+    let (wanted, _held) = read(&site, &headers, body, body::SMALL).await?;
+    let authority = site.authority().await?;
+    let renewed = agent::renew::renew(&site.app, &authority, &known.agent, wanted).await?;
+    Ok(json_response(StatusCode::OK, &renewed))
 }
 
 async fn take_package(

@@ -171,6 +171,8 @@ pub enum Fact {
         reason: Option<String>,
         verified: bool,
     },
+    /// Somebody was given what an agent had collected: a package, or a file.
+    PackageTaken { incident: Option<IncidentId>, action: ActionId, sha256: String, bytes: u64 },
     /// A device has an agent that speaks for it.
     DeviceEnrolled { device: String, name: String, agent: String },
     /// Somebody changed what is known of a device.
@@ -273,6 +275,7 @@ impl Fact {
             Self::ActionStarted { .. } => "action.started",
             Self::ActionLost { .. } => "action.lost",
             Self::ActionEnded { .. } => "action.ended",
+            Self::PackageTaken { .. } => "action.packageTaken",
             Self::DeviceEnrolled { .. } => "device.enrolled",
             Self::DeviceChanged { .. } => "device.changed",
             Self::DeviceRemoved { .. } => "device.removed",
@@ -312,7 +315,8 @@ impl Fact {
             | Self::MessageSent { incident, .. }
             | Self::MessageNoted { incident, .. }
             | Self::ConversationRated { incident, .. }
-            | Self::ConversationClosed { incident, .. } => *incident,
+            | Self::ConversationClosed { incident, .. }
+            | Self::PackageTaken { incident, .. } => *incident,
             Self::IncidentOpened { incident, .. }
             | Self::IncidentGrew { incident, .. }
             | Self::IncidentQueued { incident, .. }
@@ -454,6 +458,9 @@ impl Fact {
             Self::ActionEnded { action, state, reason, verified, .. } => json!({
                 "actionId": action, "state": state, "because": reason, "verified": verified,
             }),
+            Self::PackageTaken { action, sha256, bytes, .. } => {
+                json!({ "actionId": action, "sha256": sha256, "bytes": bytes })
+            }
             Self::DeviceEnrolled { device, name, agent } => {
                 json!({ "deviceId": device, "name": name, "agentId": agent })
             }

@@ -46,6 +46,8 @@ pub mod triage;
 
 pub mod incident;
 
+pub mod yara;
+
 pub mod asset;
 pub mod catalog;
 

@@ -5,6 +5,7 @@
 //! POST /agent/v1/poll             Poll   -> Orders      held open until there is something to do
 //! POST /agent/v1/report           Report -> Reported    outcomes, progress, observations, inventory
 //! PUT  /agent/v1/package/{order}  a zip, streamed       an investigation package or a file
+//! POST /agent/v1/renew            Renew  -> Renewed     a new certificate, long before the old one ends
 //! ```
 //!
 //! All but the first go over mutual TLS: the client certificate names the agent. An order is signed
@@ -56,6 +57,25 @@ pub struct Enrolled {
     pub release_secret: String,
     /// Where to go on from, when it is not where the agent enrolled: `https://host:port`.
     pub server: Option<String>,
+}
+
+/// After how many days an agent asks for a new certificate: one lasts two years.
+pub const RENEW_AFTER_DAYS: i64 = 490;
+
+/// An agent asks for a new certificate, with the old one.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Renew {
+    /// The version of the protocol.
+    pub version: u32,
+    /// A certificate signing request in PEM, of a new key.
+    pub request: String,
+}
+
+/// A new certificate. The old one holds until the new one is first shown.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Renewed {
+    /// The certificate in PEM.
+    pub certificate: String,
 }
 
 /// A device as its agent sees it.

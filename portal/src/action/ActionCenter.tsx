@@ -20,6 +20,7 @@ import { useQuery } from '@tanstack/react-query';
 import { useEffect, useMemo, useState } from 'react';
 import { useNavigate, useSearchParams } from 'react-router';
 
+import { useActions } from '../api/actions';
 import { useActionTypes } from '../api/action-types';
 import { SOURCES } from '../api/action-words';
 import { api, read } from '../api/client';
@@ -36,8 +37,8 @@ import { fromInput, toInput } from '../ui/time';
 import { ActionPane } from './ActionPane';
 import { BulkDialog, type Change } from './acts';
 import { KEY, available, chosen, usual } from './columns';
-import { useActions, useLiveActions } from './data';
-import { PERIODS, addressOf, askedBy, narrowed, readView, type View } from './query';
+import { useLiveActions } from './data';
+import { PERIODS, addressOf, askedBy, descending, narrowed, readView, type View } from './query';
 
 const useStyles = makeStyles({
   top: { display: 'flex', flexWrap: 'wrap', gap: '8px 12px', alignItems: 'center', justifyContent: 'space-between' },
@@ -253,9 +254,8 @@ export default function ActionCenter() {
           id={(row) => row.id}
           name={(row) => `${row.title}: ${row.target.name}`}
           href={(row) => `/actions?tab=${view.tab}&action=${encodeURIComponent(row.id)}`}
-          // The server's order of each: the newest first, names from A.
-          sort={{ by: view.order, descending: view.order === 'requested' }}
-          onSort={(order) => show({ order }, true)}
+          sort={{ by: view.order, descending: descending(view) }}
+          onSort={(order) => show({ order, reversed: order === view.order && !view.reversed }, true)}
           selected={selected}
           onSelect={setSelected}
           onOpen={(row) => show({ action: row.id }, view.action !== null)}

@@ -7,6 +7,7 @@ import { Refusal, sentence } from '../api/error';
 import type { Action, Attempt } from '../api/hand';
 import { useOptions } from '../api/options';
 import { useSession } from '../api/session';
+import { userPath } from '../api/user-path';
 import { headed, spelled } from '../api/words';
 import { Facts } from '../ui/Facts';
 import { Go } from '../ui/Go';
@@ -86,6 +87,7 @@ function Details({ action }: { action: Action }) {
   const { side } = useSession();
   const look = actionLook(action.state);
   const page = action.target.deviceId ? `/devices/${encodeURIComponent(action.target.deviceId)}` : undefined;
+  const thing = action.target.kind === 'user' ? userPath(action.tenantId, action.target.id) : page;
   const attempts = action.attempts ?? [];
   const options = useOptions(action.kind, action.options);
   const inside = action.target.kind === 'device' || 'deviceId' in action.options ? null : action.target.deviceId;
@@ -106,7 +108,7 @@ function Details({ action }: { action: Action }) {
         facts={[
           ['Status', <Mark key="s" look={look} />],
           ['Reason', action.state !== 'proposed' && action.reason && sentence(action.reason)],
-          ['Target', <Thing key="t" kind={action.target.kind} name={action.target.name} to={page} />],
+          ['Target', <Thing key="t" kind={action.target.kind} name={action.target.name} to={thing} />],
           ['Target id', action.target.id !== action.target.name && action.target.id],
           ['On device', on && page && <Go key="o" to={page}>{on}</Go>],
           ['Customer', side === 'provider' && action.tenantName],
@@ -135,6 +137,15 @@ function Details({ action }: { action: Action }) {
               </Go>
             ),
           ],
+          [
+            'Applied from',
+            action.instanceOf && (
+              <Go key="f" to={`/actions?tab=history&action=${encodeURIComponent(action.instanceOf)}`}>
+                {action.instanceOf}
+              </Go>
+            ),
+          ],
+          ['Applied to', action.instanceCount ? `${action.instanceCount.toLocaleString()} more instances` : null],
           [
             'Package',
             PACKED.has(action.kind) && action.state === 'succeeded' && (

@@ -12,6 +12,7 @@ import { Moment } from '../ui/Moment';
 import { SecondPerson } from '../ui/SecondPerson';
 import { useToasts } from '../ui/Toasts';
 import { Notice } from '../ui/states';
+import { InstancesDialog } from './InstancesDialog';
 import { useForgetActions } from './data';
 
 const useStyles = makeStyles({
@@ -22,7 +23,7 @@ const useStyles = makeStyles({
   list: { margin: '4px 0 0', paddingInlineStart: '18px', overflowWrap: 'anywhere' },
 });
 
-type Dialog = 'undo' | 'decide' | null;
+type Dialog = 'undo' | 'decide' | 'apply' | null;
 const OPEN = new Set(['proposed', 'approved', 'started', 'unknown', 'needsHuman']);
 
 /** What can be done with one action; what cannot, and why. */
@@ -69,6 +70,12 @@ export function Acts({ action }: { action: Action }) {
           Undo
         </GuardedButton>
       )}
+      {action.kind === 'stopAndQuarantineFile' && may.apply && (
+        <GuardedButton may={may.apply} onClick={() => setDialog('apply')}>
+          Apply to more instances
+        </GuardedButton>
+      )}
+      {dialog === 'apply' && <InstancesDialog action={action} onClose={close} />}
       {dialog === 'undo' && (
         <Ask
           open

@@ -2,6 +2,7 @@ import { makeStyles, mergeClasses } from '@fluentui/react-components';
 
 import type { Action, Side } from '../api/hand';
 import { actionLook } from '../api/action-words';
+import { userPath } from '../api/user-path';
 import { Go } from '../ui/Go';
 import { Mark } from '../ui/Mark';
 import { Moment } from '../ui/Moment';
@@ -11,8 +12,10 @@ import { remembered } from '../ui/remember';
 
 export type ActionColumn = Column<Action> & { side?: Side };
 
-const pageOf = (action: Action): string | undefined =>
-  action.target.deviceId ? `/devices/${encodeURIComponent(action.target.deviceId)}` : undefined;
+function pageOf(action: Action): string | undefined {
+  if (action.target.kind === 'user') return userPath(action.tenantId, action.target.id);
+  return action.target.deviceId ? `/devices/${encodeURIComponent(action.target.deviceId)}` : undefined;
+}
 
 const useStyles = makeStyles({
   short: {

@@ -1,22 +1,9 @@
 /** What the action center asks and changes. */
-import { useInfiniteQuery, useQuery, useQueryClient } from '@tanstack/react-query';
+import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { useRef } from 'react';
 
 import { api, read } from '../api/client';
 import { useEvents } from '../api/events';
-import type { Action, ActionsAsked, Page } from '../api/hand';
-
-const PAGE = 50;
-
-export function useActions(asked: ActionsAsked) {
-  return useInfiniteQuery({
-    queryKey: ['actions', asked],
-    initialPageParam: undefined as string | undefined,
-    queryFn: ({ pageParam, signal }) =>
-      read(api.GET('/api/v1/actions', { params: { query: { ...asked, top: PAGE, cursor: pageParam } }, signal })),
-    getNextPageParam: (last: Page<Action>) => (last.nextCursor ? String(last.nextCursor) : undefined),
-  });
-}
 
 export function useAction(id: string | null) {
   return useQuery({

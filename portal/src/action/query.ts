@@ -21,6 +21,8 @@ export type View = {
   from: string | null;
   to: string | null;
   order: string;
+  /** Whether the other way round than usual. */
+  reversed: boolean;
   columns: string[] | null;
   /** The action whose pane is open. */
   action: string | null;
@@ -39,6 +41,7 @@ export function readView(params: URLSearchParams): View {
     from: params.get('from'),
     to: params.get('to'),
     order: (ORDERS as readonly string[]).includes(order) ? order : 'requested',
+    reversed: params.get('reversed') === 'yes',
     columns: params.get('columns')?.split(',').filter(Boolean) ?? null,
     action: params.get('action'),
   };
@@ -60,6 +63,7 @@ export function addressOf(view: View): string {
     put('to', view.to);
   }
   put('order', view.order, 'requested');
+  put('reversed', view.reversed ? 'yes' : null);
   put('columns', view.columns?.join(',') ?? null);
   put('action', view.action);
   return params.toString();
@@ -67,10 +71,13 @@ export function addressOf(view: View): string {
 
 const DAY_MS = 86_400_000;
 
+/** The newest first, names from A; or the other way round. */
+export const descending = (view: View): boolean => (view.order === 'requested') !== view.reversed;
+
 /** What the server is asked; pending actions are all asked for, however old. */
 export function askedBy(view: View, now: Date): ActionsAsked {
   const days = PERIODS.find((one) => one.value === view.period)?.days ?? null;
-  const asked: ActionsAsked = { state: view.tab, order: view.order };
+  const asked: ActionsAsked = { state: view.tab, order: view.order, direction: descending(view) ? 'desc' : 'asc' };
   if (view.q) asked.search = view.q;
   if (view.kind) asked.kind = view.kind;
   if (view.source) asked.source = view.source;

@@ -388,7 +388,10 @@ export type Action = {
   comment: string | null;
   /** Only of one that was asked for by itself. */
   attempts?: Attempt[];
-  may: Record<ActionVerb, May>;
+  /** The quarantine it was applied from, and how many were applied from this one (MR-20). */
+  instanceOf?: string | null;
+  instanceCount?: number;
+  may: Record<ActionVerb, May> & { apply?: May };
 };
 export type ActionsAsked = {
   state?: string;
@@ -399,15 +402,17 @@ export type ActionsAsked = {
   from?: string;
   to?: string;
   deviceId?: string;
+  user?: string;
   incidentId?: string;
   order?: string;
+  direction?: 'asc' | 'desc';
 };
 
 /** One thing to be told with an action. */
 export type ActionOption = {
   name: string;
   title: string;
-  kind: 'choice' | 'text' | 'number' | 'list' | 'boolean';
+  kind: 'choice' | 'text' | 'rules' | 'number' | 'list' | 'boolean';
   choices?: { value: string; title: string }[];
   /** The least and the most of a number. */
   range?: number[];
@@ -497,6 +502,27 @@ export type RunPreview = {
   blockedBecause: string | null;
   /** For whom it would wait before anything is sent. */
   waitsFor: string | null;
+  /** Why to think twice (MR-18). */
+  warnings?: string[];
+};
+
+/** Where else a quarantined file was seen (MR-20). */
+export type Instances = {
+  sha256: string;
+  value: {
+    name: string;
+    deviceId: string | null;
+    online: boolean;
+    path: string | null;
+    seenDateTime: string;
+    seenBy: string;
+    may: May;
+  }[];
+  /** Whether not everything was looked through. */
+  cut: boolean;
+  /** Devices that have it in quarantine, this one included. */
+  quarantinedCount: number;
+  warnings: string[];
 };
 
 export type Agent = {
@@ -551,6 +577,66 @@ export type Device = {
   actions?: { actionType: string; title: string; may: May }[];
 };
 export type DeviceEvent = { at: string; kind: string; text: string; detail: unknown };
+
+/** A user as a list shows it: a name at a customer. */
+export type UserLine = {
+  name: string;
+  tenantId: string;
+  tenantName: string;
+  incidentCount: number;
+  deviceCount: number;
+  signedInDateTime: string | null;
+  administrator: boolean;
+};
+/** An account that a device has under the user's name, or that signed in there. */
+export type UserAccount = {
+  deviceId: string;
+  deviceName: string;
+  online: boolean;
+  login: string;
+  sameName: boolean;
+  uid: number | null;
+  canSignIn: boolean;
+  administrator: boolean;
+  signedInDateTime: string | null;
+  signedInFrom: string | null;
+  /** Types of action that the agent there can carry out. */
+  can: string[];
+};
+export type User = {
+  name: string;
+  tenantId: string;
+  tenantName: string;
+  incidentCount: number;
+  devices: UserAccount[];
+  deviceCount: number;
+  /** What the directory that is connected can do to this user. */
+  directory: { name: string; can: string[] } | null;
+  excluded: { because: string } | null;
+  actions: { actionType: string; title: string; explains: string; may: May }[];
+};
+export type UserIncident = { id: string; displayName: string; status: string; severity: string; lastActivityDateTime: string };
+export type UserAlert = {
+  id: string;
+  incidentId: string | null;
+  title: string;
+  severity: string;
+  status: string;
+  productName: string | null;
+  lastActivityDateTime: string;
+};
+export type UserEvent = {
+  at: string;
+  kind: string;
+  text: string;
+  deviceId: string | null;
+  deviceName: string | null;
+  incidentId: string | null;
+  actionId: string | null;
+  /** Of an action. */
+  state?: string;
+  by?: string;
+};
 
 export type AgentToken = {
   id: string;
@@ -699,6 +785,8 @@ export type ConversationsAsked = {
 
 export type Page<Row> = { value: Row[]; nextCursor: string | number | null };
 
+type OfUser = { tenant: string; name: string };
+type Part = { top?: number; cursor?: string };
 type Narrowed = { filter?: string; orderby?: string; search?: string; tenantId?: string };
 
 export type Undocumented = {
@@ -808,6 +896,12 @@ export type Undocumented = {
   '/api/v1/actions/{id}/reject': Post<{ because: string }, Action, Id>;
   '/api/v1/actions/{id}/cancel': Post<Nothing, Action, Id>;
   '/api/v1/actions/{id}/undo': Post<{ comment?: string }, Action, Id>;
+  '/api/v1/actions/{id}/instances': Get<Instances, Nothing, Id> &
+    Post<
+      { deviceIds: string[]; comment: string },
+      { value: { deviceId: string | null; actionId: string | null; because: string | null }[] },
+      Id
+    >;
   '/api/v1/actions/{id}/decide': Post<{ succeeded: boolean; because: string }, Action, Id>;
   '/api/v1/actions/change': Post<
     { ids: string[]; change: 'approve' | 'reject' | 'undo' | 'cancel'; because?: string; fingerprints?: string[] },
@@ -827,6 +921,19 @@ export type Undocumented = {
   >;
   '/api/v1/devices/{id}/timeline': Get<Page<DeviceEvent>, { top?: number; cursor?: string }, Id>;
   '/api/v1/devices/{id}/release-code': Post<Nothing, { code: string; validUntilDateTime: string }, Id>;
+  '/api/v1/users': Get<
+    Page<UserLine> & { count: number },
+    { search?: string; tenantId?: string; top?: number; cursor?: string }
+  >;
+  '/api/v1/users/{tenant}/{name}': Get<User, Nothing, OfUser>;
+  '/api/v1/users/{tenant}/{name}/incidents': Get<Page<UserIncident>, Part, OfUser>;
+  '/api/v1/users/{tenant}/{name}/alerts': Get<Page<UserAlert>, Part, OfUser>;
+  '/api/v1/users/{tenant}/{name}/timeline': Get<Page<UserEvent>, Part, OfUser>;
+  '/api/v1/users/{tenant}/{name}/actions': Post<
+    { actionType: string; deviceIds: string[]; directory?: boolean; options?: Record<string, unknown>; comment: string },
+    { value: { deviceId: string | null; actionId: string | null; because: string | null }[] },
+    OfUser
+  >;
   '/api/v1/agent-tokens': Get<{ value: AgentToken[] }> &
     Post<{ hours: number }, { token: string; expiresDateTime: string; command: string }>;
   '/api/v1/agent-tokens/{id}': Remove<undefined, Id>;

@@ -18,18 +18,18 @@ import { EditRegular, MoreHorizontalRegular } from '@fluentui/react-icons';
 import { useEffect, useMemo, useRef, useState } from 'react';
 import { useNavigate, useParams, useSearchParams } from 'react-router';
 
-import { actionLook } from '../api/action-words';
 import { Refusal, sentence } from '../api/error';
-import type { Action, Device } from '../api/hand';
+import type { Device } from '../api/hand';
+import { useLive } from '../api/live';
 import { useSession } from '../api/session';
 import { useWords } from '../api/use-words';
 import { labelOf, spelled } from '../api/words';
 import { CopyText } from '../ui/Copy';
+import { ActionsOf } from '../ui/ActionsOf';
 import { Facts } from '../ui/Facts';
 import { Go } from '../ui/Go';
 import { GuardedButton, GuardedMenuItem } from '../ui/Guarded';
 import { JsonMore } from '../ui/Json';
-import { Mark } from '../ui/Mark';
 import { Moment } from '../ui/Moment';
 import { Page } from '../ui/Page';
 import { Section } from '../ui/Section';
@@ -38,7 +38,7 @@ import { bytes } from '../ui/bytes';
 import { Empty, Failure, Waiting } from '../ui/states';
 import { InventoryPart } from './InventoryPart';
 import { StateBadges } from './StateBadges';
-import { useDevice, useDeviceActions, useDeviceTimeline, useForgetDevice, useLive } from './data';
+import { MOVES, useDevice, useDeviceTimeline, useForgetDevice } from './data';
 import { ActDialog, CodeDialog, EditDialog, RemoveDialog } from './dialogs';
 import { moment } from './inventory';
 
@@ -79,7 +79,7 @@ export default function DevicePage() {
   const { id = '' } = useParams();
   const device = useDevice(id);
   const forget = useForgetDevice();
-  useLive(() => forget(id));
+  useLive(MOVES, () => forget(id));
   if (device.data) return <Shown device={device.data} />;
   const gone = device.error instanceof Refusal && device.error.status === 404;
   return (
@@ -199,7 +199,7 @@ function Shown({ device }: { device: Device }) {
         {tab === 'timeline' && <Timeline device={device} />}
         {tab === 'inventory' && <InventoryPart device={device} />}
         {tab === 'incidents' && <Incidents device={device} />}
-        {tab === 'actions' && <Actions device={device} />}
+        {tab === 'actions' && <ActionsOf asked={{ deviceId: device.id }} none="Nothing was done on this device yet." />}
       </div>
       {dialog?.is === 'act' && <ActDialog device={device} actionType={dialog.actionType} title={dialog.title} onClose={close} />}
       {dialog?.is === 'code' && <CodeDialog device={device} onClose={close} />}
@@ -366,52 +366,5 @@ function Incidents({ device }: { device: Device }) {
       href={(row) => `/incidents/${encodeURIComponent(row.id)}`}
       onOpen={(row) => navigate(`/incidents/${encodeURIComponent(row.id)}`)}
     />
-  );
-}
-
-const toAction = (action: Action): string => `/actions?tab=history&action=${encodeURIComponent(action.id)}`;
-const ACTIONS: Column<Action>[] = [
-  { id: 'title', label: 'Action', lead: true, cell: (one) => one.title },
-  { id: 'state', label: 'Status', nowrap: true, cell: (one) => <Mark look={actionLook(one.state)} /> },
-  { id: 'reason', label: 'Reason', minor: true, cell: (one) => (one.reason ? sentence(one.reason) : '–') },
-  { id: 'source', label: 'Action source', minor: true, cell: (one) => one.source },
-  { id: 'by', label: 'Requested by', cell: (one) => one.requestedBy },
-  { id: 'requested', label: 'Requested', nowrap: true, cell: (one) => <Moment at={one.requestedDateTime} /> },
-  {
-    id: 'incident',
-    label: 'Incident',
-    nowrap: true,
-    named: true,
-    cell: (one) => (one.incidentId ? <Go to={`/incidents/${encodeURIComponent(one.incidentId)}`}>{one.incidentId}</Go> : '–'),
-  },
-];
-
-function Actions({ device }: { device: Device }) {
-  const styles = useStyles();
-  const navigate = useNavigate();
-  const list = useDeviceActions(device.id);
-  const rows = (list.data?.pages ?? []).flatMap((page) => page.value);
-  if (list.isPending) return <Waiting rows={6} label="Loading actions" />;
-  if (list.isError && rows.length === 0) return <Failure error={list.error} retry={() => void list.refetch()} />;
-  if (rows.length === 0) return <Empty title="No actions">Nothing was done on this device yet.</Empty>;
-  return (
-    <>
-      <Table
-        label="Actions"
-        columns={ACTIONS}
-        rows={rows}
-        id={(row) => row.id}
-        name={(row) => row.title}
-        href={toAction}
-        onOpen={(row) => navigate(toAction(row))}
-      />
-      {list.hasNextPage && (
-        <div className={styles.foot}>
-          <Button disabledFocusable={list.isFetchingNextPage} onClick={() => void list.fetchNextPage()}>
-            {list.isFetchingNextPage ? 'Loading…' : 'Show more'}
-          </Button>
-        </div>
-      )}
-    </>
   );
 }

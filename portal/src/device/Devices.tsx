@@ -5,6 +5,7 @@ import { useNavigate, useSearchParams } from 'react-router';
 
 import { api, read } from '../api/client';
 import type { Device } from '../api/hand';
+import { useLive } from '../api/live';
 import { useSession } from '../api/session';
 import { Choices } from '../ui/Choices';
 import { Go } from '../ui/Go';
@@ -13,7 +14,7 @@ import { Page } from '../ui/Page';
 import { Table, type Column } from '../ui/Table';
 import { Empty, Failure, Waiting } from '../ui/states';
 import { StateBadges } from './StateBadges';
-import { useDevices, useLive } from './data';
+import { MOVES, useDevices } from './data';
 
 const useStyles = makeStyles({
   form: { display: 'flex', flexWrap: 'wrap', gap: '12px', alignItems: 'end' },
@@ -34,7 +35,7 @@ export default function Devices() {
   const tenant = params.get('tenant') ?? '';
   const [words, setWords] = useState(search);
   const list = useDevices(search, tenant);
-  useLive(() => void list.refetch());
+  useLive(MOVES, () => void list.refetch());
   const tenants = useQuery({
     queryKey: ['tenants'],
     queryFn: () => read(api.GET('/api/v1/tenants')),

@@ -1,10 +1,8 @@
 /** What the pages about devices ask and change. */
 import { useInfiniteQuery, useQuery, useQueryClient } from '@tanstack/react-query';
-import { useRef } from 'react';
 
 import { api, read } from '../api/client';
-import { useEvents } from '../api/events';
-import type { Action, Device, DeviceEvent, Page } from '../api/hand';
+import type { Device, DeviceEvent, Page } from '../api/hand';
 
 export function useDevices(search: string, tenantId: string) {
   return useInfiniteQuery({
@@ -41,16 +39,6 @@ export function useDeviceTimeline(id: string) {
   });
 }
 
-export function useDeviceActions(id: string) {
-  return useInfiniteQuery({
-    queryKey: ['actions', { deviceId: id }],
-    initialPageParam: undefined as string | undefined,
-    queryFn: ({ pageParam, signal }) =>
-      read(api.GET('/api/v1/actions', { params: { query: { deviceId: id, top: 50, cursor: pageParam } }, signal })),
-    getNextPageParam: (last: Page<Action>) => (last.nextCursor ? String(last.nextCursor) : undefined),
-  });
-}
-
 /** Everything shown of a device, read again. */
 export function useForgetDevice() {
   const queries = useQueryClient();
@@ -61,18 +49,5 @@ export function useForgetDevice() {
   };
 }
 
-const MOVES = /^(device|action|exclusion)\./;
-/** A burst of events asks once. */
-const AGAIN_MS = 800;
-
-/** Calls `again` when something about devices has moved. */
-export function useLive(again: () => void): void {
-  const timer = useRef<ReturnType<typeof setTimeout> | null>(null);
-  useEvents((fact) => {
-    if (!MOVES.test(fact.kind)) return;
-    timer.current ??= setTimeout(() => {
-      timer.current = null;
-      again();
-    }, AGAIN_MS);
-  });
-}
+/** What moves anything shown of devices. */
+export const MOVES = /^(device|action|exclusion)\./;

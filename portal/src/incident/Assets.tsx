@@ -1,6 +1,8 @@
 import { makeStyles } from '@fluentui/react-components';
+import { useNavigate } from 'react-router';
 
 import type { Entity, Incident } from '../api/hand';
+import { userPath } from '../api/user-path';
 import { Moment } from '../ui/Moment';
 import { Section } from '../ui/Section';
 import { Table, type Column } from '../ui/Table';
@@ -20,6 +22,7 @@ const COLUMNS: Column<Entity>[] = [
 
 export default function Assets({ incident }: { incident: Incident }) {
   const styles = useStyles();
+  const navigate = useNavigate();
   const groups = assetsOf(incident);
   if (groups.length === 0) return <Empty title="No assets">The alerts of this incident name none.</Empty>;
   return (
@@ -30,6 +33,10 @@ export default function Assets({ incident }: { incident: Incident }) {
             label={group.title}
             columns={COLUMNS}
             rows={group.rows}
+            {...(group.title === 'Users' && {
+              href: (row: Entity) => userPath(incident.tenantId, row.name),
+              onOpen: (row: Entity) => navigate(userPath(incident.tenantId, row.name)),
+            })}
             id={(row) => `${row.kind} ${row.name} ${row.firstActivityDateTime} ${group.rows.indexOf(row)}`}
             name={(row) => row.name}
           />

@@ -4,12 +4,14 @@ import { useMemo, useState } from 'react';
 import type { Incident } from '../api/hand';
 import { Choices } from '../ui/Choices';
 import { Facts } from '../ui/Facts';
+import { Go } from '../ui/Go';
 import { Moment } from '../ui/Moment';
 import { Panel } from '../ui/Panel';
 import { Table, type Column } from '../ui/Table';
 import { Empty, Failure, Waiting } from '../ui/states';
 import { evidenceFacts, gathered, words, type EvidenceRow } from '../api/evidence';
 import { useIncidentAlerts } from '../api/incident-alerts';
+import { userOf, userPath } from '../api/user-path';
 import { spelled } from '../api/words';
 
 const useStyles = makeStyles({
@@ -59,6 +61,7 @@ export default function EvidenceTab({ incident, onAlert }: { incident: Incident;
   const shown = kind ? rows.filter((row) => row.kind === kind) : rows;
   const at = shown.findIndex((row) => row.id === open);
   const row = shown[at];
+  const user = row ? userOf(row.evidence) : null;
   const to = (next: number) => {
     const neighbour = shown[next];
     return neighbour ? () => setOpen(neighbour.id) : null;
@@ -99,6 +102,7 @@ export default function EvidenceTab({ incident, onAlert }: { incident: Incident;
           <Facts
             facts={[
               ['Kind', row.kind],
+              ['User', user && <Go key="u" to={userPath(incident.tenantId, user)}>{user}</Go>],
               ['Verdict', spelled(row.verdict)],
               ['Remediation', spelled(String(row.evidence.remediationStatus ?? 'none'))],
               ['Roles', words(row.evidence.roles).map(spelled).join(', ')],

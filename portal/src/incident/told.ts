@@ -76,6 +76,7 @@ export function told(fact: Fact): string {
     'action.lost': () => `lost sight of action ${fact.actionId}; the asset is asked what became of it`,
     'action.ended': () =>
       `action ${fact.actionId} ${ENDED[String(fact.state)] ?? 'ended'}${fact.verified === true ? ', verified on the asset' : ''}`,
+    'action.packageTaken': () => `downloaded what action ${fact.actionId} collected`,
     'access.requested': () => `asked for access for ${many(fact.hours, 'hour')}`,
     'access.approved': () => 'let the expert in',
     'access.denied': () => 'denied the access',

@@ -78,6 +78,11 @@ function Preview({ task, preview }: { task: Task; preview: RunPreview }) {
     <>
       {preview.blockedBecause && <Notice intent="warning">{sentence(preview.blockedBecause)}</Notice>}
       {!preview.blockedBecause && preview.waitsFor && <Notice>{sentence(preview.waitsFor)}</Notice>}
+      {preview.warnings?.map((warning) => (
+        <Notice key={warning} intent="warning">
+          {sentence(warning)}
+        </Notice>
+      ))}
       {preview.overlap.length > 0 && <OverlapNotice overlap={preview.overlap} />}
       <Facts
         facts={[

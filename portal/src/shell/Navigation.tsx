@@ -23,6 +23,7 @@ import {
   PanelLeftExpandRegular,
   PeopleRegular,
   PersonKeyRegular,
+  PersonRegular,
   PlugConnectedRegular,
   PlugConnectedSettingsRegular,
   ShieldErrorRegular,
@@ -62,7 +63,10 @@ const GROUPS: Group[] = [
   },
   {
     label: 'Assets',
-    entries: [{ to: '/devices', label: 'Devices', icon: <DesktopRegular />, about: ['Device', 'Experts'] }],
+    entries: [
+      { to: '/devices', label: 'Devices', icon: <DesktopRegular />, about: ['Device', 'Experts'] },
+      { to: '/users', label: 'Users', icon: <PersonRegular />, about: CASES },
+    ],
   },
   {
     label: 'Settings',

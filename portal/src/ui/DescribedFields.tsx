@@ -1,9 +1,11 @@
-import { Checkbox, Field, Input, Textarea } from '@fluentui/react-components';
+import { Checkbox, Field, Input, Textarea, makeStyles, tokens } from '@fluentui/react-components';
 
 import { Fragment, type ReactNode } from 'react';
 
 import { Choices } from './Choices';
 import { fault, type Described, type Values } from './described';
+
+const useStyles = makeStyles({ rules: { '& textarea': { fontFamily: tokens.fontFamilyMonospace } } });
 
 /** The fields of a form that the server describes. */
 export function DescribedFields({
@@ -18,6 +20,7 @@ export function DescribedFields({
   /** Fields that are not typed but chosen in a way of their own, by their names. */
   instead?: Record<string, (field: Described, value: string, set: (value: string) => void) => ReactNode>;
 }) {
+  const styles = useStyles();
   return fields.map((field) => {
     const value = values[field.name];
     const text = typeof value === 'string' ? value : '';
@@ -48,6 +51,16 @@ export function DescribedFields({
             choices={(field.choices ?? []).map((choice) => ({ value: choice.value, label: choice.title }))}
             value={text}
             onChoose={set}
+          />
+        ) : field.kind === 'rules' ? (
+          <Textarea
+            value={text}
+            resize="vertical"
+            rows={6}
+            maxLength={65536}
+            spellCheck={false}
+            className={styles.rules}
+            onChange={(_, data) => set(data.value)}
           />
         ) : field.kind === 'list' ? (
           <Textarea value={text} resize="vertical" onChange={(_, data) => set(data.value)} />

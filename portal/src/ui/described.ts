@@ -3,7 +3,7 @@
 export type Described = {
   name: string;
   title: string;
-  kind: 'choice' | 'text' | 'number' | 'list' | 'boolean';
+  kind: 'choice' | 'text' | 'rules' | 'number' | 'list' | 'boolean';
   choices?: { value: string; title: string }[];
   /** The least and the most of a number. */
   range?: number[];

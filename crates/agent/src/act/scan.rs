@@ -30,6 +30,8 @@ const LARGEST: u64 = 256 << 20;
 /// Files in one scan, and hits told.
 const FILES: usize = 2_000_000;
 const HITS: usize = 10_000;
+/// Hits whose file is hashed.
+const HASHED: usize = 500;
 
 const USUAL: [&str; 9] =
     ["/tmp", "/var/tmp", "/dev/shm", "/home", "/root", "/opt", "/srv", "/usr/local", "/var/www"];
@@ -43,6 +45,10 @@ pub(crate) fn scan(
 ) -> Result<Done> {
     let clam = clam();
     let yara = command::find("yara").filter(|_| !rules.is_empty());
+    if !rules.is_empty() && yara.is_none() {
+        // A scan without them would pass for one with them.
+        return Err(Fault::new("the order brings rules, and YARA (yara) is not installed"));
+    }
     if clam.is_none() && yara.is_none() {
         let why = if rules.is_empty() { "without rules that needs ClamAV" } else { "no engine" };
         return Err(Fault::new(format!("nothing can scan here: {why}, which is not installed")));
@@ -129,9 +135,16 @@ impl Progress<'_> {
     }
 
     fn hit(&mut self, engine: &str, name: &str, path: &str) {
-        if self.hits.len() < HITS {
-            self.hits.push(json!({"engine": engine, "name": name, "path": path}));
+        if self.hits.len() >= HITS {
+            return;
         }
+        // By its hash the server knows where else a file is.
+        let hash = if self.hits.len() < HASHED {
+            place::open(Path::new(path)).and_then(|place| place.sha256()).ok()
+        } else {
+            None
+        };
+        self.hits.push(json!({"engine": engine, "name": name, "path": path, "sha256": hash}));
     }
 }
 

@@ -49,7 +49,7 @@ async fn put(
     let url = endpoint(&agent.server, &format!("package/{}", work.order)).map_err(Lost::Else)?;
     let file = tokio::fs::File::open(path).await.during("cannot read it").map_err(Lost::Else)?;
     let sending = agent
-        .client
+        .client()
         .put(url)
         .header("content-type", "application/zip")
         .header("content-length", size)

@@ -1,5 +1,7 @@
 //! Orders once and only once, whatever server and network do.
 
+use std::time::Duration;
+
 use nix::sys::signal::Signal;
 use riposte_wire::{Action, Outcome, Signed};
 use serde_json::json;
@@ -37,6 +39,26 @@ fn an_order_offered_again_and_again_is_carried_out_once() {
     assert!(results.iter().all(|result| *result == first), "{results:?}");
     let seen = server.state().reports.iter().flat_map(|r| r.observed.clone()).collect::<Vec<_>>();
     assert!(seen.iter().filter(|observed| observed.kind == "released").count() <= 1);
+}
+
+#[test]
+fn an_order_that_has_ended_ends_the_poll_that_is_held() {
+    let Some((_net, server, _agent)) = start() else { return };
+    let polls = |server: &Server| server.state().polls.len();
+    // The package is refused at first, so that its order lasts beyond the poll that follows it.
+    server.change(|state| {
+        state.hold = Some(Duration::from_mins(10));
+        state.fail_uploads = 1;
+    });
+    let before = polls(&server);
+    server.wait("a poll that is held", |state| (state.polls.len() > before).then_some(()));
+    let held = polls(&server);
+    let result = server.carry_out("o-1", 1, Action::CollectPackage);
+    assert_eq!(result.outcome, Outcome::Succeeded, "{result:?}");
+    // One poll took the order; the next was held while it lasted, and another tells how things are.
+    server.wait("a poll after the order", |state| (state.polls.len() >= held + 2).then_some(()));
+    let state = server.state();
+    assert_eq!(state.polls[held].known, ["o-1"], "the poll that was held began before its end");
 }
 
 #[test]
@@ -92,6 +114,37 @@ fn what_is_badly_signed_expired_overtaken_or_unknown_is_refused() {
         state.results.clear();
     });
     assert_eq!(server.carry_out("bad-1", 6, Action::Release).outcome, Outcome::Succeeded);
+}
+
+#[test]
+fn a_certificate_is_renewed_in_time_and_the_new_one_is_shown() {
+    let Some(net) = Net::new() else { return };
+    let server = Server::start(Some(&net.server()), SERVER);
+    let mut agent = Agent::enrol(Some(&net), &server);
+    // It was enrolled long ago.
+    let path = agent.data().join("identity/facts.json");
+    let mut facts: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    let long_ago = now() - riposte_wire::RENEW_AFTER_DAYS * 86_400_000_000;
+    facts["since"] = json!(long_ago);
+    std::fs::write(&path, facts.to_string()).unwrap();
+    agent.start();
+    let new = server.wait("a renewal", |state| state.renewed.first().cloned());
+    let shows = |state: &mut crate::server::State| (state.shown.last() == Some(&new)).then_some(());
+    server.wait("a poll with the new certificate", shows);
+    // It is kept, and not asked for again.
+    assert_eq!(agent.end(Signal::SIGTERM), Some(0));
+    agent.start();
+    server.next_poll();
+    server.wait("a poll with the kept certificate", shows);
+    assert_eq!(server.state().renewed.len(), 1);
+    // An exchange that stopped between its two steps is mended.
+    assert_eq!(agent.end(Signal::SIGTERM), Some(0));
+    let place = agent.data().join("identity");
+    std::fs::rename(&place, place.with_extension("old")).unwrap();
+    agent.start();
+    server.next_poll();
+    assert_eq!(server.state().shown.last(), Some(&new));
 }
 
 #[test]

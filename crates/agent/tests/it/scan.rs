@@ -6,7 +6,7 @@ use std::path::Path;
 use riposte_wire::{Action, Outcome};
 use serde_json::json;
 
-use crate::agent::Agent;
+use crate::agent::{Agent, sha256};
 use crate::net::{Net, SERVER};
 use crate::server::Server;
 
@@ -35,7 +35,9 @@ fn a_scan_finds_what_the_rules_describe_and_says_when_they_are_wrong() {
     let result = server.carry_out("o-1", 1, scan(rules(rule)));
     assert_eq!(result.outcome, Outcome::Succeeded, "{result:?}");
     let hits = result.found.unwrap()["hits"].clone();
-    assert_eq!(hits, json!([{"engine": "yara", "name": "mine: Mark", "path": bad}]));
+    let hash = sha256(&bad);
+    let hit = json!({"engine": "yara", "name": "mine: Mark", "path": bad, "sha256": hash});
+    assert_eq!(hits, json!([hit]));
     let back = result.read_back.unwrap();
     assert_eq!((&back["finished"], &back["hits"]), (&json!(true), &json!(1)));
     assert!(back["files"].as_u64().unwrap() >= 2);

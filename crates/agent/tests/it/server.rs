@@ -22,7 +22,8 @@ use rcgen::{
 };
 use ring::signature::{Ed25519KeyPair, KeyPair as _};
 use riposte_wire::{
-    Action, Enrol, Enrolled, Order, OrderResult, Orders, Poll, Report, Reported, Signed,
+    Action, Enrol, Enrolled, Order, OrderResult, Orders, Poll, Renew, Renewed, Report, Reported,
+    Signed,
 };
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::server::WebPkiClientVerifier;
@@ -55,6 +56,10 @@ pub(crate) struct State {
     pub(crate) hold: Option<Duration>,
     /// Fails so many uploads.
     pub(crate) fail_uploads: usize,
+    /// Certificates given in place of another.
+    pub(crate) renewed: Vec<Vec<u8>>,
+    /// The certificate of each poll.
+    pub(crate) shown: Vec<Vec<u8>>,
     /// Never answers uploads.
     pub(crate) hold_uploads: bool,
 }
@@ -129,11 +134,12 @@ impl Server {
                     let (ca, given) = (Arc::clone(&ca), given.clone());
                     tokio::spawn(async move {
                         let Ok(stream) = acceptor.accept(stream).await else { return };
-                        let known = stream.get_ref().1.peer_certificates().is_some();
+                        let known = stream.get_ref().1.peer_certificates();
+                        let known = known.and_then(|all| all.first()).map(|it| it.to_vec());
                         let service = service_fn(move |request| {
                             answer(
                                 request,
-                                known,
+                                known.clone(),
                                 Arc::clone(&shared),
                                 Arc::clone(&ca),
                                 given.clone(),
@@ -251,7 +257,7 @@ impl From<Infallible> for Dropped {
 
 async fn answer(
     request: Request<Incoming>,
-    known: bool,
+    known: Option<Vec<u8>>,
     shared: Shared,
     ca: Arc<Authority>,
     given: String,
@@ -299,11 +305,23 @@ async fn answer(
             server: None,
         }));
     }
-    if !known {
-        return Ok(reply(401, Vec::new()));
-    }
+    let Some(certificate) = known else { return Ok(reply(401, Vec::new())) };
     if let Some(status) = shared.0.lock().unwrap().refuse {
         return Ok(reply(status, Vec::new()));
+    }
+    if path == "/agent/v1/renew" {
+        let renew: Renew = serde_json::from_slice(&body).unwrap();
+        let mut request = CertificateSigningRequestParams::from_pem(&renew.request).unwrap();
+        request.params.distinguished_name.push(DnType::CommonName, AGENT);
+        let certificate = request.signed_by(&ca.issuer).unwrap();
+        let mut state = shared.0.lock().unwrap();
+        state.renewed.push(certificate.der().to_vec());
+        drop(state);
+        shared.1.notify_all();
+        return Ok(json(&Renewed { certificate: certificate.pem() }));
+    }
+    if path == "/agent/v1/poll" {
+        shared.0.lock().unwrap().shown.push(certificate);
     }
     match path.as_str() {
         "/agent/v1/poll" => Ok(poll(&serde_json::from_slice(&body).unwrap(), &shared).await),

@@ -370,6 +370,7 @@ pub async fn request(app: &App, caller: &Caller, wanted: Wanted) -> Result<Strin
         let by = "the customer's grant".to_owned();
         approve_in(&mut tx, &access, &grant, by).await?;
     }
+    tx.made(&id).await?;
     tx.commit().await?;
     Ok(id)
 }

@@ -1,7 +1,7 @@
 //! Endpoint agents: how they come to belong to a customer, what they are told and what they say.
 //!
 //! `token`: who may enrol; `authority`: the keys that certificates and orders are signed with;
-//! `enrol`: a token for a certificate; `poll`: what an agent is to do, told the moment it is known;
+//! `enrol`: a token for a certificate; `renew`: another before it ends; `poll`: what an agent is to do, told the moment it is known;
 //! `report`: what became of it and what was seen; `package`: the files it sends. Invariants: one
 //! agent speaks for a device, and only its newest run is given orders; whoever was shut out is
 //! refused within a second, a poll under way included; nothing is answered with success before it
@@ -12,6 +12,7 @@ pub mod authority;
 pub mod enrol;
 pub mod package;
 pub mod poll;
+pub mod renew;
 pub mod report;
 pub mod token;
 
@@ -57,7 +58,7 @@ pub async fn identify(app: &App, certificate: &[u8]) -> Result<Option<Agent>> {
         .db
         .of(tenant)
         .query_one(
-            "select agent.device_no, agent.serial from agent \
+            "select agent.device_no, agent.serial, agent.next_serial from agent \
              join device on device.no = agent.device_no and device.agent_id = agent.id \
              where agent.id = $1 and agent.tenant_no = $2 and agent.revoked_at is null",
             vec![named.agent.clone().into(), tenant.0.into()],
@@ -65,7 +66,10 @@ pub async fn identify(app: &App, certificate: &[u8]) -> Result<Option<Agent>> {
         .await?;
     let Some(row) = row else { return Ok(None) };
     if column::<String>(&row, 1)? != named.serial {
-        return Ok(None);
+        if column::<Option<String>>(&row, 2)?.as_ref() != Some(&named.serial) {
+            return Ok(None);
+        }
+        renew::take_over(app, tenant, &named).await?;
     }
     Ok(Some(Agent { id: named.agent, tenant, device: DeviceNo(column(&row, 0)?) }))
 }

@@ -3,7 +3,8 @@
 //! A package is taken for an order of this very agent that is under way, and for nothing else. It
 //! comes in pieces, each its own change, so that no change waits for a slow device; only a package
 //! that came whole is seen by anybody, and it replaces what was sent for the order before. What
-//! stopped half-way is removed a day later.
+//! stopped half-way is removed a day later, the rest after as many days as the operator keeps it; that
+//! somebody was given one is written down first.
 
 use sha2::{Digest, Sha256};
 
@@ -12,9 +13,11 @@ use crate::app::App;
 use crate::clock::Timestamp;
 use crate::db::column;
 use crate::error::{Error, Result};
-use crate::id::{ActionId, TenantNo};
+use crate::event::Fact;
+use crate::id::{ActionId, IncidentId, TenantNo};
 use crate::permission::Permission;
 use crate::tenant::caller::Caller;
+use crate::tx::Tx;
 
 /// The largest package, in bytes.
 pub const LARGEST: u64 = 512 * 1024 * 1024;
@@ -188,6 +191,10 @@ pub struct Package {
     pub id: String,
     /// Whose it is.
     pub tenant: TenantNo,
+    /// The action it was collected by.
+    pub action: ActionId,
+    /// For which incident.
+    pub incident: Option<IncidentId>,
     /// The name of the device it is of.
     pub device: String,
     /// Its bytes.
@@ -216,8 +223,9 @@ pub async fn find(app: &App, caller: &Caller, action: Option<ActionId>) -> Resul
         .db
         .of(tenant)
         .query_one(
-            "select package.id, device.name, package.size, package.sha256, package.whole_at \
-             from attempt join package on package.order_id = attempt.order_id \
+            "select package.id, device.name, package.size, package.sha256, package.whole_at, \
+             action.incident_id from attempt join action on action.id = attempt.action_id \
+             join package on package.order_id = attempt.order_id \
              join device on device.no = package.device_no \
              where attempt.action_id = $1 and package.tenant_no = $2 \
              and package.whole_at is not null order by package.whole_at desc limit 1",
@@ -228,11 +236,25 @@ pub async fn find(app: &App, caller: &Caller, action: Option<ActionId>) -> Resul
     Ok(Package {
         id: column(&row, 0)?,
         tenant,
+        action,
+        incident: column::<Option<i64>>(&row, 5)?.map(IncidentId),
         device: column(&row, 1)?,
         size: u64::try_from(column::<i64>(&row, 2)?).unwrap_or_default(),
         sha256: column(&row, 3)?,
         at: Timestamp::from_micros(column(&row, 4)?),
     })
+}
+
+/// Writes down that the caller is given a package, before it is.
+pub async fn note_taken(app: &App, caller: &Caller, package: &Package) -> Result<()> {
+    let mut tx = Tx::begin(app, package.tenant, caller.actor()).await?;
+    tx.record(Fact::PackageTaken {
+        incident: package.incident,
+        action: package.action,
+        sha256: package.sha256.clone(),
+        bytes: package.size,
+    });
+    tx.commit().await
 }
 
 /// A piece of a package, from 0; `None` behind the last.
@@ -243,21 +265,25 @@ pub async fn piece(app: &App, package: &Package, number: i64) -> Result<Option<V
     row.map(|row| column(&row, 0)).transpose()
 }
 
-/// Removes what never became whole.
+/// Removes what never became whole, and what was kept for as long as the operator wants.
 pub async fn tidy(app: &App) -> Result<()> {
-    let old = app.clock.now().plus_seconds(-STALE_S).micros();
-    let scope = app.db.whole("packages that never became whole");
-    let sql = "select id from package where whole_at is null and created_at < $1 limit 1";
-    if scope.query_one(sql, vec![old.into()]).await?.is_none() {
-        return Ok(());
+    let now = app.clock.now();
+    let stale = now.plus_seconds(-STALE_S).micros();
+    let kept = i64::from(app.config.packages.days).saturating_mul(86_400);
+    let old = now.plus_seconds(-kept).micros();
+    let scope = app.db.whole("packages whose time is over");
+    let sql = "select id from package where (whole_at is null and created_at < $1) \
+               or whole_at < $2 order by created_at limit 20";
+    for row in scope.query(sql, vec![stale.into(), old.into()]).await? {
+        // Each by itself: its pieces are large.
+        let id: String = column(&row, 0)?;
+        let tx = scope.begin().await?;
+        for sql in
+            ["delete from package_part where package_id = $1", "delete from package where id = $1"]
+        {
+            tx.execute(sql, vec![id.clone().into()]).await?;
+        }
+        tx.commit().await?;
     }
-    let tx = scope.begin().await?;
-    for sql in [
-        "delete from package_part where package_id in \
-         (select id from package where whole_at is null and created_at < $1)",
-        "delete from package where whole_at is null and created_at < $1",
-    ] {
-        tx.execute(sql, vec![old.into()]).await?;
-    }
-    tx.commit().await
+    Ok(())
 }

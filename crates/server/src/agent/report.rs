@@ -8,9 +8,10 @@ use riposte_wire::{Report, Reported};
 
 use crate::agent::{Agent, enrol};
 use crate::app::App;
-use crate::asset::inventory;
 use crate::asset::timeline::{self, Seen};
+use crate::asset::{account, inventory};
 use crate::error::{Error, Result};
+use crate::incident::account::Names;
 use crate::response::engine;
 
 /// Outcomes of one report.
@@ -44,6 +45,9 @@ pub async fn report(app: &App, agent: &Agent, mut said: Report) -> Result<Report
     // Reports of one device go one after the other.
     let lock = format!("select no from device where no = $1{}", tx.engine().for_update());
     tx.query(&lock, vec![device.no.0.into()]).await?;
+    let now = app.clock.now();
+    let mut names = Names::default();
+    account::keep_seen(&tx, &device, &seen, (now, &mut names)).await?;
     timeline::keep(&tx, &device, seen).await?;
     if let Some(inventory) = said.inventory.as_mut() {
         inventory.host = enrol::bounded(std::mem::take(&mut inventory.host));
@@ -52,8 +56,10 @@ pub async fn report(app: &App, agent: &Agent, mut said: Report) -> Result<Report
         inventory.signed_in.truncate(LISTED);
         inventory.ports.truncate(LISTED);
         inventory.services.truncate(LISTED);
-        match inventory::keep(&tx, &device, inventory, app.clock.now()).await {
-            Ok(()) => {}
+        match inventory::keep(&tx, &device, inventory, now).await {
+            Ok(()) => {
+                account::keep_inventory(&tx, &device, inventory, (now, &mut names)).await?;
+            }
             // It would be sent again and again; what is known of the device stays.
             Err(Error::Invalid(why)) => {
                 tracing::warn!(device.id = device.id, "an inventory was not kept: {why}");
@@ -62,6 +68,7 @@ pub async fn report(app: &App, agent: &Agent, mut said: Report) -> Result<Report
         }
         enrol::describe(&tx, device.no, &inventory.host).await?;
     }
+    names.write(&tx).await?;
     tx.commit().await?;
     Ok(Reported { acknowledged })
 }

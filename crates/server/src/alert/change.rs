@@ -58,6 +58,7 @@ pub async fn comment(app: &App, caller: &Caller, id: AlertId, texts: Vec<String>
     for text in &texts {
         say(&mut tx, &alert, text).await?;
     }
+    tx.made(id).await?;
     tx.commit().await
 }
 

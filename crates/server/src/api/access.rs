@@ -258,11 +258,14 @@ pub(super) async fn request(
         .ok_or_else(|| Failure::bad("level is reader or operator"))?;
     let wanted = Wanted { tenant, incident, level, reason: asked.reason, hours: asked.hours };
     let (app, asking) = (site.app.clone(), caller.clone());
-    let work = async move {
-        let id = access::request(&site.app, &asking, wanted).await?;
+    let work = move |made: Option<String>| async move {
+        let id = match made {
+            Some(known) => known,
+            None => access::request(&site.app, &asking, wanted).await?,
+        };
         one(&site, &asking, &id, StatusCode::CREATED).await
     };
-    idempotency::once(&app, &caller, &headers, &[b"POST access", &bytes], work).await
+    idempotency::once_made(&app, &caller, &headers, &[b"POST access", &bytes], work).await
 }
 
 /// Approves a request: the expert is inside.

@@ -1,6 +1,7 @@
 //! `/api/v1/actions`: the action centre (MR-20): what waits, what is under way, what became of it.
 
 use std::collections::HashMap;
+use std::fmt::Write as _;
 
 use axum::body::Body;
 use axum::extract::{Path, State};
@@ -19,11 +20,12 @@ use crate::db::{Condition, Scope, Transaction, column, contains};
 use crate::error::{Error, Result};
 use crate::http::{Answer, Failure, Site, csv, json_response};
 use crate::id::{ActionId, TenantNo};
+use crate::incident::account;
 use crate::permission::Permission;
 use crate::response::approval::{self, Approval};
 use crate::response::catalog::{Kind, TargetKind};
 use crate::response::model::ActionState;
-use crate::response::{self, Action, store};
+use crate::response::{self, Action, instances, store};
 use crate::tenant::caller::Caller;
 
 /// The largest page.
@@ -62,7 +64,9 @@ pub(super) async fn shown(site: &Site, caller: &Caller, it: &Action) -> Result<V
         let tx = site.app.db.of(it.tenant).snapshot().await?;
         approval = approval::shown(&tx, it).await?;
         let needs = approval::proposal(&tx, it.id).await?.map(|it| it.needs);
-        waits = Some((needs.unwrap_or_default(), approval::approvals(&tx, it.id).await?));
+        let given = approval::approvals(&tx, it.id).await?;
+        let uncleared = response::why_no_second((&tx, site.app.clock.now()), caller, it).await?;
+        waits = Some((needs.unwrap_or_default(), given, uncleared));
     }
     Ok(json!({
         "id": it.id,
@@ -101,8 +105,8 @@ pub(super) async fn shown(site: &Site, caller: &Caller, it: &Action) -> Result<V
     }))
 }
 
-/// Who may still answer an action that waits, and who has.
-type Waits = (Vec<Need>, Vec<Approval>);
+/// Who may still answer an action that waits, who has, and why the caller is not cleared to.
+type Waits = (Vec<Need>, Vec<Approval>, Option<String>);
 
 fn may(caller: &Caller, it: &Action, waits: Option<&Waits>) -> Value {
     let acts = caller.may(&[Permission::TaskTakeAction, Permission::Experts]);
@@ -119,13 +123,13 @@ fn may(caller: &Caller, it: &Action, waits: Option<&Waits>) -> Value {
     };
     let decide = (it.state != ActionState::NeedsHuman)
         .then(|| "what became of it is known or being found out".to_owned());
-    let (second, already) = if let Some((needs, given)) = waits {
+    let (second, already) = if let Some((needs, given, uncleared)) = waits {
         let application = caller.person.is_none().then(|| "only a person may do this".to_owned());
         let who = (caller.client_id.as_str(), caller.actor().kind);
         let answer = approval::may_answer(it, needs, who).err();
         let already = approval::has_approved(it, given, &caller.client_id);
         let already = already.then(|| "you have approved it; it waits for others".to_owned());
-        (application.or(answer), already)
+        (application.or(answer).or_else(|| uncleared.clone()), already)
     } else {
         (Some("it does not wait for approval".to_owned()), None)
     };
@@ -160,10 +164,14 @@ pub(super) struct Which {
     to: Option<String>,
     /// Only on this device.
     device_id: Option<String>,
+    /// Only on this user's accounts, on whatever device.
+    user: Option<String>,
     /// Only for this incident.
     incident_id: Option<String>,
-    /// `requested` (default, the newest first), `title`, `state` or `target`.
+    /// `requested` (default), `title`, `state` or `target`.
     order: Option<String>,
+    /// `asc` or `desc`; when absent `desc` for `requested`, the newest first, else `asc`.
+    direction: Option<String>,
     /// Rows of a page, 50 when absent, at most 200.
     top: Option<u64>,
     /// `nextCursor` of the page before.
@@ -191,10 +199,14 @@ pub(super) struct Exported {
     to: Option<String>,
     /// Only on this device.
     device_id: Option<String>,
+    /// Only on this user's accounts, on whatever device.
+    user: Option<String>,
     /// Only for this incident.
     incident_id: Option<String>,
     /// See the list.
     order: Option<String>,
+    /// See the list.
+    direction: Option<String>,
 }
 
 impl Which {
@@ -239,6 +251,15 @@ impl Which {
             let of_device = "action.device_no in (select no from device where id = ?)";
             it.and(of_device, device.clone());
         }
+        if let Some(user) = &self.user {
+            let name = account::name(user);
+            let short = name.split_once('@').map_or(name.as_str(), |(short, _)| short).to_owned();
+            it.test.push_str(" and action.target_kind = 'user'");
+            // Two markers for one value or two: the name, and what is before the @.
+            it.values.extend([name.into(), short.into()]);
+            let (one, two) = (it.values.len() - 1, it.values.len());
+            let _ = write!(it.test, " and {} in (${one}, ${two})", store::USER);
+        }
         if let Some(incident) = &self.incident_id {
             it.and("action.incident_id = ?", super::incident::id_of(incident)?.0);
         }
@@ -254,13 +275,26 @@ impl Which {
         Ok(it)
     }
 
-    fn order(&self) -> std::result::Result<&'static str, Failure> {
-        Ok(match self.order.as_deref() {
-            None | Some("requested") => "action.requested_at desc, action.id desc",
-            Some("title") => "action.kind, action.requested_at desc, action.id desc",
-            Some("state") => "action.state, action.requested_at desc, action.id desc",
-            Some("target") => "action.target_name, action.requested_at desc, action.id desc",
+    fn order(&self) -> std::result::Result<String, Failure> {
+        let (column, newest_first) = match self.order.as_deref() {
+            None | Some("requested") => ("action.requested_at", true),
+            Some("title") => ("action.kind", false),
+            Some("state") => ("action.state", false),
+            Some("target") => ("action.target_name", false),
             Some(_) => return Err(Failure::bad("order is requested, title, state or target")),
+        };
+        let down = match self.direction.as_deref() {
+            None => newest_first,
+            Some("asc") => false,
+            Some("desc") => true,
+            Some(_) => return Err(Failure::bad("direction is asc or desc")),
+        };
+        let way = if down { "desc" } else { "asc" };
+        // Among equals the newest first, whatever the direction.
+        Ok(if newest_first {
+            format!("{column} {way}, action.id {way}")
+        } else {
+            format!("{column} {way}, action.requested_at desc, action.id desc")
         })
     }
 }
@@ -284,7 +318,7 @@ pub(super) async fn list(
     };
     let scope = caller.view(&site.app);
     let condition = which.condition(&site, &caller, &scope).await?;
-    let (actions, count) = found(&scope, &condition, which.order()?, (top + 1, skip)).await?;
+    let (actions, count) = found(&scope, &condition, &which.order()?, (top + 1, skip)).await?;
     let more = actions.len() as u64 > top;
     let mut value = Vec::new();
     let tasks = tasks_of(&scope, &actions).await?;
@@ -352,8 +386,10 @@ pub(super) async fn export(
         from,
         to,
         device_id,
+        user,
         incident_id,
         order,
+        direction,
     } = it;
     let which = Which {
         state,
@@ -364,14 +400,16 @@ pub(super) async fn export(
         from,
         to,
         device_id,
+        user,
         incident_id,
         order,
+        direction,
         top: None,
         cursor: None,
     };
     let scope = caller.view(&site.app);
     let condition = which.condition(&site, &caller, &scope).await?;
-    let (actions, _) = found(&scope, &condition, which.order()?, (EXPORTED, 0)).await?;
+    let (actions, _) = found(&scope, &condition, &which.order()?, (EXPORTED, 0)).await?;
     let mut text = csv::row(&[
         "Id",
         "Action",
@@ -450,7 +488,112 @@ async fn one(site: &Site, caller: &Caller, id: ActionId, status: StatusCode) -> 
     }
     out["attempts"] = json!(attempts);
     out["taskIds"] = json!(tasks.get(&id).cloned().unwrap_or_default());
+    let (from, applied) = instances::links(&site.app, &action).await?;
+    out["instanceOf"] = json!(from);
+    out["instanceCount"] = json!(applied);
+    out["may"]["apply"] = json!(May::unless(why_not_applied(caller, &action)));
     Ok(json_response(status, &out))
+}
+
+/// Why a quarantine is not applied to further instances of its file.
+fn why_not_applied(caller: &Caller, action: &Action) -> Option<String> {
+    let acts = caller.may(&[Permission::TaskTakeAction, Permission::Experts]);
+    let reader = (!acts).then(|| "your role reads actions and takes none".to_owned());
+    let other = instances::hash_of(action)
+        .is_none()
+        .then(|| "it quarantined no file that is known by its SHA-256".to_owned());
+    let undone = (action.state != ActionState::Succeeded)
+        .then(|| "only what was done is applied to more".to_owned());
+    reader.or(other).or(undone)
+}
+
+/// Where else the file of a quarantine was seen in 30 days: by alerts, and by scans of agents
+/// (MR-20). Without the devices that have it in quarantine already.
+#[utoipa::path(
+    get, path = "/api/v1/actions/{id}/instances", tag = "action",
+    params(("id" = String, Path, description = "the action's id")),
+    responses(
+        (status = 200, description = "sha256, value, cut, quarantinedCount, warnings", body = Object),
+        (status = 409, description = "it quarantined no file that is known by its SHA-256"),
+    ),
+)]
+pub(super) async fn seen_instances(
+    State(site): State<Site>,
+    caller: Caller,
+    Path(id): Path<String>,
+) -> Answer {
+    caller.require(&[Permission::IncidentRead])?;
+    let (action, sha256, seen, done) =
+        instances::instances(&site.app, &caller, action_id(&id)?).await?;
+    let now = site.app.clock.now();
+    let word = response::order::word(action.kind).unwrap_or_default();
+    let value: Vec<Value> = seen
+        .found
+        .iter()
+        .map(|one| {
+            let because = match &one.device {
+                None => Some(format!("no agent speaks for {}", one.name)),
+                Some(device) => device.can(word).err(),
+            };
+            json!({
+                "name": one.name,
+                "deviceId": one.device.as_ref().map(|device| device.id.clone()),
+                "online": one.device.as_ref().is_some_and(|device| device.is_online(now)),
+                "path": one.path,
+                "seenDateTime": one.seen,
+                "seenBy": one.by,
+                "may": May::unless(because),
+            })
+        })
+        .collect();
+    let body = json!({
+        "sha256": sha256, "value": value, "cut": seen.cut, "quarantinedCount": done,
+        "warnings": seen.warnings(),
+    });
+    Ok(json_response(StatusCode::OK, &body))
+}
+
+/// To which instances a quarantine is applied.
+#[derive(Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub(super) struct Applied {
+    /// Devices on which the file was seen, 1 to 1,000.
+    device_ids: Vec<String>,
+    /// Why: mandatory (MR-18).
+    comment: String,
+}
+
+/// Takes the file of a quarantine away on further devices: an action on each, linked to this one.
+#[utoipa::path(
+    post, path = "/api/v1/actions/{id}/instances", tag = "action", request_body = Applied,
+    params(("id" = String, Path, description = "the action's id")),
+    responses(
+        (status = 201, description = "value: deviceId, actionId, because", body = Object),
+        (status = 409, description = "it can be done on none of them"),
+    ),
+)]
+pub(super) async fn apply_to_instances(
+    State(site): State<Site>,
+    caller: Caller,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+    body: Body,
+) -> Answer {
+    caller.require(&[Permission::TaskTakeAction, Permission::Experts])?;
+    let id = action_id(&id)?;
+    let (wanted, bytes) = read::<Applied>(&site, &headers, body).await?;
+    let request = [b"POST instances".as_slice(), &id.0.to_be_bytes(), &bytes];
+    let (app, who) = (site.app.clone(), caller.clone());
+    let Applied { device_ids, comment } = wanted;
+    let work = move |made: Option<String>| async move {
+        let told: Vec<response::Asked> = if let Some(known) = made {
+            serde_json::from_str(&known).map_err(Error::internal)?
+        } else {
+            instances::apply(&site.app, &who, id, &device_ids, &comment).await?
+        };
+        Ok(json_response(StatusCode::CREATED, &json!({ "value": told })))
+    };
+    Box::pin(idempotency::once_made(&app, &caller, &headers, &request, work)).await
 }
 
 /// What a second person agrees to.

@@ -187,11 +187,13 @@ pub(super) async fn comment(
     let (said, bytes) = read::<AlertComment>(&site, &headers, body).await?;
     let request = [b"POST comment on alert".as_slice(), &number.0.to_be_bytes(), &bytes];
     let (app, author) = (site.app.clone(), caller.clone());
-    let work = async move {
-        crate::alert::change::comment(&site.app, &author, number, vec![said.comment]).await?;
+    let work = move |made: Option<String>| async move {
+        if made.is_none() {
+            crate::alert::change::comment(&site.app, &author, number, vec![said.comment]).await?;
+        }
         get(State(site), author, Path(id), base).await
     };
-    idempotency::once(&app, &caller, &headers, &request, work).await
+    idempotency::once_made(&app, &caller, &headers, &request, work).await
 }
 
 /// Which alerts go where.
@@ -239,10 +241,13 @@ pub(super) async fn move_alerts(
     let alerts = alerts?;
     let to = wanted.incident_id.map(|id| super::incident::id_of(&id)).transpose()?;
     let (app, mover) = (site.app.clone(), caller.clone());
-    let work = async move {
-        let id = incident::move_alerts(&app, &mover, alerts, to, wanted.comment).await?;
+    let work = move |made: Option<String>| async move {
+        let id = match made.and_then(|id| id.parse().ok()) {
+            Some(known) => known,
+            None => incident::move_alerts(&app, &mover, alerts, to, wanted.comment).await?,
+        };
         Ok(Target::answer(id))
     };
     let request = [b"POST /api/v1/alerts/move".as_slice(), &bytes];
-    idempotency::once(&site.app, &caller, &headers, &request, work).await
+    idempotency::once_made(&site.app, &caller, &headers, &request, work).await
 }

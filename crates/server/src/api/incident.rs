@@ -367,11 +367,13 @@ pub(super) async fn start(
     nothing(&site, &headers, body).await?;
     let request = [b"POST start".as_slice(), &id.0.to_be_bytes()];
     let (app, expert) = (site.app.clone(), caller.clone());
-    let work = async move {
-        incident::start(&site.app, &expert, id).await?;
+    let work = move |made: Option<String>| async move {
+        if made.is_none() {
+            incident::start(&site.app, &expert, id).await?;
+        }
         show(&site, &expert, id, &base).await
     };
-    idempotency::once(&app, &caller, &headers, &request, work).await
+    idempotency::once_made(&app, &caller, &headers, &request, work).await
 }
 
 /// What changes. Only what is named changes; null clears.
@@ -512,11 +514,13 @@ pub(super) async fn comment(
     let (said, bytes) = read::<IncidentComment>(&site, &headers, body).await?;
     let request = [b"POST comment".as_slice(), &id.0.to_be_bytes(), &bytes];
     let (app, author) = (site.app.clone(), caller.clone());
-    let work = async move {
-        incident::comment(&site.app, &author, id, vec![said.comment]).await?;
+    let work = move |made: Option<String>| async move {
+        if made.is_none() {
+            incident::comment(&site.app, &author, id, vec![said.comment]).await?;
+        }
         show(&site, &author, id, &base).await
     };
-    idempotency::once(&app, &caller, &headers, &request, work).await
+    idempotency::once_made(&app, &caller, &headers, &request, work).await
 }
 
 /// What an expert found.
@@ -566,12 +570,15 @@ pub(super) async fn conclude(
     let finding = found.finding()?;
     let request = [b"POST conclude".as_slice(), &id.0.to_be_bytes(), &bytes];
     let (app, expert) = (site.app.clone(), caller.clone());
-    let work = async move {
-        let Finding { classification, determination, summary } = finding;
-        incident::conclude(&site.app, &expert, id, classification, determination, summary).await?;
+    let work = move |made: Option<String>| async move {
+        if made.is_none() {
+            let Finding { classification, determination, summary } = finding;
+            incident::conclude(&site.app, &expert, id, classification, determination, summary)
+                .await?;
+        }
         show(&site, &expert, id, &base).await
     };
-    idempotency::once(&app, &caller, &headers, &request, work).await
+    idempotency::once_made(&app, &caller, &headers, &request, work).await
 }
 
 /// Which incidents become one.
@@ -601,9 +608,13 @@ pub(super) async fn merge(
         wanted.incident_ids.iter().map(|id| id_of(id)).collect();
     let ids = ids?;
     let (app, merger) = (site.app.clone(), caller.clone());
-    let work = async move {
-        Ok(Target::answer(incident::merge(&app, &merger, ids, wanted.comment).await?))
+    let work = move |made: Option<String>| async move {
+        let target = match made.and_then(|id| id.parse().ok()) {
+            Some(known) => known,
+            None => incident::merge(&app, &merger, ids, wanted.comment).await?,
+        };
+        Ok(Target::answer(target))
     };
     let request = [b"POST /api/v1/incidents/merge".as_slice(), &bytes];
-    idempotency::once(&site.app, &caller, &headers, &request, work).await
+    idempotency::once_made(&site.app, &caller, &headers, &request, work).await
 }

@@ -29,6 +29,7 @@ mod sign_in;
 mod story;
 mod tenant;
 mod timeline;
+mod user;
 
 use axum::body::Body;
 use axum::extract::{FromRequestParts, Query};
@@ -118,6 +119,12 @@ pub fn routes() -> OpenApiRouter<Site> {
         .routes(routes!(device::get, device::change, device::remove))
         .routes(routes!(device::timeline))
         .routes(routes!(device::release_code))
+        .routes(routes!(user::list))
+        .routes(routes!(user::get))
+        .routes(routes!(user::incidents))
+        .routes(routes!(user::alerts))
+        .routes(routes!(user::timeline))
+        .routes(routes!(user::act))
         .routes(routes!(package::get))
         .routes(routes!(access::grant, access::change_grant))
         .routes(routes!(access::list, access::request))
@@ -148,6 +155,7 @@ pub fn routes() -> OpenApiRouter<Site> {
         .routes(routes!(action::cancel))
         .routes(routes!(action::undo))
         .routes(routes!(action::decide))
+        .routes(routes!(action::seen_instances, action::apply_to_instances))
         .routes(routes!(action::on_device))
         .routes(routes!(conversation::list, conversation::ask))
         .routes(routes!(conversation::export))

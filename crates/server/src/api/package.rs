@@ -27,6 +27,7 @@ pub(super) async fn get(
 ) -> Answer {
     caller.require(&[Permission::DeviceRead])?;
     let package = package::find(&site.app, &caller, id.parse().ok()).await?;
+    package::note_taken(&site.app, &caller, &package).await?;
     let name = format!("investigation-{}-{id}.zip", package.device);
     let length = package.size;
     let body = Body::from_stream(stream::try_unfold((0, 0), move |(number, sent)| {

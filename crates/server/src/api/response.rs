@@ -23,7 +23,8 @@ use crate::permission::Permission;
 use crate::response::catalog::{CATALOG, Entry, Kind, Takes, TargetKind};
 use crate::response::model::{self, ActionState, TaskState, TaskStep};
 use crate::response::{
-    self, Action, NewTask, Response, Running, Sends, Source, Task, TaskPatch, order, store,
+    self, Action, NewTask, Response, Running, Sends, Source, Task, TaskPatch, instances, order,
+    store,
 };
 use crate::tenant::caller::Caller;
 use crate::word::Stage;
@@ -61,6 +62,7 @@ fn action_type(entry: &Entry) -> Value {
                     ("choice", Some(("choices", json!(choices))))
                 }
                 Takes::Text => ("text", None),
+                Takes::Rules => ("rules", None),
                 Takes::List => ("list", None),
                 Takes::Number(least, most) => ("number", Some(("range", json!([least, most])))),
                 Takes::Boolean => ("boolean", None),
@@ -568,11 +570,13 @@ pub(super) async fn publish(
     let finding = found.finding()?;
     let request = [b"POST publish".as_slice(), &id.0.to_be_bytes(), &bytes];
     let (app, expert) = (site.app.clone(), caller.clone());
-    let work = async move {
-        response::publish(&site.app, &expert, id, finding).await?;
+    let work = move |made: Option<String>| async move {
+        if made.is_none() {
+            response::publish(&site.app, &expert, id, finding).await?;
+        }
         show(&site, &expert, id).await
     };
-    Box::pin(idempotency::once(&app, &caller, &headers, &request, work)).await
+    Box::pin(idempotency::once_made(&app, &caller, &headers, &request, work)).await
 }
 
 /// Why.
@@ -802,11 +806,31 @@ pub(super) async fn preview(
     let [task] = &tasks;
     let overlap = sheet.task(task).await?.get("overlap").cloned().unwrap_or_default();
     let undo = task.kind.entry().reverse.map(|reverse| reverse.entry().title);
+    let warnings = warnings(&site, task).await?;
     let body = json!({
-        "sends": sends, "undo": undo, "signedIn": signed_in, "services": services,
+        "sends": sends, "undo": undo, "warnings": warnings, "signedIn": signed_in, "services": services,
         "overlap": overlap, "blockedBecause": shown.blocked, "waitsFor": shown.waits,
     });
     Ok(json_response(StatusCode::OK, &body))
+}
+
+/// Why to think twice: of a file, whether it is widely used or of a package (MR-18).
+async fn warnings(site: &Site, task: &Task) -> Result<Vec<String>> {
+    let Some(target) = &task.target else { return Ok(Vec::new()) };
+    if task.kind != Kind::StopAndQuarantineFile {
+        return Ok(Vec::new());
+    }
+    let path = task.options.get("path").and_then(Value::as_str).unwrap_or(&target.key);
+    if let Some(sha256) = response::order::hash(&target.key) {
+        let mut seen = instances::sightings(&site.app, task.tenant, &sha256).await?;
+        if let Some(first) = seen.found.first_mut()
+            && path.starts_with('/')
+        {
+            first.path = Some(path.to_owned());
+        }
+        return Ok(seen.warnings());
+    }
+    Ok(instances::of_packages(path).into_iter().collect())
 }
 
 /// The first entries of a list of an inventory, each with the device it is of.

@@ -41,6 +41,15 @@ pub async fn counts(
             whose.entry((device.tenant, entity)).or_default().push(device.no);
         }
     }
+    counts_of(app, caller, &whose).await
+}
+
+/// How many incidents have an entity of each of these things.
+pub(super) async fn counts_of<K: Ord + Clone>(
+    app: &App,
+    caller: &Caller,
+    whose: &BTreeMap<(TenantNo, i64), Vec<K>>,
+) -> Result<BTreeMap<K, usize>> {
     if whose.is_empty() {
         return Ok(BTreeMap::new());
     }
@@ -50,14 +59,14 @@ pub async fn counts(
     let sql = format!(
         "select distinct tenant_no, entity_id, incident_id from run where entity_id {among}"
     );
-    let mut found: BTreeMap<DeviceNo, BTreeSet<i64>> = BTreeMap::new();
+    let mut found: BTreeMap<K, BTreeSet<i64>> = BTreeMap::new();
     for row in scope.query(&sql, values).await? {
         let key = (TenantNo(column(&row, 0)?), column(&row, 1)?);
-        for device in whose.get(&key).into_iter().flatten() {
-            found.entry(*device).or_default().insert(column(&row, 2)?);
+        for thing in whose.get(&key).into_iter().flatten() {
+            found.entry(thing.clone()).or_default().insert(column(&row, 2)?);
         }
     }
-    Ok(found.into_iter().map(|(device, incidents)| (device, incidents.len())).collect())
+    Ok(found.into_iter().map(|(thing, incidents)| (thing, incidents.len())).collect())
 }
 
 /// The newest incidents that name a device.

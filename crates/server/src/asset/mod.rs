@@ -1,10 +1,12 @@
-//! Assets: the devices that alerts name and actions touch, as their agents know them.
+//! Assets: the devices that alerts name and actions touch, as their agents know them, and the users
+//! (`account`).
 //!
 //! A device comes into being when an agent enrols for it and stays when the agent is shut out: what
 //! happened on it is asked about later. Its name is its host name; two machines of one customer may
 //! share it, and then its id has to be named. Invariant: one device for each name and machine.
 //! Not here: how an agent enrols and what it is told (see `agent`), who may act (see `coverage`).
 
+pub mod account;
 pub mod inventory;
 pub mod mention;
 pub mod timeline;

@@ -13,6 +13,7 @@ use crate::asset::Device;
 use crate::clock::Timestamp;
 use crate::db::{Transaction, column};
 use crate::error::Result;
+use crate::incident::account;
 
 /// Observations kept of a device.
 pub const MOST: i64 = 50_000;
@@ -51,6 +52,27 @@ impl Seen {
             text: plain(&observed.text, TEXT),
             detail: if detail.len() > DETAIL { json!({"cut": true}).to_string() } else { detail },
         }
+    }
+
+    fn session(&self, member: &str) -> Option<String> {
+        if !matches!(self.kind.as_str(), "signedIn" | "signedOut") {
+            return None;
+        }
+        let detail: Value = serde_json::from_str(&self.detail).ok()?;
+        let text = detail.get("session")?.get(member)?.as_str()?;
+        Some(text.to_owned()).filter(|text| !text.trim().is_empty())
+    }
+
+    /// Who signed in or out, where it says that somebody did.
+    #[must_use]
+    pub fn account(&self) -> Option<String> {
+        self.session("user")
+    }
+
+    /// Where from, when somebody signed in from elsewhere.
+    #[must_use]
+    pub fn from(&self) -> Option<String> {
+        self.session("from")
     }
 }
 
@@ -98,12 +120,14 @@ pub async fn keep(tx: &Transaction, device: &Device, seen: Vec<Seen>) -> Result<
             it.kind.clone().into(),
             it.text.clone().into(),
             it.detail.clone().into(),
+            it.account().map(|name| account::name(&name)).into(),
         ]);
         known.insert(it);
     }
     tx.insert_rows(
-        "insert into device_event (device_no, tenant_no, position, at, kind, text, detail)",
-        7,
+        "insert into device_event (device_no, tenant_no, position, at, kind, text, detail, \
+         account)",
+        8,
         "",
         values,
     )

@@ -53,6 +53,7 @@ const VARIABLES: &[(&str, Set)] = &[
         Ok(())
     }),
     ("OIDC_CA", |config, text| some(&mut config.oidc.ca, text)),
+    ("PACKAGES_DAYS", |config, text| set(&mut config.packages.days, text)),
     ("CONNECTORS_LAG_S", |config, text| set(&mut config.connectors.lag_s, text)),
 ];
 

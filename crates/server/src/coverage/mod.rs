@@ -289,6 +289,12 @@ pub async fn why_excluded(app: &App, device: &Device) -> Result<Option<String>> 
     excluded(&tx, device.tenant, Thing { device: Some(device), ..Thing::default() }).await
 }
 
+/// Why experts never act on a user, for its page.
+pub async fn why_user_excluded(app: &App, tenant: TenantNo, user: &str) -> Result<Option<String>> {
+    let tx = app.db.of(tenant).snapshot().await?;
+    excluded(&tx, tenant, Thing { user: Some(user), ..Thing::default() }).await
+}
+
 /// Whether the customer wants two people for what is dangerous (quality 4).
 pub async fn wants_four_eyes(tx: &Transaction, tenant: TenantNo) -> Result<bool> {
     Ok(has_four_eyes(&settings(tx, tenant).await?))

@@ -19,6 +19,7 @@ use crate::id::TenantNo;
 /// Tables whose every row belongs to one tenant.
 pub const WALLED: &[&str] = &[
     "access",
+    "account",
     "action",
     "agent",
     "alert",
@@ -32,6 +33,7 @@ pub const WALLED: &[&str] = &[
     "connector",
     "desired",
     "device",
+    "device_account",
     "device_event",
     "entity_span",
     "event",

@@ -8,6 +8,7 @@
 //! incident never reopens by itself (INC-15); a redirected one keeps answering with where it went.
 //! Not here: which incidents are in scope and how urgent they are (see `triage`).
 
+pub mod account;
 pub mod advice;
 pub mod correlate;
 pub mod correlation;
@@ -111,6 +112,7 @@ pub async fn comment(app: &App, caller: &Caller, id: IncidentId, texts: Vec<Stri
         })
         .await?;
     }
+    tx.made(id).await?;
     tx.commit().await
 }
 
@@ -148,6 +150,7 @@ pub async fn conclude(
     let step = step.map_err(refused)?;
     let fact = |id, changes| Fact::IncidentConcluded { incident: id, changes };
     apply(&mut tx, &incident, step, fact).await?;
+    tx.made(id).await?;
     tx.commit().await
 }
 
@@ -166,6 +169,7 @@ async fn step(
     let incident = one(&tx, id).await?;
     let step = decide(incident.model.clone(), tx.actor(), tx.now()).map_err(refused)?;
     apply(&mut tx, &incident, step, fact).await?;
+    tx.made(id).await?;
     tx.commit().await
 }
 

@@ -104,6 +104,7 @@ pub async fn merge(
         say(&mut tx, &mut work, target, &text).await?;
     }
     work.save(&mut tx).await?;
+    tx.made(target).await?;
     tx.commit().await?;
     Ok(target)
 }
@@ -188,6 +189,7 @@ pub async fn move_alerts(
         say(&mut tx, &mut work, target, &text).await?;
     }
     work.save(&mut tx).await?;
+    tx.made(target).await?;
     tx.commit().await?;
     Ok(target)
 }

@@ -29,7 +29,8 @@ use crate::db::column;
 use crate::error::{Error, Result};
 use crate::event::Fact;
 use crate::id::{ActionId, IncidentId, TenantNo};
-use crate::response::catalog::{Effect, Kind};
+use crate::incident::account::Names;
+use crate::response::catalog::{Effect, Kind, TargetKind};
 use crate::response::model::{ActionState, ActionStep, proves};
 use crate::response::store::{self, Action, Attempt, Requester, Target, engine_key, user_key};
 use crate::response::target::Channel;
@@ -126,6 +127,11 @@ pub async fn request(tx: &mut Tx, wish: Wish<'_>) -> Result<Action> {
             )));
         }
         return Ok(same.clone());
+    }
+    if wish.target.kind == TargetKind::User {
+        let mut names = Names::default();
+        names.add(tx.tenant(), &wish.target.key);
+        names.write(tx).await?;
     }
     let id = ActionId(tx.next_id("action").await?);
     let mut generation = 0;
@@ -482,10 +488,10 @@ async fn refused(tx: &Tx, action: &Action, device: Option<&Device>) -> Result<Op
     if let Err(refusal) = approval::standing(tx, action, device, tx.now()).await? {
         return Ok(Some(refusal));
     }
-    if let (Some(word), Some(device)) = (order::word(action.kind), device)
-        && let Err(reason) = device.can(word)
-    {
-        return Ok(Some(Refusal::No(reason)));
+    for word in order::words(action.kind, &action.options) {
+        if let Some(Err(reason)) = device.map(|device| device.can(word)) {
+            return Ok(Some(Refusal::No(reason)));
+        }
     }
     // What takes something back is as welcome after the incident was closed.
     if let (Some(incident), None) = (action.incident, action.undo_of)

@@ -13,19 +13,26 @@
 //! out (`engine`), which states follow which (`model`), which actions there are (`catalog`).
 
 pub mod approval;
+mod each;
 pub mod engine;
 mod follow;
+pub mod instances;
 pub mod model;
 pub mod order;
 pub mod remote;
 pub mod store;
 mod target;
 mod timed;
+mod user;
 pub mod what_if;
 
 pub use crate::catalog;
+pub use each::Asked;
 pub use store::{Action, Attempt, Requester, Response, Source, Target, Task};
 pub use target::Channel;
+pub use user::{Accounts, act_on_user, in_directory, of_user, why_not_user};
+
+use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
@@ -576,6 +583,7 @@ pub async fn publish(app: &App, caller: &Caller, id: IncidentId, finding: Findin
     });
     let fact = |id, changes| Fact::IncidentChanged { incident: id, changes };
     incident::apply(&mut tx, &before, step, fact).await?;
+    tx.made(id).await?;
     tx.commit().await?;
     ring(app, &rung);
     Ok(())
@@ -789,7 +797,7 @@ pub async fn undo(app: &App, caller: &Caller, id: TaskId, comment: &str) -> Resu
     let mut task = Task {
         id: TaskId(tx.next_id("task").await?),
         kind: reverse,
-        options: json!({}),
+        options: reverse_options(&actions),
         display_name: format!("{}: {}", entry.title, done.object()),
         description: if comment.is_empty() { entry.explains.to_owned() } else { comment },
         source: Some(if by_expert { Source::Managed } else { Source::Guided }),
@@ -815,6 +823,31 @@ pub async fn undo(app: &App, caller: &Caller, id: TaskId, comment: &str) -> Resu
     tx.commit().await?;
     ring(app, &channels);
     Ok(task.id)
+}
+
+/// How actions are taken back: a restored file is looked for where it was brought back to.
+fn reverse_options(done: &[Action]) -> Value {
+    let restored = done.iter().filter(|action| action.kind == Kind::RestoreFile);
+    let paths: BTreeSet<&str> = restored
+        .flat_map(|action| {
+            let found = action.found.as_ref().and_then(|found| found.get("files")?.as_array());
+            let read = action.read_back.as_ref().and_then(|read| read.get("path"));
+            found.into_iter().flatten().chain(read).filter_map(Value::as_str)
+        })
+        .filter(|path| path.starts_with('/'))
+        .collect();
+    match (paths.first(), paths.len()) {
+        (None, _) => json!({}),
+        (Some(path), 1) => json!({ "path": path }),
+        _ => {
+            let folders: BTreeSet<&str> = paths
+                .iter()
+                .filter_map(|path| Some(path.rsplit_once('/')?.0))
+                .filter(|folder| !folder.is_empty())
+                .collect();
+            json!({ "under": folders.into_iter().take(100).collect::<Vec<_>>() })
+        }
+    }
 }
 
 /// The task that takes another back, unless that failed.
@@ -880,6 +913,18 @@ async fn second(app: &App, caller: &Caller, id: ActionId) -> Result<(Tx, Action)
         coverage::covers(&tx, action.tenant, &requester.authority(), thing, tx.now()).await?;
     covered.map_err(Error::Denied)?;
     Ok((tx, action))
+}
+
+/// Why the caller is not cleared to answer a proposed action now, for its buttons.
+pub async fn why_no_second(
+    (tx, now): (&Transaction, Timestamp),
+    caller: &Caller,
+    action: &Action,
+) -> Result<Option<String>> {
+    let device = store::device_of(tx, action).await?;
+    let thing = action.target.thing(device.as_ref());
+    let authority = requester(caller).authority();
+    Ok(coverage::covers(tx, action.tenant, &authority, thing, now).await?.err())
 }
 
 /// Another person agrees to exactly what was shown (quality 4): `fingerprint` is that of the action as
@@ -972,7 +1017,7 @@ pub async fn undo_action(
         Error::Conflict(format!("{id}: who carried it out is not known any more"))
     })?;
     let requester = requester(caller);
-    let options = json!({});
+    let options = reverse_options(std::slice::from_ref(&done));
     let action =
         ask(&mut tx, (reverse, &done.target), &channel, &options, &requester, |wish| Wish {
             incident: done.incident,
@@ -1001,8 +1046,12 @@ async fn ask<'a>(
     let covered = coverage::covers(tx, tx.tenant(), &requester.authority(), thing, now).await?;
     covered.map_err(Error::Denied)?;
     if let Channel::Agent(device) = channel {
-        let nothing = || Error::Conflict("nothing is connected that could do it".to_owned());
-        device.can(order::word(kind).ok_or_else(nothing)?).map_err(Error::Conflict)?;
+        if order::word(kind).is_none() {
+            return Err(Error::Conflict("nothing is connected that could do it".to_owned()));
+        }
+        for word in order::words(kind, options) {
+            device.can(word).map_err(Error::Conflict)?;
+        }
     }
     let wish = more(Wish {
         kind,

@@ -12,6 +12,7 @@ use crate::clock::Timestamp;
 use crate::connector::{ConnectorKind, Verb};
 use crate::network::Network;
 use crate::response::catalog::{CATALOG, Kind};
+use crate::yara;
 
 /// The agent's word for a type of action; `None` where no agent can do it.
 #[must_use]
@@ -55,8 +56,25 @@ pub fn kinds(product: ConnectorKind) -> impl Iterator<Item = Kind> {
     CATALOG.iter().map(|entry| entry.kind).filter(able)
 }
 
+/// What an agent must know how to do for an action with these options.
+pub fn words(kind: Kind, options: &Value) -> impl Iterator<Item = &'static str> {
+    let with_rules = kind == Kind::RunAntiVirusScan && options.get("rules").is_some();
+    word(kind).into_iter().chain(with_rules.then_some("scanRules"))
+}
+
 /// The folders in which a file is looked for by its hash where nobody says otherwise.
 const USUAL: [&str; 6] = ["/home", "/root", "/tmp", "/var/tmp", "/opt", "/srv"];
+
+/// The folders where files like it usually are, and one where it was seen.
+#[must_use]
+pub fn usual_and(folder: &str) -> Vec<&str> {
+    let within =
+        |usual: &&str| folder.strip_prefix(*usual).is_some_and(|rest| rest.starts_with('/'));
+    if USUAL.contains(&folder) || USUAL.iter().any(within) {
+        return USUAL.to_vec();
+    }
+    USUAL.into_iter().chain([folder]).collect()
+}
 
 /// What the agent is told.
 ///
@@ -113,7 +131,14 @@ pub fn action(kind: Kind, target: &str, options: &Value, now: Timestamp) -> Resu
         }
         Kind::UnRestrictAppExecution => Action::LiftRestriction,
         Kind::RunAntiVirusScan => {
-            Action::Scan { full: text("scanType") == Some("full"), rules: Vec::new() }
+            let rules = text("rules").map(|rules| {
+                yara::check(rules)?;
+                Ok::<_, String>(vec![("rules".to_owned(), rules.to_owned())])
+            });
+            Action::Scan {
+                full: text("scanType") == Some("full"),
+                rules: rules.transpose()?.unwrap_or_default(),
+            }
         }
         Kind::CollectInvestigationPackage => Action::CollectPackage,
         Kind::CollectFile => {

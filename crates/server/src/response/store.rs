@@ -386,6 +386,11 @@ pub const ACTION: &str = "action.id, action.tenant_no, action.incident_id, actio
     action.found, action.read_back, action.undo_of, action.updated_at, action.connector_id, \
     action.next_at";
 
+/// The user that an action on one is done to, in lower case: what is behind `device:<UUID> ` or
+/// `user:`.
+pub const USER: &str = "lower(case when action.target_key like 'device:%' \
+    then substr(action.target_key, 45) else substr(action.target_key, 6) end)";
+
 /// `device:<id> <what>`: what the engine goes by says the device and, for things on it, which.
 fn split_key(key: &str) -> (Option<String>, String) {
     match key.strip_prefix("device:") {

@@ -97,12 +97,12 @@ async fn devices(
     target: Option<&Target>,
     options: &serde_json::Value,
 ) -> Result<std::result::Result<Vec<Device>, String>> {
-    let Some(word) = order::word(entry.kind) else {
+    if order::word(entry.kind).is_none() {
         return Ok(Err(match entry.kind {
             Kind::Text => "it is guidance in words".to_owned(),
             _ => "nothing is connected that could do it".to_owned(),
         }));
-    };
+    }
     let Some(target) = target else { return Ok(Err("it names nothing".to_owned())) };
     let named = match target.kind {
         TargetKind::Device => Some(target.key.as_str()),
@@ -128,9 +128,10 @@ async fn devices(
     let mut able = Vec::new();
     let mut lacking = None;
     for device in found {
-        match device.can(word) {
-            Ok(()) => able.push(device),
-            Err(reason) => lacking = Some(reason),
+        let missing = order::words(entry.kind, options).find_map(|word| device.can(word).err());
+        match missing {
+            None => able.push(device),
+            Some(reason) => lacking = Some(reason),
         }
     }
     // An account of a directory is no local account of a device.

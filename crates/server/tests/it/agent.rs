@@ -113,7 +113,7 @@ impl Machine {
         serde_json::from_str(&reply.text).expect("orders")
     }
 
-    async fn report(&self, report: &Value) -> Reported {
+    pub async fn report(&self, report: &Value) -> Reported {
         let reply = self.ask("POST", "/agent/v1/report", report.to_string()).await.expect(200);
         serde_json::from_str(&reply.text).expect("reported")
     }
@@ -210,7 +210,9 @@ pub async fn lived_in(
 ) -> (Value, String) {
     let machine = Machine::enrol(face, &tenant.id, name, name).await;
     let inventory = json!({ "host": host(name, name), "services": [name] });
-    let seen = json!({ "at": 1, "kind": "signedIn", "text": name, "detail": { "user": name } });
+    let session = json!({ "user": name, "line": "pts/0", "from": null, "since": 1 });
+    let detail = json!({ "session": session });
+    let seen = json!({ "at": 1, "kind": "signedIn", "text": name, "detail": detail });
     machine.report(&json!({ "inventory": inventory, "observed": [seen] })).await;
     let list = admin.get(&format!("/api/v1/devices?search={name}")).await.expect(200).json();
     let device = list["value"][0].clone();
@@ -683,6 +685,12 @@ async fn a_package_is_taken_for_an_order_under_way_and_given_back_as_a_file() {
     ola.await.get(&file).await.expect(404);
     ida.get("/api/v1/actions/ac999/package").await.expect(404);
     ida.get("/api/v1/actions/x/package").await.expect(404);
+    // Each time it was given to somebody is on record.
+    let taken = "select count(*) from event where kind = 'action.packageTaken'";
+    let given = world.rows(taken).await[0];
+    assert!(given > 0);
+    ida.get(&file).await.expect(200);
+    assert_eq!(world.rows(taken).await, [given + 1]);
 }
 
 #[tokio::test]
@@ -856,4 +864,63 @@ async fn agents_speak_mutual_tls_and_others_need_no_certificate() {
     assert!(orders.orders.is_empty() && orders.acknowledged.is_empty());
     served.await.expect("a task").expect("a clean end");
     assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+}
+
+#[tokio::test]
+async fn what_was_collected_is_kept_as_long_as_the_operator_wants() {
+    let face = Face::new().await;
+    let world = &face.world;
+    let ida = admin(&face).await;
+    let (_, action) = lived_in(&face, &world.tenant, &ida, "web-1").await;
+    ida.get(&format!("/api/v1/actions/{action}/package")).await.expect(200);
+    for (days, left) in [(89, 1), (2, 0)] {
+        world.app.clock.advance_seconds(days * 86_400);
+        riposte::agent::package::tidy(&world.app).await.expect("tidied");
+        assert_eq!(world.rows("select count(*) from package").await, [left]);
+        assert_eq!(world.rows("select count(*) from package_part").await, [left]);
+    }
+    let admin = face.person(&world.tenant.id, "nora@alder.example", Role::SecurityAdministrator);
+    admin.await.get(&format!("/api/v1/actions/{action}/package")).await.expect(404);
+}
+
+#[tokio::test]
+async fn a_certificate_is_renewed_and_the_old_one_holds_until_the_new_one_is_shown() {
+    let face = Face::new().await;
+    let world = &face.world;
+    let old = Machine::enrol(&face, &world.tenant.id, "web-1", "m1").await;
+    old.settle().await;
+    world.app.clock.advance_seconds(riposte_wire::RENEW_AFTER_DAYS * 86_400);
+    let renew = async |machine: &Machine| -> Machine {
+        let body = json!({ "version": 1, "request": request().0 }).to_string();
+        let reply = machine.ask("POST", "/agent/v1/renew", body).await.expect(200).json();
+        let pem = reply["certificate"].as_str().expect("PEM").as_bytes();
+        let certificate = CertificateDer::from_pem_slice(pem).expect("a certificate");
+        Machine { certificate: Certificate(certificate), ..machine.clone() }
+    };
+    let lost = renew(&old).await;
+    let new = renew(&old).await;
+    let (one, two) = (authority::named(&old.certificate.0), authority::named(&new.certificate.0));
+    assert_eq!(one.expect("named").agent, two.expect("named").agent);
+    // Whatever was given, the old one holds as long as no other was shown.
+    old.settle().await;
+    lost.poll("r1", &[]).await.expect(401);
+    new.settle().await;
+    old.poll("r1", &[]).await.expect(401);
+    new.settle().await;
+    // Beyond the end of the first certificate.
+    world.app.clock.advance_seconds(300 * 86_400);
+    new.settle().await;
+    for (body, status) in [
+        (json!({ "version": 9, "request": "x" }), 400),
+        (json!({ "version": 1, "request": "x" }), 400),
+        (json!({ "version": 1, "request": "x".repeat(20_000) }), 400),
+    ] {
+        new.ask("POST", "/agent/v1/renew", body.to_string()).await.expect(status);
+    }
+    let sql = "update agent set revoked_at = 1";
+    let tx = world.app.db.of(world.tenant.no).begin().await.expect("a change");
+    tx.execute(sql, vec![]).await.expect("an update");
+    tx.commit().await.expect("a commit");
+    let body = json!({ "version": 1, "request": request().0 }).to_string();
+    new.ask("POST", "/agent/v1/renew", body).await.expect(401);
 }

@@ -136,6 +136,11 @@ impl Robot {
         self.journal.insert(order.id.clone(), Some(result));
     }
 
+    /// Notes that an order was carried out, with what was read.
+    pub fn answer(&mut self, order: &Order, read_back: Value) {
+        self.note(order, Outcome::Succeeded, Some(read_back));
+    }
+
     /// Tells what became of what it knows.
     pub async fn tell(&mut self, world: &World) {
         let device = self.device(world).await;

@@ -10,6 +10,7 @@ use crate::clock::Timestamp;
 use crate::db::Transaction;
 use crate::error::Result;
 use crate::id::{AlertId, TenantNo};
+use crate::incident::account::Names;
 use crate::incident::correlate::read::Read;
 use crate::incident::correlation::{Placement, Run, Stat};
 use crate::incident::entity::{Entity, EntityKind};
@@ -22,6 +23,7 @@ const SHOWN_LINKS: usize = 16;
 pub(super) struct Rows {
     alerts: Vec<Sql>,
     opened_runs: Vec<Sql>,
+    accounts: Names,
     grown_runs: Vec<Sql>,
     stats: Vec<Sql>,
 }
@@ -50,6 +52,9 @@ impl Rows {
             read.iter().flat_map(|read| &read.entities).map(|entity| (entity.id, entity)).collect();
         self.opened_runs.extend(runs.iter().flat_map(|run| {
             let entity = named.get(&run.entity_id);
+            if let Some(entity) = entity {
+                self.accounts.add_entity(tenant, entity);
+            }
             let name = entity.map_or("", |entity| entity.name.as_str());
             [
                 run.incident_id.into(),
@@ -116,6 +121,7 @@ impl Rows {
             self.opened_runs,
         )
         .await?;
+        self.accounts.write(tx).await?;
         tx.insert_rows(
             "insert into entity_span (tenant_no, entity_id, span, anchors, common_since)",
             5,
