@@ -11,9 +11,13 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 /// Every namespace of the lab begins so.
 const PREFIX: &str = "rlab-";
+
+/// How many nets this process has made.
+static NETS: AtomicU32 = AtomicU32::new(0);
 
 /// Devices of their own, each with a link to the lab.
 #[derive(Debug)]
@@ -55,15 +59,16 @@ impl Net {
     /// As many devices.
     pub(crate) fn new(devices: usize) -> Result<Self, String> {
         sweep();
-        let id = std::process::id();
-        let third = (id % 250) as u8;
+        // A kernel may take its time over a namespace that was deleted: each net has names of its own.
+        let (id, made) = (std::process::id(), NETS.fetch_add(1, Ordering::Relaxed));
+        let third = (id.wrapping_add(made) % 250) as u8;
         let address = Ipv4Addr::new(10, 213, third, 1);
         let mut net = Self { address: IpAddr::V4(address), names: Vec::new() };
         for device in 0..devices {
-            let name = format!("{PREFIX}{id}-{device}");
+            let name = format!("{PREFIX}{id}-{made}-{device}");
             let other = Ipv4Addr::new(10, 213, third, 10 + device as u8);
-            // Links are named by process and number, in the fifteen letters there are.
-            let link = format!("rl{}x{device}", id % 10_000_000);
+            // In the fifteen letters there are.
+            let link = format!("rl{id:x}n{made:x}x{device:x}");
             ip(&format!("netns add {name}"))?;
             net.names.push(name.clone());
             ip(&format!("-n {name} link set lo up"))?;
