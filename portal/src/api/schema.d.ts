@@ -346,6 +346,27 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/actions/{id}/instances": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Where else the file of a quarantine was seen in 30 days: by alerts, and by scans of agents
+         *     (MR-20). Without the devices that have it in quarantine already.
+         */
+        get: operations["get_api_v1_actions_id_instances"];
+        put?: never;
+        /** Takes the file of a quarantine away on further devices: an action on each, linked to this one. */
+        post: operations["post_api_v1_actions_id_instances"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/actions/{id}/package": {
         parameters: {
             query?: never;
@@ -2110,6 +2131,114 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/users": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Users of the tenants that the caller is inside of, by name. */
+        get: operations["get_api_v1_users"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/users/{tenant}/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One user: its accounts on devices, whether experts may act on it, and what can be done. */
+        get: operations["get_api_v1_users_tenant_name"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/users/{tenant}/{name}/actions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Does something to a user's accounts, to each by itself: what cannot be done says why. */
+        post: operations["post_api_v1_users_tenant_name_actions"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/users/{tenant}/{name}/alerts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The alerts that name a user, those of the newest incidents first. A page may be short, or empty,
+         *     where much has to be looked through: `nextCursor` goes on.
+         */
+        get: operations["get_api_v1_users_tenant_name_alerts"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/users/{tenant}/{name}/incidents": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The incidents that name a user, the newest first. */
+        get: operations["get_api_v1_users_tenant_name_incidents"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/users/{tenant}/{name}/timeline": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What happened to a user and by it, the newest first: sign-ins that agents saw, incidents that
+         *     began to name it, actions on it.
+         */
+        get: operations["get_api_v1_users_tenant_name_timeline"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/words": {
         parameters: {
             query?: never;
@@ -3002,6 +3131,13 @@ export interface components {
             /** @description As the step before gave it. */
             flow: string;
         };
+        /** @description To which instances a quarantine is applied. */
+        Applied: {
+            /** @description Why: mandatory (MR-18). */
+            comment: string;
+            /** @description Devices on which the file was seen, 1 to 1,000. */
+            deviceIds: string[];
+        };
         /** @description The switch for two people. */
         Authority: {
             /** @description Whether a second person approves each dangerous action. */
@@ -3332,6 +3468,17 @@ export interface components {
             options?: Record<string, never>;
             /** @description For what is done to something on the device: a file's SHA-256 or path, an account … */
             target?: string | null;
+        };
+        /** @description Something to be done to a user's accounts. */
+        OnUser: {
+            actionType: string;
+            /** @description Why: mandatory (MR-18). */
+            comment: string;
+            /** @description The accounts on these devices, at most 100. */
+            deviceIds?: string[];
+            /** @description The account in the directory that a connector leads to. */
+            directory?: boolean;
+            options?: Record<string, never>;
         };
         Organisation: {
             id: string;
@@ -4075,10 +4222,14 @@ export interface operations {
                 to?: string;
                 /** @description Only on this device. */
                 deviceId?: string;
+                /** @description Only on this user's accounts, on whatever device. */
+                user?: string;
                 /** @description Only for this incident. */
                 incidentId?: string;
-                /** @description `requested` (default, the newest first), `title`, `state` or `target`. */
+                /** @description `requested` (default), `title`, `state` or `target`. */
                 order?: string;
+                /** @description `asc` or `desc`; when absent `desc` for `requested`, the newest first, else `asc`. */
+                direction?: string;
                 /** @description Rows of a page, 50 when absent, at most 200. */
                 top?: number;
                 /** @description `nextCursor` of the page before. */
@@ -4144,10 +4295,14 @@ export interface operations {
                 to?: string;
                 /** @description Only on this device. */
                 deviceId?: string;
+                /** @description Only on this user's accounts, on whatever device. */
+                user?: string;
                 /** @description Only for this incident. */
                 incidentId?: string;
                 /** @description See the list. */
                 order?: string;
+                /** @description See the list. */
+                direction?: string;
             };
             header?: never;
             path?: never;
@@ -4280,6 +4435,70 @@ export interface operations {
                     "application/json": Record<string, never>;
                 };
             };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    get_api_v1_actions_id_instances: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description the action's id */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description sha256, value, cut, quarantinedCount, warnings */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+            /** @description it quarantined no file that is known by its SHA-256 */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    post_api_v1_actions_id_instances: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description the action's id */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Applied"];
+            };
+        };
+        responses: {
+            /** @description value: deviceId, actionId, because */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+            /** @description it can be done on none of them */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -7611,6 +7830,186 @@ export interface operations {
         responses: {
             /** @description id, name */
             201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+        };
+    };
+    get_api_v1_users: {
+        parameters: {
+            query?: {
+                /** @description Part of the name. */
+                search?: string;
+                /** @description Only this tenant's. */
+                tenantId?: string;
+                /** @description Rows of a page, 50 when absent, at most 200. */
+                top?: number;
+                /** @description `nextCursor` of the page before. */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description value, nextCursor, count */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+        };
+    };
+    get_api_v1_users_tenant_name: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description the customer's id */
+                tenant: string;
+                /** @description the user's name */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description the user */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+        };
+    };
+    post_api_v1_users_tenant_name_actions: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description the customer's id */
+                tenant: string;
+                /** @description the user's name */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["OnUser"];
+            };
+        };
+        responses: {
+            /** @description value: deviceId, actionId, because */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+            /** @description it can be done to none of them */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    get_api_v1_users_tenant_name_alerts: {
+        parameters: {
+            query?: {
+                /** @description Entries of a page, 50 when absent, at most 200. */
+                top?: number;
+                /** @description `nextCursor` of the page before. */
+                cursor?: string;
+            };
+            header?: never;
+            path: {
+                /** @description the customer's id */
+                tenant: string;
+                /** @description the user's name */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description value, nextCursor */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+        };
+    };
+    get_api_v1_users_tenant_name_incidents: {
+        parameters: {
+            query?: {
+                /** @description Entries of a page, 50 when absent, at most 200. */
+                top?: number;
+                /** @description `nextCursor` of the page before. */
+                cursor?: string;
+            };
+            header?: never;
+            path: {
+                /** @description the customer's id */
+                tenant: string;
+                /** @description the user's name */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description value, nextCursor */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+        };
+    };
+    get_api_v1_users_tenant_name_timeline: {
+        parameters: {
+            query?: {
+                /** @description Entries of a page, 50 when absent, at most 200. */
+                top?: number;
+                /** @description `nextCursor` of the page before. */
+                cursor?: string;
+            };
+            header?: never;
+            path: {
+                /** @description the customer's id */
+                tenant: string;
+                /** @description the user's name */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description value, nextCursor */
+            200: {
                 headers: {
                     [name: string]: unknown;
                 };
