@@ -159,6 +159,17 @@ test('every page, as who uses it', { timeout: 600_000, concurrency: true }, asyn
   });
   await send(aino, 'POST', `/api/v1/connectors/${broken}/test`, {});
 
+  // Who is told, and a program that is told and does not answer as it should.
+  for (const contact of [
+    { name: 'Duty officer of the freight terminal', kind: 'group', email: 'vakt@alderfreight.example', role: 'incidentNotification', language: 'en' },
+    { name: 'Leitung IT', kind: 'person', email: 'it@alderfreight.example', role: 'serviceReview' },
+  ]) {
+    const { id } = await send(ida, 'POST', '/api/v1/contacts', contact);
+    await send(ida, 'POST', `/api/v1/contacts/${id}/test`, {});
+  }
+  const { id: hook } = await send(ida, 'POST', '/api/v1/webhooks', { name: 'SIEM of the group', url: `${directory.url}/hook` });
+  await send(ida, 'POST', `/api/v1/webhooks/${hook}/test`, {});
+
   // Managed response: what the demo has of it, and what was done to a real device.
   const access = JSON.parse(readFileSync(join(server.dir, 'data/demo-access.json'), 'utf8'));
   const [composed, guided] = access.devices.map((device) => `/incidents/${device.incident}`);
@@ -355,6 +366,28 @@ test('every page, as who uses it', { timeout: 600_000, concurrency: true }, asyn
       ['settings/exclusions', 'exclusions-add', '/settings/exclusions', dialog('Exclude a device')],
       ['settings/connectors', 'connectors', '/settings/connectors'],
       ['settings/connectors', 'connectors-edit', '/settings/connectors', dialog(/^Edit /)],
+      ['settings/notifications', 'notifications', '/settings/notifications'],
+      ['settings/notifications', 'notifications-add', '/settings/notifications', dialog('Add a contact')],
+      ['settings/notifications', 'notifications-edit', '/settings/notifications', dialog('Edit Leitung IT')],
+      ...['webhooks', 'reminders', 'deliveries', 'messages'].map((tab) => [
+        'settings/notifications', `notifications-${tab}`, `/settings/notifications?tab=${tab}`,
+      ]),
+      ['settings/notifications', 'notifications-webhook-add', '/settings/notifications?tab=webhooks', dialog('Add a webhook')],
+      ['settings/notifications', 'notifications-delivery', '/settings/notifications?tab=deliveries', async (page) => {
+        // What comes in meanwhile stands above it.
+        const row = page.locator('tbody tr').last();
+        await row.click();
+        await page.getByRole('dialog').waitFor();
+        return row;
+      }],
+      ['settings/notifications', 'notifications-messages-ja', '/settings/notifications?tab=messages&kind=reminder&language=ja'],
+      ['demo/mailbox', 'mailbox', '/demo/mailbox'],
+      ['demo/mailbox', 'mailbox-mail', '/demo/mailbox', async (page) => {
+        const row = page.locator('tbody tr').last();
+        await row.click();
+        await page.getByRole('dialog').waitFor();
+        return row;
+      }],
       ['settings/agents', 'agents', '/settings/agents'],
       ['settings/agents', 'agents-make', '/settings/agents', dialog('Make a token')],
     ],
@@ -424,6 +457,7 @@ test('every page, as who uses it', { timeout: 600_000, concurrency: true }, asyn
       ['messages', 'messages-question', '/messages?open=question-1'],
       ['settings/exclusions', 'exclusions-reader', '/settings/exclusions'],
       ['settings/agents', 'agents-reader', '/settings/agents'],
+      ['settings/notifications', 'notifications-reader', '/settings/notifications'],
     ],
     // Another customer's administrator.
     aino: [
@@ -439,6 +473,7 @@ test('every page, as who uses it', { timeout: 600_000, concurrency: true }, asyn
         await page.reload();
       }],
       ['settings/connectors', 'connectors-add', '/settings/connectors', dialog('Add a connector')],
+      ['settings/notifications', 'notifications-webhooks-none', '/settings/notifications?tab=webhooks'],
       ['devices', 'devices-other', '/devices'],
       ['users/:tenant/:name', 'user-unknown', userOf(named)],
       ['devices/:id', 'device-unknown', `/devices/${device?.id ?? 'none'}`],

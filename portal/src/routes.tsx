@@ -25,6 +25,7 @@ const response = {
   Card: lazy(() => import('./response/ResponseCard')),
   Tab: lazy(() => import('./response/ResponseTab')),
   Flyout: ({ incident }: { incident: Incident }) => <Flyout incident={incident} chat={Chat} />,
+  Undelivered: lazy(() => import('./notification/Undelivered')),
 };
 const Report = lazy(() => import('./incident/Report'));
 const AlertPage = lazy(() => import('./incident/AlertPage'));
@@ -43,9 +44,11 @@ const IdentityProviders = lazy(() => import('./settings/IdentityProviders'));
 const Authority = lazy(() => import('./settings/Authority'));
 const Exclusions = lazy(() => import('./settings/Exclusions'));
 const Connectors = lazy(() => import('./settings/Connectors'));
+const Notifications = lazy(() => import('./notification/Notifications'));
 const Agents = lazy(() => import('./settings/Agents'));
 const Audit = lazy(() => import('./settings/Audit'));
 const Account = lazy(() => import('./settings/Account'));
+const Mailbox = lazy(() => import('./demo/Mailbox'));
 
 /** Begins to load the page of an address while it is still being found out who asks. */
 export function preload(queries: QueryClient, path: string, search: string): void {
@@ -89,12 +92,14 @@ export function Portal() {
           <Route path="settings/permissions" element={<Permissions />} />
           <Route path="settings/authority" element={<Authority />} />
           <Route path="settings/exclusions" element={<Exclusions />} />
+          <Route path="settings/notifications" element={<Notifications />} />
           <Route path="settings/agents" element={<Agents />} />
           <Route path="settings/connectors" element={<Connectors />} />
           <Route path="settings/people" element={<People />} />
           <Route path="settings/apps" element={<Apps />} />
           <Route path="settings/sign-in" element={<IdentityProviders />} />
           <Route path="settings/audit" element={<Audit />} />
+          <Route path="demo/mailbox" element={<Mailbox />} />
           <Route path="account" element={<Account />} />
           <Route path="*" element={<Missing />} />
         </Route>

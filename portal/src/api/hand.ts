@@ -117,6 +117,88 @@ export type Connector = Schemas['ConnectorView'];
 export type NewConnector = Schemas['NewConnector'];
 export type EditedConnector = Schemas['EditedConnector'];
 
+/** Who hears of what concerns the customer. */
+export type ContactRole = 'incidentNotification' | 'serviceReview';
+export type ContactChoice = {
+  name: string;
+  kind: 'person' | 'group';
+  email: string;
+  phone: string | null;
+  role: ContactRole;
+  priority: 'primary' | 'backup';
+  language: string;
+};
+export type Contact = ContactChoice & { id: string; createdBy: string; createdDateTime: string };
+
+/** A program that is told; `secret` only in the answer that drew it. */
+export type Webhook = Schemas['WebhookView'];
+
+export type Channel = 'mail' | 'webhook';
+/** How the way to a receiver goes: a mail address, or the id of a webhook. */
+export type ReceiverHealth = {
+  channel: Channel;
+  receiver: string;
+  waiting: number;
+  failures: number;
+  pausedUntilDateTime: string | null;
+  lastOkDateTime: string | null;
+  /** Only when it is newer than the last success. */
+  lastError: string | null;
+  lastErrorDateTime: string | null;
+};
+export type NotificationSettings = {
+  reminderHours: number;
+  mail: { isSetUp: boolean; from: string };
+  receivers: ReceiverHealth[];
+  kinds: string[];
+  languages: string[];
+  may: { change: May };
+};
+export type DeliveryState = 'waiting' | 'delivered' | 'dead' | 'cancelled';
+export type Delivery = {
+  id: string;
+  notificationId: string;
+  kind: string;
+  incidentId: string | null;
+  channel: Channel;
+  receiver: string;
+  name: string;
+  language: string;
+  state: DeliveryState;
+  subject: string;
+  attempts: number;
+  nextDateTime: string | null;
+  createdDateTime: string;
+  endedDateTime: string | null;
+  because: string | null;
+};
+export type Letter = {
+  subject: string;
+  heading: string;
+  paragraphs: string[];
+  items: string[];
+  quote: string | null;
+  after: string[];
+  /** What it says and where it goes. */
+  link: string[];
+  footer: string[];
+};
+export type DeliveryDetail = Delivery & {
+  letter: Letter;
+  attemptsMade: { number: number; startedDateTime: string; endedDateTime: string; outcome: 'delivered' | 'later' | 'refused'; detail: string }[];
+};
+/** A mail as it arrived in the demo; what it did not have is null. */
+export type DemoMail = {
+  /** Its Message-ID, the same when it is sent again. */
+  id: string | null;
+  receivedDateTime: string;
+  from: string;
+  to: string[];
+  subject: string | null;
+  text: string | null;
+  html: string | null;
+};
+
 export type GrantLevel = 'none' | 'reader' | 'operator';
 export type Approval = 'customer' | 'lead' | 'automatic';
 export type Grant = {
@@ -816,6 +898,20 @@ export type Undocumented = {
   '/api/v1/apps/{id}/secret': Post<Nothing, AppSecret, Id>;
   '/api/v1/identity-providers': Get<{ value: IdentityProvider[]; may: { add: May; remove: May } }> & Post<NewIdentityProvider, IdentityProvider>;
   '/api/v1/connectors': Get<{ value: Connector[]; may: { add: May } }> & Post<NewConnector, Connector>;
+  '/api/v1/contacts': Get<{ value: Contact[]; may: { change: May } }> & Post<ContactChoice, Contact>;
+  '/api/v1/contacts/{id}': Send<'patch', Partial<ContactChoice>, Contact, Id> & Remove<undefined, Id>;
+  '/api/v1/contacts/{id}/test': Post<Nothing, { deliveryId: string }, Id>;
+  '/api/v1/webhooks': Get<{ value: Webhook[]; may: { change: May } }> & Post<{ name: string; url: string }, Webhook>;
+  '/api/v1/webhooks/{id}/test': Post<Nothing, { deliveryId: string }, Id>;
+  '/api/v1/notifications/settings': Get<NotificationSettings> & Send<'put', { reminderHours: number }, NotificationSettings>;
+  '/api/v1/notifications/previews/{kind}': Get<{ subject: string; text: string; html: string }, { language?: string }, { kind: string }>;
+  '/api/v1/deliveries': Get<
+    Page<Delivery> & { may: { again: May } },
+    { state?: string; channel?: string; incident?: string; cursor?: string; top?: number }
+  >;
+  '/api/v1/deliveries/{id}': Get<DeliveryDetail, Nothing, Id>;
+  '/api/v1/incidents/{id}/notifications': Get<{ value: Delivery[]; undelivered: number }, Nothing, Id>;
+  '/api/v1/demo/mails': Get<{ value: DemoMail[] }>;
   '/api/v1/grant': Get<Grant> &
     Send<
       'put',

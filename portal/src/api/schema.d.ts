@@ -787,6 +787,59 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/contacts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The contacts of the organisation. */
+        get: operations["get_api_v1_contacts"];
+        put?: never;
+        /** Adds a contact, which is told so. */
+        post: operations["post_api_v1_contacts"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/contacts/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Takes a contact away. */
+        delete: operations["delete_api_v1_contacts_id"];
+        options?: never;
+        head?: never;
+        /** Changes a contact; a new address is told of it. */
+        patch: operations["patch_api_v1_contacts_id"];
+        trace?: never;
+    };
+    "/api/v1/contacts/{id}/test": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Sends a test mail; what became of it is with the delivery. */
+        post: operations["post_api_v1_contacts_id_test"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/conversations": {
         parameters: {
             query?: never;
@@ -901,6 +954,74 @@ export interface paths {
         get?: never;
         /** Marks a conversation as read up to a message, or as unread (COM-9). */
         put: operations["put_api_v1_conversations_id_read"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/deliveries": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The deliveries of the organisation, the newest first. */
+        get: operations["get_api_v1_deliveries"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/deliveries/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One delivery: what it says, and each attempt. */
+        get: operations["get_api_v1_deliveries_id"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/deliveries/{id}/again": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Sends a delivery again, under the same id. */
+        post: operations["post_api_v1_deliveries_id_again"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/demo/mails": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The mails of the demo, the newest first; in the demo only. */
+        get: operations["get_api_v1_demo_mails"];
+        put?: never;
         post?: never;
         delete?: never;
         options?: never;
@@ -1350,6 +1471,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/incidents/{id}/notifications": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Who was told what about an incident, the newest first. */
+        get: operations["get_api_v1_incidents_id_notifications"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/incidents/{id}/publish": {
         parameters: {
             query?: never;
@@ -1479,6 +1617,41 @@ export interface paths {
         /** What happened to an incident and to those merged into it, oldest first. */
         get: operations["get_api_v1_incidents_id_timeline"];
         put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/notifications/previews/{kind}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What a kind of notification looks like as a mail, with invented values. */
+        get: operations["get_api_v1_notifications_previews_kind"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/notifications/settings": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** How the organisation is told, and how the way to each receiver goes (COM-7). */
+        get: operations["get_api_v1_notifications_settings"];
+        /** Chooses how the organisation is told. */
+        put: operations["put_api_v1_notifications_settings"];
         post?: never;
         delete?: never;
         options?: never;
@@ -2233,6 +2406,79 @@ export interface paths {
         get: operations["get_api_v1_users_tenant_name_timeline"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/webhooks": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The webhooks of the organisation. */
+        get: operations["get_api_v1_webhooks"];
+        put?: never;
+        /** Adds a webhook and shows its secret, this once; needs a fresh factor. */
+        post: operations["post_api_v1_webhooks"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/webhooks/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Takes a webhook away and forgets its secret; what waits for it is not sent any more. */
+        delete: operations["delete_api_v1_webhooks_id"];
+        options?: never;
+        head?: never;
+        /** Calls a webhook otherwise, pauses it or goes on with it. */
+        patch: operations["patch_api_v1_webhooks_id"];
+        trace?: never;
+    };
+    "/api/v1/webhooks/{id}/rotate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Draws another secret and shows it, this once; the former one signs as well for a day. Needs a
+         *     fresh factor.
+         */
+        post: operations["post_api_v1_webhooks_id_rotate"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/webhooks/{id}/test": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Sends a test; what became of it is with the delivery. */
+        post: operations["post_api_v1_webhooks_id_test"];
         delete?: never;
         options?: never;
         head?: never;
@@ -3229,6 +3475,30 @@ export interface components {
             /** @description Where it gives tokens. */
             tokenUrl: string;
         };
+        /**
+         * @description Whether it is one person or several behind one address.
+         * @enum {string}
+         */
+        ContactKind: "person" | "group";
+        /**
+         * @description What a contact hears of (NOT-2).
+         * @enum {string}
+         */
+        ContactRole: "incidentNotification" | "serviceReview";
+        /** @description A contact. */
+        ContactView: {
+            createdBy: string;
+            createdDateTime: string;
+            email: string;
+            id: string;
+            kind: components["schemas"]["ContactKind"];
+            language: components["schemas"]["Language"];
+            name: string;
+            /** @description As E.164 writes it. */
+            phone?: string | null;
+            priority: components["schemas"]["Priority"];
+            role: components["schemas"]["ContactRole"];
+        };
         /** @description A mail address and a password. */
         Credentials: {
             email: string;
@@ -3259,6 +3529,23 @@ export interface components {
             clientSecret?: string | null;
             name?: string | null;
             tokenUrl?: string | null;
+        };
+        /** @description What of a contact is to be another; what is absent stays. */
+        EditedContact: {
+            email?: string | null;
+            kind?: components["schemas"]["ContactKind"] | null;
+            language?: components["schemas"]["Language"] | null;
+            name?: string | null;
+            /** @description Null takes it away. */
+            phone?: string | null;
+            priority?: components["schemas"]["Priority"] | null;
+            role?: components["schemas"]["ContactRole"] | null;
+        };
+        /** @description What of a webhook is to be another; what is absent stays. */
+        EditedWebhook: {
+            name?: string | null;
+            /** @description Whether nothing is sent there for now. */
+            paused?: boolean | null;
         };
         /** @description What an authenticator app must be told. */
         Enrolment: {
@@ -3374,6 +3661,11 @@ export interface components {
             /** @description The query of the queue's address. */
             query: string;
         };
+        /**
+         * @description In which language a contact is written to (COM-3).
+         * @enum {string}
+         */
+        Language: "en" | "es" | "ja" | "pt-BR" | "pt-PT";
         /** @description What happens to several. */
         Many: {
             /** @description For `reject` why, for `undo` a remark. */
@@ -3430,6 +3722,17 @@ export interface components {
             /** @description Such as `https://login.microsoftonline.com/<directory>/oauth2/v2.0/token`. */
             tokenUrl: string;
         };
+        /** @description A contact to add. */
+        NewContact: {
+            email: string;
+            kind: components["schemas"]["ContactKind"];
+            language?: components["schemas"]["Language"] | null;
+            name: string;
+            /** @description With the country's code, such as +46 8 765 43 21. */
+            phone?: string | null;
+            priority?: components["schemas"]["Priority"] | null;
+            role: components["schemas"]["ContactRole"];
+        };
         /** @description A name and a password. */
         NewPassword: {
             /** @description What the person is called. */
@@ -3457,6 +3760,12 @@ export interface components {
             roles?: {
                 [key: string]: string;
             };
+        };
+        /** @description A webhook to add. */
+        NewWebhook: {
+            name: string;
+            /** @description An https address that is public. */
+            url: string;
         };
         /** @description Nothing to say. */
         Nothing: Record<string, never>;
@@ -3541,6 +3850,11 @@ export interface components {
             contentType: string;
             contentUri: string;
         };
+        /**
+         * @description Who is reached first.
+         * @enum {string}
+         */
+        Priority: "primary" | "backup";
         /** @description An identity provider; the secret is never shown. */
         ProviderView: {
             clientId: string;
@@ -3652,6 +3966,14 @@ export interface components {
             /** @description Until when what is dangerous needs no factor again. */
             stepUpUntilDateTime?: string | null;
         };
+        /** @description How the organisation wants to be told. */
+        Settings: {
+            /**
+             * Format: int64
+             * @description Hours between two reminders of what awaits the customer; 0 for none.
+             */
+            reminderHours: number;
+        };
         /** @description A subscription. */
         Subscription: {
             contentType: string;
@@ -3749,6 +4071,20 @@ export interface components {
              * @description For how many hours it is valid: 1 to 720, 24 when absent.
              */
             hours?: number | null;
+        };
+        /** @description A webhook; its secret is shown when it is drawn, and never again. */
+        WebhookView: {
+            createdBy: string;
+            createdDateTime: string;
+            /** @description Until when the former secret signs as well. */
+            formerSecretUntilDateTime?: string | null;
+            id: string;
+            name: string;
+            /** @description Since when nothing is sent there. */
+            pausedDateTime?: string | null;
+            /** @description Only in the answer that drew it. */
+            secret?: string | null;
+            url: string;
         };
         /** @description Why. */
         Why: {
@@ -5303,6 +5639,135 @@ export interface operations {
             };
         };
     };
+    get_api_v1_contacts: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description value, may */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+        };
+    };
+    post_api_v1_contacts: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewContact"];
+            };
+        };
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ContactView"];
+                };
+            };
+            /** @description the address is a contact of this kind already */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    delete_api_v1_contacts_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description the contact's id */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    patch_api_v1_contacts_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description the contact's id */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["EditedContact"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ContactView"];
+                };
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    post_api_v1_contacts_id_test: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description the contact's id */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Nothing"];
+            };
+        };
+        responses: {
+            /** @description deliveryId */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+        };
+    };
     get_api_v1_conversations: {
         parameters: {
             query?: {
@@ -5557,6 +6022,117 @@ export interface operations {
         };
         responses: {
             204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    get_api_v1_deliveries: {
+        parameters: {
+            query?: {
+                /** @description `waiting`, `delivered`, `dead` or `cancelled`. */
+                state?: string;
+                /** @description `mail` or `webhook`. */
+                channel?: string;
+                /** @description Those about this incident. */
+                incident?: string;
+                /** @description Where the page before ended. */
+                cursor?: number;
+                /** @description How many at most, 50 when absent, 200 at most. */
+                top?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description value, nextCursor, may */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+        };
+    };
+    get_api_v1_deliveries_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description the delivery's id */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description the delivery, letter, attempts */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+        };
+    };
+    post_api_v1_deliveries_id_again: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description the delivery's id */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Nothing"];
+            };
+        };
+        responses: {
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description it waits to be sent already */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    get_api_v1_demo_mails: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description value */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+            404: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -6412,6 +6988,29 @@ export interface operations {
             };
         };
     };
+    get_api_v1_incidents_id_notifications: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description the incident's id */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description value, undelivered */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+        };
+    };
     post_api_v1_incidents_id_publish: {
         parameters: {
             query?: never;
@@ -6639,6 +7238,76 @@ export interface operations {
         requestBody?: never;
         responses: {
             /** @description value, nextCursor */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+        };
+    };
+    get_api_v1_notifications_previews_kind: {
+        parameters: {
+            query?: {
+                /** @description English when absent. */
+                language?: components["schemas"]["Language"];
+            };
+            header?: never;
+            path: {
+                /** @description such as responsePublished */
+                kind: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description subject, text, html */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+        };
+    };
+    get_api_v1_notifications_settings: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description reminderHours, mail, receivers … */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+        };
+    };
+    put_api_v1_notifications_settings: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Settings"];
+            };
+        };
+        responses: {
+            /** @description the settings */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -8010,6 +8679,148 @@ export interface operations {
         responses: {
             /** @description value, nextCursor */
             200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+        };
+    };
+    get_api_v1_webhooks: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description value, may */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+        };
+    };
+    post_api_v1_webhooks: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewWebhook"];
+            };
+        };
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WebhookView"];
+                };
+            };
+        };
+    };
+    delete_api_v1_webhooks_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description the webhook's id */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    patch_api_v1_webhooks_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description the webhook's id */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["EditedWebhook"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WebhookView"];
+                };
+            };
+        };
+    };
+    post_api_v1_webhooks_id_rotate: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description the webhook's id */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Nothing"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WebhookView"];
+                };
+            };
+        };
+    };
+    post_api_v1_webhooks_id_test: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description the webhook's id */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Nothing"];
+            };
+        };
+        responses: {
+            /** @description deliveryId */
+            202: {
                 headers: {
                     [name: string]: unknown;
                 };

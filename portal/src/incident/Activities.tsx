@@ -60,6 +60,8 @@ const KINDS = [
   { value: 'response.*', label: 'Managed responses' },
   { value: 'task.*', label: 'Tasks of a response' },
   { value: 'action.*', label: 'Actions on assets' },
+  { value: 'notification.*', label: 'Who was told' },
+  { value: 'delivery.*', label: 'Messages not delivered' },
   { value: 'access.*', label: 'Access of experts' },
 ];
 const ACTORS = [

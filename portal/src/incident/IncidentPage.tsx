@@ -63,7 +63,7 @@ const useStyles = makeStyles({
 });
 
 /** What other parts of the portal show of an incident; the route table puts them in. */
-export type Guests = Record<'Card' | 'Tab' | 'Flyout', ComponentType<{ incident: Incident }>>;
+export type Guests = Record<'Card' | 'Tab' | 'Flyout' | 'Undelivered', ComponentType<{ incident: Incident }>>;
 
 export default function IncidentPage({ response }: { response: Guests }) {
   const { id = '' } = useParams();
@@ -193,6 +193,9 @@ function Shown({ incident, response: Response }: { incident: Incident; response:
       )}
       {open ? (
         <>
+          <Suspense>
+            <Response.Undelivered incident={incident} />
+          </Suspense>
           <Suspense>
             <Response.Card incident={incident} />
           </Suspense>

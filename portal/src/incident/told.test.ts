@@ -28,6 +28,26 @@ it('tells what happened to a managed response', () => {
   expect(told(fact('action.ended', { actionId: 'ac9', state: 'failed', verified: false }))).toBe('action ac9 failed');
 });
 
+it('tells who was told, and who was not', () => {
+  expect(told(fact('notification.made', { notification: 'reminder', receivers: ['Duty officer', 'SIEM'] }))).toBe('told Duty officer, SIEM again what still waits');
+  expect(told(fact('notification.made', { notification: 'responsePublished', receivers: [] }))).toBe(
+    'told nobody, because there is no contact for it, of the managed response',
+  );
+  expect(told(fact('delivery.failed', { receiver: 'Duty officer', because: 'the address does not exist' }))).toBe(
+    'could not bring a message to Duty officer: the address does not exist',
+  );
+  expect(told(fact('delivery.repeated', { receiver: 'Duty officer' }))).toBe('had the message to Duty officer sent again');
+});
+
+it('has a sentence of its own for all that concerns notifications', () => {
+  for (const kind of ['notification.made', 'notification.settingChanged', 'delivery.failed', 'delivery.repeated']) {
+    expect(told(fact(kind))).not.toBe(kind.replace('.', ' ').toLowerCase());
+  }
+  for (const what of ['contact', 'webhook']) {
+    for (const done of ['added', 'changed', 'removed']) expect(told(fact(`${what}.${done}`, { name: 'SIEM' }))).toContain(`${done} the ${what} SIEM`);
+  }
+});
+
 it('says why, where somebody wrote it', () => {
   expect(said(fact('response.rejected', { because: 'not on a payday' }))).toBe('not on a payday');
   expect(said(fact('action.lost', { reason: 'the device fell silent' }))).toBe('the device fell silent');

@@ -37,6 +37,17 @@ const CLOSED: Record<string, string> = {
   withdrawn: 'withdrew',
 };
 
+const names = (of: unknown): string => (Array.isArray(of) && of.length > 0 ? of.join(', ') : 'nobody, because there is no contact for it,');
+/** Of what somebody was told. */
+const NEWS: Record<string, string> = {
+  responsePublished: 'of the managed response',
+  messageFromExperts: 'of a message from the experts',
+  reminder: 'again what still waits',
+  approvalNeeded: 'that an approval is needed',
+  contactAdded: 'of a new contact',
+  deliveryFailed: 'of a message that did not reach somebody else',
+};
+
 const actions = (of: unknown): string => many(Array.isArray(of) ? of : [], 'action').replace(/^0 /, 'no ');
 
 /** The sentence of a fact; one that is new to this page is told by its name. */
@@ -77,6 +88,16 @@ export function told(fact: Fact): string {
     'action.ended': () =>
       `action ${fact.actionId} ${ENDED[String(fact.state)] ?? 'ended'}${fact.verified === true ? ', verified on the asset' : ''}`,
     'action.packageTaken': () => `downloaded what action ${fact.actionId} collected`,
+    'notification.made': () => `told ${names(fact.receivers)} ${NEWS[String(fact.notification)] ?? 'as a test'}`,
+    'notification.settingChanged': () => 'changed how people are told',
+    'delivery.failed': () => `could not bring a message to ${fact.receiver}: ${fact.because}`,
+    'delivery.repeated': () => `had the message to ${fact.receiver} sent again`,
+    'contact.added': () => `added the contact ${fact.name} (${fact.email})`,
+    'contact.changed': () => `changed the contact ${fact.name}`,
+    'contact.removed': () => `removed the contact ${fact.name}`,
+    'webhook.added': () => `added the webhook ${fact.name} at ${fact.url}`,
+    'webhook.changed': () => `changed the webhook ${fact.name}`,
+    'webhook.removed': () => `removed the webhook ${fact.name}`,
     'access.requested': () => `asked for access for ${many(fact.hours, 'hour')}`,
     'access.approved': () => 'let the expert in',
     'access.denied': () => 'denied the access',

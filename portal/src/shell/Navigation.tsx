@@ -10,6 +10,7 @@ import {
   tokens,
 } from '@fluentui/react-components';
 import {
+  AlertRegular,
   AppsRegular,
   BuildingMultipleRegular,
   ChatMultipleRegular,
@@ -19,6 +20,7 @@ import {
   GavelRegular,
   HomeRegular,
   KeyRegular,
+  MailInboxRegular,
   PanelLeftContractRegular,
   PanelLeftExpandRegular,
   PeopleRegular,
@@ -45,6 +47,8 @@ type Entry = {
   side?: Side;
   /** Without a permission about one of these there is nothing to be seen. */
   about?: readonly string[];
+  /** Only where people are invented. */
+  demo?: boolean;
 };
 type Group = { label: string | null; entries: Entry[] };
 
@@ -59,6 +63,7 @@ const GROUPS: Group[] = [
       { to: '/customers', label: 'Customers', icon: <BuildingMultipleRegular />, side: 'provider' },
       { to: '/access', label: 'Access requests', icon: <KeyRegular />, side: 'provider', about: ['Access'] },
       { to: '/access', label: 'Access history', icon: <KeyRegular />, side: 'customer' },
+      { to: '/demo/mailbox', label: 'Mailbox (demo)', icon: <MailInboxRegular />, demo: true },
     ],
   },
   {
@@ -74,6 +79,7 @@ const GROUPS: Group[] = [
       { to: '/settings/permissions', label: 'Permissions', icon: <ShieldKeyholeRegular />, side: 'customer' },
       { to: '/settings/authority', label: 'Authority', icon: <GavelRegular />, side: 'customer' },
       { to: '/settings/exclusions', label: 'Exclusions', icon: <ShieldProhibitedRegular />, side: 'customer', about: ['Exclusion'] },
+      { to: '/settings/notifications', label: 'Notifications', icon: <AlertRegular />, side: 'customer', about: ['Contact'] },
       { to: '/settings/agents', label: 'Agents', icon: <PlugConnectedSettingsRegular />, side: 'customer', about: ['Device'] },
       { to: '/settings/connectors', label: 'Connectors', icon: <PlugConnectedRegular />, side: 'customer', about: ['Connector'] },
       { to: '/settings/people', label: 'People', icon: <PeopleRegular /> },
@@ -161,6 +167,7 @@ function List(props: { slim?: boolean; inDrawer?: boolean; onSlim?: () => void; 
     label,
     entries: entries
       .filter((entry) => !entry.side || entry.side === session.side)
+      .filter((entry) => !entry.demo || session.authenticatedBy === 'demo')
       .filter((entry) => !entry.about || concerns(session, entry.about)),
   })).filter((group) => group.entries.length > 0);
   return (
