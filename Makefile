@@ -78,10 +78,12 @@ oidc:
 	    cp tests/oidc/package-lock.json $(CACHE)/oidc/installed.json; }
 
 ## Kill the release binary under load and check that nothing acknowledged was lost; then the same
-## with real agents that carry actions out, killed as well, and that each was carried out once.
+## with real agents that carry actions out, killed as well, and that each was carried out once; and with
+## receivers of notifications, that each heard of everything under one id.
 crash: build
 	$(LAB) crash --riposte $(RIPOSTE) --kills $(KILLS) --store both --seed $(SEED)
 	$(LAB) respond --riposte $(RIPOSTE) --agent $(AGENT) --store both --seed $(SEED)
+	$(LAB) notify --riposte $(RIPOSTE) --store both --seed $(SEED)
 
 ## Inputs that mean harm, against the release binary: what each is answered, and what it may cost.
 hostile: build

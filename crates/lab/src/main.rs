@@ -5,6 +5,7 @@
 //!                      [--replicas 2] [--scratch DIR] [--keep]
 //! riposte-lab respond  --riposte PATH --agent PATH [--kills 24] [--agents 6] [--store …] [--seed N]
 //!                      [--scratch DIR] [--keep]
+//! riposte-lab notify   --riposte PATH [--kills 15] [--store …] [--seed N] [--scratch DIR] [--keep]
 //! riposte-lab bench    --riposte PATH [--agent PATH] [--store …] [--only P1,P2] [--seconds 20]
 //!                      [--scale 1.0] [--seed-dir DIR]
 //! riposte-lab hostile  --riposte PATH [--store …] [--storm ALERTS]
@@ -24,6 +25,7 @@ mod hostile;
 mod http;
 mod machine;
 mod net;
+mod notify;
 mod out;
 mod postgres;
 mod random;
@@ -38,7 +40,8 @@ use std::process::ExitCode;
 
 use args::Args;
 
-const USAGE: &str = "riposte-lab crash | respond | bench | hostile | postgres run -- COMMAND";
+const USAGE: &str =
+    "riposte-lab crash | respond | notify | bench | hostile | postgres run -- COMMAND";
 
 fn main() -> ExitCode {
     let mut words: Vec<String> = std::env::args().skip(1).collect();
@@ -73,6 +76,7 @@ async fn run(command: &str, words: Vec<String>) -> ExitCode {
     let outcome = match command {
         "crash" => crash::run(Args::new(words)).await,
         "respond" => respond::run(Args::new(words)).await,
+        "notify" => notify::run(Args::new(words)).await,
         "bench" => bench::run(Args::new(words)).await,
         "hostile" => hostile::run(Args::new(words)).await,
         "postgres" => match postgres::run(words).await {

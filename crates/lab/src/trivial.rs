@@ -20,6 +20,8 @@ pub(crate) struct Seen {
     pub(crate) method: String,
     /// Path and query.
     pub(crate) path: String,
+    /// The request line and the header lines.
+    pub(crate) head: String,
     /// The body.
     pub(crate) body: Vec<u8>,
 }
@@ -90,7 +92,7 @@ async fn serve<F: Fn(&Seen) -> Vec<u8>>(mut stream: TcpStream, answer: &F) -> io
         let body = buffer.drain(..length).collect();
         let mut words = head.split(' ').map(str::to_owned);
         let (method, path) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
-        let reply = answer(&Seen { method, path, body });
+        let reply = answer(&Seen { method, path, head, body });
         stream.write_all(&reply).await?;
         if !reply.windows(15).any(|window| window.eq_ignore_ascii_case(b"content-length:"))
             && !reply.windows(8).any(|window| window == b"chunked\r")

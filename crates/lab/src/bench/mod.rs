@@ -7,6 +7,7 @@
 
 mod intake;
 mod memory;
+mod notify;
 mod read;
 mod respond;
 mod seed;
@@ -148,6 +149,12 @@ pub(crate) async fn run(mut args: Args) -> Result<bool, String> {
                     }
                 }
                 None => out::note("P17, A1 and A2 need --agent PATH"),
+            }
+        }
+        if plan.wants("P9") {
+            out::note(&format!("P9 on {}", store.name()));
+            for row in notify::rows(&plan, store).await? {
+                say(row);
             }
         }
         if ["P5", "P6", "P8", "R7"].iter().any(|id| plan.wants(id)) {

@@ -57,7 +57,7 @@ pub(super) async fn connect(
 }
 
 /// The cookies that a reply gives.
-fn session(reply: &Reply) -> Result<String, String> {
+pub(crate) fn session(reply: &Reply) -> Result<String, String> {
     let given = reply.head.lines().filter_map(|line| {
         let (name, value) = line.split_once(':')?;
         name.eq_ignore_ascii_case("set-cookie")

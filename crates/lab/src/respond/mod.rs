@@ -19,6 +19,8 @@ mod observe;
 mod vendor;
 mod vendor_checker;
 
+pub(crate) use connect::session;
+
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
