@@ -15,6 +15,7 @@ use crate::error::{Error, Result};
 use crate::id::{Random, TenantNo};
 use crate::metrics::Metrics;
 use crate::presence::Presence;
+use crate::smtp::Mailbox;
 use crate::vault::{Key, Means, Vault};
 
 /// Everybody with a ledger, as a table `owner (no, id)`: the tenants, and the provider under its
@@ -42,6 +43,8 @@ pub struct Inner {
     pub correlate: Notify,
     /// Rung when an action waits for a product to carry it out.
     pub respond: Notify,
+    /// Rung when somebody may have to be told of something.
+    pub tell: Notify,
     /// Tenants in which something changed, as this process commits it.
     pub changed: broadcast::Sender<TenantNo>,
     /// How long intake's turns to write are.
@@ -52,6 +55,8 @@ pub struct Inner {
     pub vault: Vault,
     /// Agents, as this process knows them.
     pub agents: Presence,
+    /// The mails of the demo.
+    pub mailbox: Mailbox,
     /// The name of this process among the replicas.
     pub holder: String,
     /// The id of every tenant by its number; tenants are never renumbered.
@@ -77,11 +82,13 @@ impl App {
             metrics: Metrics::default(),
             correlate: Notify::new(),
             respond: Notify::new(),
+            tell: Notify::new(),
             changed: broadcast::channel(1024).0,
             pace: Pace::default(),
             incident_ids: Ids::default(),
             vault: Vault::default(),
             agents: Presence::default(),
+            mailbox: Mailbox::default(),
             holder,
             tenant_ids: Mutex::default(),
         })))
@@ -106,6 +113,13 @@ impl App {
             known.insert(tenant, id.clone());
         }
         Ok(id)
+    }
+
+    /// The address people use, for links in what is sent to them; without a final `/`.
+    #[must_use]
+    pub fn web(&self) -> String {
+        let public = self.config.public_url.clone();
+        public.unwrap_or_else(|| format!("http://{}", self.config.listen))
     }
 
     /// The key that a tenant's secrets are sealed with. Not to be asked for inside a change.

@@ -49,6 +49,8 @@ pub struct Config {
     pub connectors: Connectors,
     /// What agents collected.
     pub packages: Packages,
+    /// Mail that goes out.
+    pub mail: Mail,
     /// Whether the demo's people sign in with one click; only the command `demo` says so.
     #[serde(skip)]
     pub demo: bool,
@@ -165,6 +167,25 @@ pub struct Packages {
     pub days: u32,
 }
 
+/// Mail that goes out.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Mail {
+    /// The mail server: `smtps://user@host` or `smtp://user@host:587`, where STARTTLS is a must unless
+    /// it is this machine; without it no mail goes out.
+    pub smtp: Option<String>,
+    /// The file with the user's password.
+    pub password_file: Option<PathBuf>,
+    /// Whose mails they are: `Fjordwatch <soc@fjordwatch.example>`.
+    pub from: Option<String>,
+    /// Certificates of authorities that are trusted for the mail server besides the public ones, PEM.
+    pub ca: Option<PathBuf>,
+    /// The selector of the DKIM key in the sender's domain; without it mails are not signed.
+    pub dkim_selector: Option<String>,
+    /// The file with its private key: RSA as PEM of PKCS #1, or 32 bytes of Ed25519 in base64.
+    pub dkim_key: Option<PathBuf>,
+}
+
 impl Default for Packages {
     fn default() -> Self {
         Self { days: 90 }
@@ -197,6 +218,7 @@ impl Default for Config {
             oidc: Oidc::default(),
             connectors: Connectors::default(),
             packages: Packages::default(),
+            mail: Mail::default(),
             demo: false,
         }
     }

@@ -55,6 +55,15 @@ impl Engine {
         }
     }
 
+    /// The same, and without the rows that somebody else holds.
+    #[must_use]
+    pub fn skip_locked(self) -> &'static str {
+        match self {
+            Self::Sqlite => "",
+            Self::Postgres => " for update skip locked",
+        }
+    }
+
     /// The condition that a column is one of many values of one type, numbered from `$first`, to be
     /// put behind the column. On PostgreSQL it is one array: a long list without known values makes
     /// its planner read the whole table.
@@ -343,6 +352,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("0017_accounts", include_str!("../migrations/0017_accounts.sql")),
     ("0018_instances", include_str!("../migrations/0018_instances.sql")),
     ("0019_renewals", include_str!("../migrations/0019_renewals.sql")),
+    ("0020_notification", include_str!("../migrations/0020_notification.sql")),
 ];
 
 /// The pattern of `like … escape '\'` for lower-case text that has this in it, in any case.

@@ -215,6 +215,37 @@ pub enum Fact {
     },
     /// A conversation is over, until somebody writes again.
     ConversationClosed { incident: Option<IncidentId>, thread: String },
+    /// Somebody hears of what concerns the customer from now on (NOT-1).
+    ContactAdded { contact: String, name: String, email: String, role: &'static str },
+    /// It is called otherwise, or reached at another address (`moved`).
+    ContactChanged { contact: String, name: String, changes: Vec<Change>, moved: bool },
+    /// It does not any more.
+    ContactRemoved { contact: String, name: String },
+    /// A program of the customer's hears of what concerns it from now on (NOT-11).
+    WebhookAdded { webhook: String, name: String, address: String },
+    /// It is called otherwise, paused, or has a new secret.
+    WebhookChanged { webhook: String, name: String, changes: Vec<Change> },
+    /// It does not any more.
+    WebhookRemoved { webhook: String, name: String },
+    /// How the customer wants to be told is another.
+    NotificationSettingChanged { changes: Vec<Change> },
+    /// There is something to tell, and this is who is told.
+    NotificationMade {
+        incident: Option<IncidentId>,
+        notification: String,
+        kind: &'static str,
+        receivers: Vec<String>,
+    },
+    /// It could not be brought to somebody, and is not tried any more.
+    DeliveryFailed {
+        incident: Option<IncidentId>,
+        delivery: String,
+        channel: &'static str,
+        receiver: String,
+        because: String,
+    },
+    /// Somebody had it sent again.
+    DeliveryRepeated { incident: Option<IncidentId>, delivery: String, receiver: String },
 }
 
 /// Kinds of facts about what only the experts see: drafts of a response, and words among themselves.
@@ -292,6 +323,16 @@ impl Fact {
             Self::MessageNoted { .. } => "message.noted",
             Self::ConversationRated { .. } => "conversation.rated",
             Self::ConversationClosed { .. } => "conversation.closed",
+            Self::ContactAdded { .. } => "contact.added",
+            Self::ContactChanged { .. } => "contact.changed",
+            Self::ContactRemoved { .. } => "contact.removed",
+            Self::WebhookAdded { .. } => "webhook.added",
+            Self::WebhookChanged { .. } => "webhook.changed",
+            Self::WebhookRemoved { .. } => "webhook.removed",
+            Self::NotificationSettingChanged { .. } => "notification.settingChanged",
+            Self::NotificationMade { .. } => "notification.made",
+            Self::DeliveryFailed { .. } => "delivery.failed",
+            Self::DeliveryRepeated { .. } => "delivery.repeated",
         }
     }
 
@@ -316,6 +357,9 @@ impl Fact {
             | Self::MessageNoted { incident, .. }
             | Self::ConversationRated { incident, .. }
             | Self::ConversationClosed { incident, .. }
+            | Self::NotificationMade { incident, .. }
+            | Self::DeliveryFailed { incident, .. }
+            | Self::DeliveryRepeated { incident, .. }
             | Self::PackageTaken { incident, .. } => *incident,
             Self::IncidentOpened { incident, .. }
             | Self::IncidentGrew { incident, .. }
@@ -365,7 +409,29 @@ impl Fact {
             | Self::ConnectorChanged { .. }
             | Self::ConnectorRemoved { .. }
             | Self::AuthorityChanged { .. }
+            | Self::ContactAdded { .. }
+            | Self::ContactChanged { .. }
+            | Self::ContactRemoved { .. }
+            | Self::WebhookAdded { .. }
+            | Self::WebhookChanged { .. }
+            | Self::WebhookRemoved { .. }
+            | Self::NotificationSettingChanged { .. }
             | Self::ConversationOpened { .. } => None,
+        }
+    }
+
+    /// Whether somebody may have to be told of it (see `notification`).
+    #[must_use]
+    pub fn tells(&self) -> bool {
+        match self {
+            Self::ResponsePublished { .. }
+            | Self::ContactAdded { .. }
+            | Self::ActionRequested { .. }
+            | Self::ActionWaits { .. }
+            | Self::DeliveryFailed { .. } => true,
+            Self::ContactChanged { moved, .. } => *moved,
+            Self::MessageSent { side, .. } => *side == "expert",
+            _ => false,
         }
     }
 
@@ -391,6 +457,7 @@ impl Fact {
             Self::AlertUpdated { version, .. } => json!({ "version": version }),
             Self::AlertChanged { changes, .. }
             | Self::FeedChanged { changes }
+            | Self::NotificationSettingChanged { changes }
             | Self::ExclusionChanged { changes }
             | Self::IncidentStarted { changes, .. }
             | Self::IncidentConcluded { changes, .. }
@@ -489,6 +556,34 @@ impl Fact {
             }
             Self::ConversationRated { thread, helpful, remark, .. } => {
                 json!({ "conversationId": thread, "helpful": helpful, "remark": remark })
+            }
+            Self::ContactAdded { contact, name, email, role } => json!({
+                "contactId": contact, "name": name, "email": email, "role": role,
+            }),
+            Self::ContactChanged { contact, name, changes, .. } => {
+                json!({ "contactId": contact, "name": name, "changes": changes })
+            }
+            Self::ContactRemoved { contact, name } => {
+                json!({ "contactId": contact, "name": name })
+            }
+            Self::WebhookAdded { webhook, name, address } => {
+                json!({ "webhookId": webhook, "name": name, "url": address })
+            }
+            Self::WebhookChanged { webhook, name, changes } => {
+                json!({ "webhookId": webhook, "name": name, "changes": changes })
+            }
+            Self::WebhookRemoved { webhook, name } => {
+                json!({ "webhookId": webhook, "name": name })
+            }
+            Self::NotificationMade { notification, kind, receivers, .. } => json!({
+                "notificationId": notification, "notification": kind, "receivers": receivers,
+            }),
+            Self::DeliveryFailed { delivery, channel, receiver, because, .. } => json!({
+                "deliveryId": delivery, "channel": channel, "receiver": receiver,
+                "because": because,
+            }),
+            Self::DeliveryRepeated { delivery, receiver, .. } => {
+                json!({ "deliveryId": delivery, "receiver": receiver })
             }
             Self::ProviderNamed { provider, name } => {
                 json!({ "providerId": provider, "name": name })

@@ -18,6 +18,7 @@ pub mod merkle;
 pub mod metrics;
 pub mod outbound;
 pub mod permission;
+pub mod smtp;
 pub mod word;
 
 pub mod db;
@@ -53,6 +54,7 @@ pub mod catalog;
 
 pub mod authority;
 
+pub mod contact;
 pub mod conversation;
 pub mod coverage;
 
@@ -61,6 +63,7 @@ pub mod connector;
 pub mod response;
 
 pub mod agent;
+pub mod notification;
 
 // Roof.
 pub mod backup;

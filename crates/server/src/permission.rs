@@ -63,6 +63,10 @@ pub enum Permission {
     ExclusionReadWrite,
     /// Connect products that carry actions out.
     ConnectorReadWrite,
+    /// See who hears of what concerns the customer, and what was sent.
+    ContactRead,
+    /// Decide who hears of what concerns the customer, and by which channel.
+    ContactReadWrite,
 }
 
 /// Every permission, its spelling, and whether an application can hold it.
@@ -93,6 +97,8 @@ pub const PERMISSIONS: &[(Permission, &str, bool)] = &[
     (Permission::ExclusionRead, "Exclusion.Read", false),
     (Permission::ExclusionReadWrite, "Exclusion.ReadWrite", false),
     (Permission::ConnectorReadWrite, "Connector.ReadWrite", false),
+    (Permission::ContactRead, "Contact.Read", false),
+    (Permission::ContactReadWrite, "Contact.ReadWrite", false),
 ];
 
 impl Permission {
@@ -110,6 +116,7 @@ impl Permission {
                     | (Self::TenantReadWrite, Self::TenantRead)
                     | (Self::DeviceReadWrite, Self::DeviceRead)
                     | (Self::ExclusionReadWrite, Self::ExclusionRead)
+                    | (Self::ContactReadWrite, Self::ContactRead)
                     | (
                         Self::Experts,
                         Self::IncidentRead
@@ -202,6 +209,7 @@ pub const ROLES: &[(Role, &str, Party, &[Permission])] = &[
             Permission::GrantRead,
             Permission::DeviceRead,
             Permission::ExclusionRead,
+            Permission::ContactRead,
         ],
     ),
     (
@@ -220,6 +228,7 @@ pub const ROLES: &[(Role, &str, Party, &[Permission])] = &[
             Permission::GrantRead,
             Permission::DeviceRead,
             Permission::ExclusionRead,
+            Permission::ContactRead,
         ],
     ),
     (
@@ -241,6 +250,7 @@ pub const ROLES: &[(Role, &str, Party, &[Permission])] = &[
             Permission::DeviceReadWrite,
             Permission::ExclusionReadWrite,
             Permission::ConnectorReadWrite,
+            Permission::ContactReadWrite,
         ],
     ),
     (

@@ -114,12 +114,14 @@ pub async fn serve(app: App, doors: Vec<Door>, stop: CancellationToken) -> Resul
 
 /// Serves until `stop`; see the module.
 pub async fn serve_until(app: App, doors: Vec<Door>, stop: CancellationToken) -> Result<()> {
+    // A setting that cannot be used is said before anybody is let in.
+    let ways = crate::notification::engine::Ways::open(&app)?;
     for door in &doors {
         tracing::info!("listening at {}", door.listening.url());
     }
     // Workers stop after the requests: what is acknowledged last is still correlated if time allows.
     let stop_work = CancellationToken::new();
-    let workers = tokio::spawn(crate::worker::run(app.clone(), stop_work.clone()));
+    let workers = tokio::spawn(crate::worker::run(app.clone(), ways, stop_work.clone()));
     // Each address has its own: agents, which stay, take no place from people.
     let places: Vec<Arc<Semaphore>> =
         doors.iter().map(|_| Arc::new(Semaphore::new(CONNECTIONS))).collect();

@@ -125,10 +125,14 @@ impl Tx {
     /// Makes the change and its events durable, then tells who listens.
     pub async fn commit(self) -> Result<()> {
         let changed = !self.events.is_empty();
+        let tells = self.events.iter().any(|event| event.fact.tells());
         self.ledger.append(&self.inner, &self.events).await?;
         self.inner.commit().await?;
         if changed {
             let _ = self.app.changed.send(self.tenant);
+        }
+        if tells {
+            self.app.tell.notify_one();
         }
         Ok(())
     }

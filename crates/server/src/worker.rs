@@ -13,6 +13,7 @@ use crate::error::Result;
 use crate::id::TenantNo;
 use crate::incident::correlate::{self, Round, Size};
 use crate::lease::Lease;
+use crate::notification;
 
 /// How often to look for work that another process left behind.
 const LOOK: Duration = Duration::from_millis(500);
@@ -28,10 +29,11 @@ const COUNTED: Duration = Duration::from_millis(100);
 const GATHER: Duration = Duration::from_millis(25);
 
 /// Works until `stop`: what is under way is finished first.
-pub async fn run(app: App, stop: CancellationToken) {
+pub async fn run(app: App, ways: notification::engine::Ways, stop: CancellationToken) {
     let checkpoints = tokio::spawn(tick(app.clone(), stop.clone()));
     let agents = tokio::spawn(crate::agent::poll::watch(app.clone(), stop.clone()));
     let products = tokio::spawn(crate::response::remote::run(app.clone(), stop.clone()));
+    let notices = tokio::spawn(notification::engine::run(app.clone(), ways, stop.clone()));
     let (mut leases, mut size) = (HashMap::new(), Size::default());
     let mut flow = Flow::new(Instant::now());
     loop {
@@ -76,6 +78,7 @@ pub async fn run(app: App, stop: CancellationToken) {
     let _ = checkpoints.await;
     let _ = agents.await;
     let _ = products.await;
+    let _ = notices.await;
     for (_, lease) in leases {
         if let Err(error) = lease.release(&app).await {
             tracing::warn!("a lease was not given back and ends by itself: {error}");
@@ -186,6 +189,9 @@ async fn tick(app: App, stop: CancellationToken) {
         if let Err(error) = crate::conversation::watch(&app).await {
             tracing::error!("conversations were not looked after, will be again: {error}");
         }
+        if let Err(error) = notification::reminder::watch(&app).await {
+            tracing::error!("reminders were not made, will be: {error}");
+        }
         if let Err(error) = count_backlog(&app).await {
             tracing::error!("the backlog was not counted: {error}");
         }
@@ -193,6 +199,7 @@ async fn tick(app: App, stop: CancellationToken) {
             forget_replies(&app).await,
             crate::person::session::tidy(&app).await,
             crate::agent::package::tidy(&app).await,
+            notification::engine::tidy(&app).await,
         ] {
             if let Err(error) = tidied {
                 tracing::error!("tidying up failed, will be tried again: {error}");

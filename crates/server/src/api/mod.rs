@@ -12,6 +12,7 @@ mod app;
 mod audit;
 mod authority;
 mod connector;
+mod contact;
 mod conversation;
 mod device;
 mod event;
@@ -19,6 +20,7 @@ mod exclusion;
 pub mod idempotency;
 mod identity_provider;
 mod incident;
+mod notification;
 mod oidc;
 mod package;
 mod people;
@@ -30,6 +32,7 @@ mod story;
 mod tenant;
 mod timeline;
 mod user;
+mod webhook;
 
 use axum::body::Body;
 use axum::extract::{FromRequestParts, Query};
@@ -94,6 +97,20 @@ pub fn routes() -> OpenApiRouter<Site> {
         .routes(routes!(connector::list, connector::add))
         .routes(routes!(connector::change, connector::remove))
         .routes(routes!(connector::test))
+        .routes(routes!(contact::list, contact::add))
+        .routes(routes!(contact::change, contact::remove))
+        .routes(routes!(contact::test))
+        .routes(routes!(webhook::list, webhook::add))
+        .routes(routes!(webhook::change, webhook::remove))
+        .routes(routes!(webhook::rotate))
+        .routes(routes!(webhook::test))
+        .routes(routes!(notification::list))
+        .routes(routes!(notification::get))
+        .routes(routes!(notification::again))
+        .routes(routes!(notification::of_incident))
+        .routes(routes!(notification::settings, notification::choose))
+        .routes(routes!(notification::preview))
+        .routes(routes!(notification::mails))
         .routes(routes!(session::get, session::end))
         .routes(routes!(session::switch))
         .routes(routes!(session::step_up_with_code))

@@ -7,6 +7,7 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
+use tokio::net::TcpListener;
 
 use super::{open_doors, print, routes, settings};
 use crate::app::App;
@@ -18,7 +19,10 @@ use crate::{demo, serve};
 
 /// Fills an empty store, says who can sign in, and serves, with devices where the machine has what
 /// that takes.
-pub(super) async fn run(app: App, json: bool) -> Result<()> {
+pub(super) async fn run(app: App, mailbox: Option<TcpListener>, json: bool) -> Result<()> {
+    if let Some(listener) = mailbox {
+        tokio::spawn(demo::mailbox::keep(app.clone(), listener));
+    }
     let ground = Ground::make(&app.config).await.map(Arc::new);
     let ended = serve(app, json, ground.as_ref().map_err(String::as_str)).await;
     if let Ok(ground) = ground {

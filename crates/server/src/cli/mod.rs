@@ -345,7 +345,16 @@ fn start(cli: Cli) -> std::result::Result<Option<Said>, Failure> {
     Ok(result?)
 }
 
-async fn run(command: Command, config: Config, clock: Clock, json: bool) -> Result<Option<Said>> {
+async fn run(
+    command: Command,
+    mut config: Config,
+    clock: Clock,
+    json: bool,
+) -> Result<Option<Said>> {
+    let mailbox = match &command {
+        Command::Demo(_) => crate::demo::mailbox::open(&mut config).await?,
+        _ => None,
+    };
     let makes_store = matches!(
         command,
         Command::Init { .. }
@@ -364,7 +373,7 @@ async fn run(command: Command, config: Config, clock: Clock, json: bool) -> Resu
             serve::serve(app, doors, stop).await?;
             Ok(None)
         }
-        Command::Demo(_) => demo::run(app, json).await.map(|()| None),
+        Command::Demo(_) => demo::run(app, mailbox, json).await.map(|()| None),
         command => {
             let said = one_shot(&app, command).await;
             let closed = app.db.clone().close().await;

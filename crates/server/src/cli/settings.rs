@@ -53,6 +53,12 @@ const VARIABLES: &[(&str, Set)] = &[
         Ok(())
     }),
     ("OIDC_CA", |config, text| some(&mut config.oidc.ca, text)),
+    ("MAIL_SMTP", |config, text| some(&mut config.mail.smtp, text)),
+    ("MAIL_PASSWORD_FILE", |config, text| some(&mut config.mail.password_file, text)),
+    ("MAIL_FROM", |config, text| some(&mut config.mail.from, text)),
+    ("MAIL_CA", |config, text| some(&mut config.mail.ca, text)),
+    ("MAIL_DKIM_SELECTOR", |config, text| some(&mut config.mail.dkim_selector, text)),
+    ("MAIL_DKIM_KEY", |config, text| some(&mut config.mail.dkim_key, text)),
     ("PACKAGES_DAYS", |config, text| set(&mut config.packages.days, text)),
     ("CONNECTORS_LAG_S", |config, text| set(&mut config.connectors.lag_s, text)),
 ];

@@ -31,6 +31,9 @@ pub const WALLED: &[&str] = &[
     "checkpoint",
     "comment",
     "connector",
+    "contact",
+    "delivery",
+    "delivery_attempt",
     "desired",
     "device",
     "device_account",
@@ -44,8 +47,11 @@ pub const WALLED: &[&str] = &[
     "incident",
     "incident_facet",
     "incident_tag",
+    "lane",
     "ledger",
     "message",
+    "notification",
+    "notification_setting",
     "package",
     "package_part",
     "proposal",
@@ -57,6 +63,8 @@ pub const WALLED: &[&str] = &[
     "tenant_key",
     "thread",
     "thread_reader",
+    "untold",
+    "webhook",
 ];
 
 /// Whose rows.

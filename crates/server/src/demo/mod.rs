@@ -6,6 +6,7 @@
 
 pub mod agents;
 pub mod inside;
+pub mod mailbox;
 mod real;
 mod response;
 mod story;
@@ -21,6 +22,7 @@ use crate::actor::Actor;
 use crate::alert::format::Format;
 use crate::alert::intake::Intake;
 use crate::app::App;
+use crate::contact::{self, ContactKind, ContactRole, Language, Priority};
 use crate::db::column;
 use crate::demo::story::Story;
 use crate::error::{Error, Result};
@@ -63,6 +65,13 @@ struct Customer {
     /// Name and role; the first decides.
     people: &'static [(&'static str, Role)],
 }
+
+/// Who of each customer hears of what: name, mailbox, of what, and who is reached first.
+const CONTACTS: &[(&str, &str, ContactRole, Priority)] = &[
+    ("Security duty", "duty", ContactRole::IncidentNotification, Priority::Primary),
+    ("IT operations", "it", ContactRole::IncidentNotification, Priority::Backup),
+    ("Board", "board", ContactRole::ServiceReview, Priority::Primary),
+];
 
 const CUSTOMERS: &[Customer] = &[
     Customer {
@@ -143,6 +152,18 @@ pub async fn fill(app: &App) -> Result<Option<Access>> {
             networks: Vec::new(),
         };
         access::change_grant(app, &decider, wanted).await?;
+        for (name, local, role, priority) in CONTACTS {
+            let wanted = contact::Wanted {
+                name: (*name).to_owned(),
+                kind: ContactKind::Group,
+                email: format!("{local}@{}", customer.domain),
+                phone: None,
+                role: *role,
+                priority: *priority,
+                language: Language::English,
+            };
+            contact::add(app, &decider, &wanted).await?;
+        }
         deciders.push(decider);
         push(app, &intake, &tenant, customer.domain).await?;
         customers.push((customer.name.to_owned(), credentials));

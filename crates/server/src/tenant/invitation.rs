@@ -156,12 +156,7 @@ pub async fn can_sign_in(tx: &Transaction, person: &str) -> Result<bool> {
 /// The address behind a link: the secret part is a fragment, which no server and no log sees.
 #[must_use]
 pub fn setup_url(app: &App, token: &str) -> String {
-    format!("{}/setup#{token}", base(app))
-}
-
-fn base(app: &App) -> String {
-    let base = app.config.public_url.clone();
-    base.unwrap_or_else(|| format!("http://{}", app.config.listen))
+    format!("{}/setup#{token}", app.web())
 }
 
 impl Link {
@@ -170,7 +165,7 @@ impl Link {
     pub fn url(&self, app: &App) -> String {
         match &self.token {
             Some(token) => setup_url(app, token),
-            None => format!("{}/sign-in", base(app)),
+            None => format!("{}/sign-in", app.web()),
         }
     }
 

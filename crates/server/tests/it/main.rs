@@ -31,6 +31,7 @@ mod interleaving;
 mod isolation;
 mod limits;
 mod matrix;
+mod notification;
 mod oidc;
 mod operations;
 mod paging;

@@ -410,6 +410,75 @@ fn own() -> Vec<Row> {
             Any(&[P::ConnectorReadWrite]),
             Some(("/api/v1/connectors/<connector>/test", "{}")),
         ),
+        row("GET", "/api/v1/contacts", Any(&[P::ContactRead]), None),
+        row("POST", "/api/v1/contacts", Any(&[P::ContactReadWrite]), None),
+        row(
+            "PATCH",
+            "/api/v1/contacts/{id}",
+            Any(&[P::ContactReadWrite]),
+            Some(("/api/v1/contacts/<contact>", r#"{"name":"x"}"#)),
+        ),
+        row(
+            "DELETE",
+            "/api/v1/contacts/{id}",
+            Any(&[P::ContactReadWrite]),
+            Some(("/api/v1/contacts/<contact>", "")),
+        ),
+        row(
+            "POST",
+            "/api/v1/contacts/{id}/test",
+            Any(&[P::ContactReadWrite]),
+            Some(("/api/v1/contacts/<contact>/test", "{}")),
+        ),
+        row("GET", "/api/v1/webhooks", Any(&[P::ContactRead]), None),
+        row("POST", "/api/v1/webhooks", Any(&[P::ContactReadWrite]), None),
+        row(
+            "PATCH",
+            "/api/v1/webhooks/{id}",
+            Any(&[P::ContactReadWrite]),
+            Some(("/api/v1/webhooks/<webhook>", r#"{"name":"x"}"#)),
+        ),
+        row(
+            "DELETE",
+            "/api/v1/webhooks/{id}",
+            Any(&[P::ContactReadWrite]),
+            Some(("/api/v1/webhooks/<webhook>", "")),
+        ),
+        row(
+            "POST",
+            "/api/v1/webhooks/{id}/rotate",
+            Any(&[P::ContactReadWrite]),
+            Some(("/api/v1/webhooks/<webhook>/rotate", "{}")),
+        ),
+        row(
+            "POST",
+            "/api/v1/webhooks/{id}/test",
+            Any(&[P::ContactReadWrite]),
+            Some(("/api/v1/webhooks/<webhook>/test", "{}")),
+        ),
+        row("GET", "/api/v1/demo/mails", Anybody, None),
+        row("GET", "/api/v1/deliveries", Any(&[P::ContactRead]), None),
+        row(
+            "GET",
+            "/api/v1/deliveries/{id}",
+            Any(&[P::ContactRead]),
+            Some(("/api/v1/deliveries/<delivery>", "")),
+        ),
+        row(
+            "POST",
+            "/api/v1/deliveries/{id}/again",
+            Any(&[P::ContactReadWrite]),
+            Some(("/api/v1/deliveries/<delivery>/again", "{}")),
+        ),
+        row(
+            "GET",
+            "/api/v1/incidents/{id}/notifications",
+            IR,
+            Some(("/api/v1/incidents/<incident>/notifications", "")),
+        ),
+        row("GET", "/api/v1/notifications/settings", Any(&[P::ContactRead]), None),
+        row("PUT", "/api/v1/notifications/settings", Any(&[P::ContactReadWrite]), None),
+        row("GET", "/api/v1/notifications/previews/{kind}", Any(&[P::ContactRead]), None),
         row("GET", "/api/v1/identity-providers", Any(&[P::SignInReadWrite]), None),
         row("POST", "/api/v1/identity-providers", Any(&[P::SignInReadWrite]), None),
         row(
@@ -854,6 +923,9 @@ struct Things {
     session: String,
     identity_provider: String,
     connector: String,
+    contact: String,
+    webhook: String,
+    delivery: String,
     device: String,
     action: String,
     agent_token: String,
@@ -875,6 +947,9 @@ impl Things {
             ("session", &self.session),
             ("identity provider", &self.identity_provider),
             ("connector", &self.connector),
+            ("contact", &self.contact),
+            ("webhook", &self.webhook),
+            ("delivery", &self.delivery),
             ("device", &self.device),
             ("action", &self.action),
             ("agent token", &self.agent_token),
@@ -990,6 +1065,15 @@ async fn things(
         "clientId": mark, "clientSecret": mark,
     });
     let connector = admin.post("/api/v1/connectors", &connector).await.expect(201).json();
+    let webhook = json!({ "name": mark, "url": format!("{issuer}/{mark}") });
+    let webhook = admin.post("/api/v1/webhooks", &webhook).await.expect(201).json();
+    let contact = json!({
+        "name": mark, "kind": "person", "email": format!("{}@{domain}", mark.to_lowercase()),
+        "role": "incidentNotification",
+    });
+    let contact = admin.post("/api/v1/contacts", &contact).await.expect(201).json();
+    let told = format!("/api/v1/contacts/{}/test", contact["id"].as_str().expect("an id"));
+    let delivery = admin.post(&told, &json!({})).await.expect(202).json();
     let queue = admin.get("/api/v1/incidents").await.expect(200).json();
     let incident = queue["value"][0]["id"].as_str().expect("an incident").to_owned();
     let alerts = admin.get(&format!("/api/v1/incidents/{incident}/alerts")).await.expect(200);
@@ -1015,6 +1099,9 @@ async fn things(
         session: text(&sessions["value"][0]["id"]),
         identity_provider: text(&provider["id"]),
         connector: text(&connector["id"]),
+        contact: text(&contact["id"]),
+        webhook: text(&webhook["id"]),
+        delivery: text(&delivery["deliveryId"]),
         device: String::new(),
         action: String::new(),
         agent_token: String::new(),
@@ -1170,6 +1257,9 @@ async fn a_role_does_what_its_row_says_and_nothing_else() {
         session: "nothing".to_owned(),
         identity_provider: "nothing".to_owned(),
         connector: "nothing".to_owned(),
+        contact: "nothing".to_owned(),
+        webhook: "nothing".to_owned(),
+        delivery: "nothing".to_owned(),
         device: "nothing".to_owned(),
         action: "ac999999999".to_owned(),
         agent_token: "nothing".to_owned(),
@@ -1238,6 +1328,9 @@ async fn a_foreign_tenant_does_not_exist() {
         session: nobody("session"),
         identity_provider: nobody("identity provider"),
         connector: nobody("connector"),
+        contact: nobody("contact"),
+        webhook: nobody("webhook"),
+        delivery: nobody("delivery"),
         device: nobody("device"),
         action: "ac999999999".to_owned(),
         agent_token: nobody("agent token"),

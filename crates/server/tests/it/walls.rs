@@ -140,6 +140,17 @@ async fn neighbours() -> Face {
         admin.post("/api/v1/conversations", &question).await.expect(201);
         let excluded = json!({ "kind": "device", "name": "kept" });
         admin.post("/api/v1/exclusions", &excluded).await.expect(201);
+        let webhook = json!({ "name": "kept", "url": format!("{issuer}/hook") });
+        admin.post("/api/v1/webhooks", &webhook).await.expect(201);
+        let hours = json!({ "reminderHours": 2 });
+        admin.put("/api/v1/notifications/settings", &hours).await.expect(200);
+        let contact = json!({
+            "name": "kept", "kind": "group", "role": "serviceReview",
+            "email": format!("kept@n{}.example", tenant.no.0),
+        });
+        admin.post("/api/v1/contacts", &contact).await.expect(201);
+        let ways = riposte::notification::engine::Ways { post: None };
+        riposte::notification::engine::tick(&world.app, &ways).await.expect("a round");
         let policy = json!({ "version": 0, "rules": [{
             "id": "two", "title": "Two of us", "effect": {
                 "kind": "approval", "by": "customer", "quorum": 2, "within": 60,
@@ -165,6 +176,8 @@ async fn neighbours() -> Face {
         let tx = world.app.db.of(tenant.no).begin().await.expect("a transaction");
         let kept = "insert into follow_up (tenant_no, kind, subject) values ($1, 'kept', 1)";
         tx.execute(kept, vec![tenant.no.0.into()]).await.expect("a row");
+        let untold = "insert into untold (tenant_no, position) values ($1, 0)";
+        tx.execute(untold, vec![tenant.no.0.into()]).await.expect("a row");
         let span = "insert into entity_span (tenant_no, entity_id, span, anchors) \
                     values ($1, 1, 1, $2)";
         tx.execute(span, vec![tenant.no.0.into(), vec![1_u8].into()]).await.expect("a row");

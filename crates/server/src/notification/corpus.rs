@@ -1,0 +1,32 @@
+//! Texts that mean harm, put into every value of every notification by the tests of each channel.
+
+/// Each once meant harm to some header, mail program, browser, card or shell.
+pub(crate) const HOSTILE: &[&str] = &[
+    "x\r\nBcc: odd@evil.example",
+    "x\nSubject: another",
+    "x\u{85}Bcc: odd@evil.example",
+    "x\u{2028}Bcc: odd@evil.example",
+    "x\r\n\r\n<script>alert(1)</script>",
+    "=?utf-8?q?=0d=0aBcc:_odd@evil.example?=",
+    "\"><img src=x onerror=alert(1)>",
+    "</td></table><h1>You must pay</h1>",
+    "<a href=\"javascript:alert(1)\">x</a>",
+    "<style>*{display:none}</style>",
+    "<!-- --><svg/onload=alert(1)>",
+    "&lt;script&gt; &amp;#60;",
+    "https://evil.example/login",
+    "HTTPS://www.evil.example WWW.evil.example",
+    "[click](https://evil.example)",
+    "![x](https://evil.example/pixel)",
+    "<!everyone> <!channel> @everyone @channel @here @all",
+    "<@U0123456789> <#C0123456789>",
+    "{{ 7 * 7 }} {% raw %} {# #} ${7*7} #{7*7}",
+    "\u{202e}gnp.exe\u{202c} \u{200b}\u{feff}\u{2066}x\u{2069}",
+    "\u{1b}]8;;https://evil.example\u{1b}\\x\u{1b}]8;;\u{1b}\\",
+    "\0\u{7}\u{8}",
+    ".\r\nQUIT\r\n",
+    ".",
+    "\u{e0041}\u{e0042} 🧨 e\u{301}",
+    "=HYPERLINK(\"https://evil.example\")",
+    "$(touch /tmp/x) `id` ; rm -rf / | cat",
+];

@@ -1,0 +1,510 @@
+//! From facts to notifications: who is told what, written in the change that takes the fact off the
+//! list of what nobody was told of.
+//!
+//! A fact that tells ([`Fact::tells`]) comes with a row in `untold`, in its own transaction. Here the
+//! rows of one tenant become notifications and deliveries in one transaction that holds the tenant's
+//! ledger, so that no two processes tell the same and no crash comes between. An id is computed from
+//! the fact and the receiver: what is made twice is the same. Not here: sending (`engine`).
+
+use std::collections::BTreeMap;
+
+use sea_orm::QueryResult;
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+use crate::actor::Actor;
+use crate::app::App;
+use crate::clock::Timestamp;
+use crate::contact::{self, Contact, ContactRole, Language, Priority};
+use crate::conversation;
+use crate::db::{Transaction, column};
+use crate::error::{Error, Result};
+use crate::event::Fact;
+use crate::id::{ActionId, IncidentId, TenantNo};
+use crate::notification::letter::Kind;
+use crate::notification::model::LASTS_S;
+use crate::notification::webhook;
+use crate::response::model::{ActionState, TaskState};
+use crate::response::store::{self, Source};
+use crate::tx::Tx;
+
+/// In whose name notifications are made.
+pub const NOTIFIER: &str = "Notifications";
+/// Facts of one tenant in one transaction.
+const MOST: i64 = 50;
+/// Tenants looked at in one go.
+const TENANTS: i64 = 100;
+
+/// By which way something is brought to somebody.
+#[derive(
+    Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, serde::Serialize, utoipa::ToSchema,
+)]
+#[serde(rename_all = "camelCase")]
+pub enum Channel {
+    /// Mail to an address.
+    Mail,
+    /// A signed request to a program.
+    Webhook,
+}
+
+impl Channel {
+    /// The word stored and shown.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Mail => "mail",
+            Self::Webhook => "webhook",
+        }
+    }
+
+    /// The channel of a word.
+    #[must_use]
+    pub fn read(word: &str) -> Option<Self> {
+        [Self::Mail, Self::Webhook].into_iter().find(|it| it.word() == word)
+    }
+}
+
+/// One who is to be told.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct Receiver {
+    pub(super) channel: Channel,
+    /// The address; of a webhook its id.
+    pub(super) to: String,
+    /// What people call it.
+    pub(super) name: String,
+    pub(super) contact: Option<String>,
+    pub(super) language: Language,
+}
+
+impl From<Contact> for Receiver {
+    fn from(it: Contact) -> Self {
+        Self {
+            channel: Channel::Mail,
+            to: it.email,
+            name: it.name,
+            contact: Some(it.id),
+            language: it.language,
+        }
+    }
+}
+
+/// What there is to tell, before anybody is told.
+#[derive(Clone, Debug)]
+pub(super) struct Notice {
+    pub(super) id: String,
+    pub(super) kind: Kind,
+    pub(super) incident: Option<IncidentId>,
+    /// What the words are made of. `link` is where it leads, behind the installation's address.
+    pub(super) data: Value,
+}
+
+/// A fact that nobody was told of yet.
+struct Untold {
+    position: i64,
+    kind: String,
+    actor: String,
+    incident: Option<IncidentId>,
+    body: Value,
+}
+
+impl Untold {
+    fn from_row(row: &QueryResult) -> Result<Self> {
+        Ok(Self {
+            position: column(row, 0)?,
+            kind: column(row, 1)?,
+            actor: column(row, 2)?,
+            incident: column::<Option<i64>>(row, 3)?.map(IncidentId),
+            body: serde_json::from_str(&column::<String>(row, 4)?).map_err(Error::internal)?,
+        })
+    }
+
+    fn text(&self, name: &str) -> &str {
+        self.body[name].as_str().unwrap_or_default()
+    }
+}
+
+/// 128 bits of SHA-256 over some words, in hex: an id that is the same wherever it is made.
+pub(super) fn id_of(words: &[&str]) -> String {
+    let mut hash = Sha256::new();
+    for word in words {
+        hash.update((word.len() as u64).to_be_bytes());
+        hash.update(word);
+    }
+    hex::encode(&hash.finalize()[..16])
+}
+
+/// Turns what waits into notifications, of every tenant; says whether more may wait.
+pub async fn make(app: &App) -> Result<bool> {
+    let rows = app
+        .db
+        .whole("what people are to be told of, in every tenant")
+        .query("select distinct tenant_no from untold limit $1", vec![TENANTS.into()])
+        .await?;
+    let mut more = rows.len() >= TENANTS as usize;
+    for row in rows {
+        let tenant = TenantNo(column(&row, 0)?);
+        match make_in(app, tenant).await {
+            Ok(made) => more |= made >= MOST as usize,
+            Err(error) => {
+                let no = tenant.0;
+                tracing::error!(tenant.no = no, "tenant {no} was not told, will be: {error}");
+            }
+        }
+    }
+    Ok(more)
+}
+
+async fn make_in(app: &App, tenant: TenantNo) -> Result<usize> {
+    let id = app.tenant_id(tenant).await?;
+    let mut tx = Tx::begin(app, tenant, Actor::system(NOTIFIER)).await?;
+    let rows = tx
+        .query(
+            "select untold.position, event.kind, event.actor, event.incident_id, event.body \
+             from untold join event on event.tenant_no = untold.tenant_no \
+             and event.position = untold.position where untold.tenant_no = $1 \
+             order by untold.position limit $2",
+            vec![tenant.0.into(), MOST.into()],
+        )
+        .await?;
+    let facts = rows.iter().map(Untold::from_row).collect::<Result<Vec<_>>>()?;
+    for fact in &facts {
+        let named = id_of(&["notification", &id, &fact.position.to_string()]);
+        if let Some((notice, receivers)) = plan(&tx, named, fact).await? {
+            tell(&mut tx, &notice, receivers).await?;
+        }
+        tx.execute(
+            "delete from untold where tenant_no = $1 and position = $2",
+            vec![tenant.0.into(), fact.position.into()],
+        )
+        .await?;
+    }
+    let made = facts.len();
+    tx.commit().await?;
+    Ok(made)
+}
+
+/// What a fact means for people, and for whom; `None` when it means nothing to them.
+async fn plan(tx: &Tx, id: String, fact: &Untold) -> Result<Option<(Notice, Vec<Receiver>)>> {
+    let (kind, data, receivers) = match fact.kind.as_str() {
+        "response.published" => {
+            let Some(incident) = fact.incident else { return Ok(None) };
+            let (pending, done) = tasks(tx, incident).await?;
+            let data = json!({
+                "pending": pending,
+                "done": done,
+                "link": format!("/incidents/{incident}?response=actions"),
+            });
+            (Kind::ResponsePublished, data, everybody(tx).await?)
+        }
+        "message.sent" => {
+            let Some(data) = message(tx, fact).await? else { return Ok(None) };
+            (Kind::MessageFromExperts, data, everybody(tx).await?)
+        }
+        "action.requested" | "action.waits" => {
+            let Some(data) = approval(tx, fact).await? else { return Ok(None) };
+            (Kind::ApprovalNeeded, data, everybody(tx).await?)
+        }
+        "contact.added" | "contact.changed" => {
+            let found = contact::find_in(tx, tx.tenant(), fact.text("contactId")).await?;
+            // Who was removed again before anybody was told need not hear of it.
+            let Some(contact) = found else { return Ok(None) };
+            let data = json!({
+                "author": fact.actor,
+                "contact": contact.name,
+                "role": contact.role,
+                "link": "/",
+            });
+            (Kind::ContactAdded, data, vec![contact.into()])
+        }
+        "delivery.failed" => {
+            let Some((data, receivers)) = instead(tx, fact).await? else { return Ok(None) };
+            (Kind::DeliveryFailed, data, receivers)
+        }
+        other => return Err(Error::Internal(format!("nobody knows how to tell {other}"))),
+    };
+    let notice = complete(tx, Notice { id, kind, incident: fact.incident, data }).await?;
+    Ok(Some((notice, receivers)))
+}
+
+/// Adds what every notification says: whose it is, and of which incident.
+pub(super) async fn complete(tx: &Tx, mut notice: Notice) -> Result<Notice> {
+    let names = tx
+        .query_one(
+            "select tenant.name, (select value from setting where name = 'provider.name') \
+             from tenant where tenant.no = $1",
+            vec![tx.tenant().0.into()],
+        )
+        .await?;
+    let (tenant, provider) = match names {
+        Some(row) => (column::<String>(&row, 0)?, column::<Option<String>>(&row, 1)?),
+        None => return Err(Error::Internal(format!("no tenant {}", tx.tenant().0))),
+    };
+    notice.data["tenant"] = json!(tenant);
+    notice.data["provider"] = json!(provider.unwrap_or_else(|| "Riposte".to_owned()));
+    notice.data["incident"] = match notice.incident {
+        None => Value::Null,
+        Some(id) => {
+            let incident = crate::incident::one(tx, id).await?.model;
+            json!({
+                "id": id.to_string(),
+                "name": incident.display_name,
+                "severity": incident.severity.word(),
+            })
+        }
+    };
+    Ok(notice)
+}
+
+/// Titles of the tasks that wait for the customer, and how many the experts have done.
+pub(super) async fn tasks(tx: &Tx, incident: IncidentId) -> Result<(Vec<String>, usize)> {
+    let all = store::tasks_in(tx, incident).await?;
+    let pending = all
+        .iter()
+        .filter(|task| task.source == Some(Source::Guided))
+        .filter(|task| matches!(task.state, TaskState::Open | TaskState::Failed))
+        .map(|task| task.display_name.clone())
+        .collect();
+    let done = all
+        .iter()
+        .filter(|task| task.source == Some(Source::Managed))
+        .filter(|task| matches!(task.state, TaskState::Completed | TaskState::Running))
+        .count();
+    Ok((pending, done))
+}
+
+async fn message(tx: &Tx, fact: &Untold) -> Result<Option<Value>> {
+    let row = tx
+        .query_one(
+            "select message.author, message.text, thread.subject, incident.display_name, \
+             thread.id from message join thread on thread.id = message.thread_id \
+             left join incident on incident.id = thread.incident_id where message.id = $1",
+            vec![fact.text("messageId").into()],
+        )
+        .await?;
+    let Some(row) = row else { return Ok(None) };
+    let thread: String = column(&row, 4)?;
+    let about: Option<String> = column::<Option<String>>(&row, 2)?.or(column(&row, 3)?);
+    let link = match fact.incident {
+        Some(incident) => format!("/incidents/{incident}?response=chat"),
+        None => format!("/messages?open={thread}"),
+    };
+    Ok(Some(json!({
+        "author": column::<String>(&row, 0)?,
+        "text": column::<String>(&row, 1)?,
+        "about": about.unwrap_or(thread),
+        "link": link,
+    })))
+}
+
+async fn approval(tx: &Tx, fact: &Untold) -> Result<Option<Value>> {
+    let Ok(id) = fact.text("actionId").parse::<ActionId>() else { return Ok(None) };
+    let action = store::action(tx, id).await?;
+    if action.state != ActionState::Proposed {
+        return Ok(None);
+    }
+    Ok(Some(json!({
+        "action": action.kind.entry().title,
+        "target": action.target.name,
+        "author": action.requester.name,
+        "because": action.reason.unwrap_or_default(),
+        "link": "/actions",
+    })))
+}
+
+/// Who hears of something in the place of a receiver that could not be reached: the other channels,
+/// and the backup contacts, as far as they were not told of it anyway (quality 2).
+async fn instead(tx: &Tx, fact: &Untold) -> Result<Option<(Value, Vec<Receiver>)>> {
+    let row = tx
+        .query_one(
+            "select delivery.notification_id, delivery.name, delivery.error, notification.kind, \
+             notification.data from delivery join notification \
+             on notification.id = delivery.notification_id where delivery.id = $1",
+            vec![fact.text("deliveryId").into()],
+        )
+        .await?;
+    let Some(row) = row else { return Ok(None) };
+    let told = tx
+        .query(
+            "select lane.channel, lane.receiver from delivery join lane \
+             on lane.id = delivery.lane_id where delivery.notification_id = $1",
+            vec![column::<String>(&row, 0)?.into()],
+        )
+        .await?;
+    let told = told
+        .iter()
+        .map(|row| Ok((column::<String>(row, 0)?, column::<String>(row, 1)?)))
+        .collect::<Result<Vec<_>>>()?;
+    let kind = Kind::read(&column::<String>(&row, 3)?);
+    let kind =
+        kind.ok_or_else(|| Error::Internal("a notification's kind is damaged".to_owned()))?;
+    // One failure is told to others, and their failures to nobody: what cannot be told is on the
+    // page, and a circle would never end.
+    if kind == Kind::DeliveryFailed || kind == Kind::Test {
+        return Ok(None);
+    }
+    let receivers: Vec<Receiver> = all(tx)
+        .await?
+        .into_iter()
+        .filter(|it| !told.contains(&(it.channel.word().to_owned(), it.to.clone())))
+        .collect();
+    if receivers.is_empty() {
+        return Ok(None);
+    }
+    let data: Value = serde_json::from_str(&column::<String>(&row, 4)?).map_err(Error::internal)?;
+    let link = data["link"].as_str().unwrap_or("/").to_owned();
+    let what = super::letter::write(kind, Language::English, &data, &link)?.subject;
+    let data = json!({
+        "receiver": column::<String>(&row, 1)?,
+        "because": column::<Option<String>>(&row, 2)?.unwrap_or_default(),
+        "what": what,
+        "link": link,
+    });
+    Ok(Some((data, receivers)))
+}
+
+/// Who hears of incidents: the primary contacts, the backup ones where there is no primary one, and
+/// every webhook.
+pub(super) async fn everybody(tx: &Tx) -> Result<Vec<Receiver>> {
+    let contacts = contact::of_role(tx, tx.tenant(), ContactRole::IncidentNotification).await?;
+    let primary = contacts.iter().any(|it| it.priority == Priority::Primary);
+    let mut receivers: Vec<Receiver> = contacts
+        .into_iter()
+        .filter(|it| !primary || it.priority == Priority::Primary)
+        .map(Receiver::from)
+        .collect();
+    receivers.extend(programs(tx).await?);
+    Ok(receivers)
+}
+
+/// Everybody who could hear of incidents.
+async fn all(tx: &Tx) -> Result<Vec<Receiver>> {
+    let contacts = contact::of_role(tx, tx.tenant(), ContactRole::IncidentNotification).await?;
+    let mut receivers: Vec<Receiver> = contacts.into_iter().map(Receiver::from).collect();
+    receivers.extend(programs(tx).await?);
+    Ok(receivers)
+}
+
+async fn programs(tx: &Tx) -> Result<Vec<Receiver>> {
+    let live = webhook::live(tx, tx.tenant()).await?;
+    let receivers = live.into_iter().map(|it| Receiver {
+        channel: Channel::Webhook,
+        to: it.id,
+        name: it.name,
+        contact: None,
+        language: Language::English,
+    });
+    Ok(receivers.collect())
+}
+
+/// Writes a notification and a delivery for each receiver; on record is who is told.
+pub(super) async fn tell(tx: &mut Tx, notice: &Notice, receivers: Vec<Receiver>) -> Result<()> {
+    let (tenant, now) = (tx.tenant(), tx.now());
+    let made = tx
+        .execute(
+            "insert into notification (id, tenant_no, kind, incident_id, data, made_at) \
+             values ($1, $2, $3, $4, $5, $6) on conflict do nothing",
+            vec![
+                notice.id.clone().into(),
+                tenant.0.into(),
+                notice.kind.word().into(),
+                notice.incident.map(|id| id.0).into(),
+                notice.data.to_string().into(),
+                now.micros().into(),
+            ],
+        )
+        .await?;
+    if made == 0 {
+        return Ok(());
+    }
+    // One of an address, and always in this order: two processes must not wait for each other.
+    let by_lane: BTreeMap<(Channel, String), Receiver> =
+        receivers.into_iter().map(|it| ((it.channel, it.to.clone()), it)).collect();
+    let names: Vec<String> = by_lane.values().map(|it| it.name.clone()).collect();
+    for receiver in by_lane.into_values() {
+        deliver(tx, notice, &receiver, now).await?;
+    }
+    tx.record(Fact::NotificationMade {
+        incident: notice.incident,
+        notification: notice.id.clone(),
+        kind: notice.kind.word(),
+        receivers: names,
+    });
+    Ok(())
+}
+
+async fn deliver(tx: &Tx, notice: &Notice, it: &Receiver, now: Timestamp) -> Result<()> {
+    let tenant = tx.tenant();
+    let number = tx.next_id("delivery").await?;
+    let lane = lane(tx, tenant, it).await?;
+    // Behind what waits for the same receiver about the same incident.
+    let before = match notice.incident {
+        None => None,
+        Some(incident) => {
+            tx.query_one(
+                "select max(next_at) from delivery where lane_id = $1 and state = 'waiting' \
+                 and incident_id = $2",
+                vec![lane.into(), incident.0.into()],
+            )
+            .await?
+        }
+    };
+    let before = before.map(|row| column::<Option<i64>>(&row, 0)).transpose()?.flatten();
+    let due = before.unwrap_or_default().max(now.micros());
+    tx.execute(
+        "insert into delivery (id, number, tenant_no, lane_id, notification_id, incident_id, name, \
+         contact_id, language, state, attempts, next_at, until, made_at) \
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'waiting', 0, $10, $11, $12)",
+        vec![
+            id_of(&["delivery", &notice.id, it.channel.word(), &it.to]).into(),
+            number.into(),
+            tenant.0.into(),
+            lane.into(),
+            notice.id.clone().into(),
+            notice.incident.map(|id| id.0).into(),
+            it.name.clone().into(),
+            it.contact.clone().into(),
+            it.language.word().into(),
+            due.into(),
+            now.plus_seconds(LASTS_S).micros().into(),
+            now.micros().into(),
+        ],
+    )
+    .await?;
+    wake(tx, lane, due).await
+}
+
+/// Notes that something is due in a lane.
+pub(super) async fn wake(tx: &Transaction, lane: i64, due: i64) -> Result<()> {
+    tx.execute(
+        "update lane set next_at = $2 where id = $1 and (next_at is null or next_at > $2)",
+        vec![lane.into(), due.into()],
+    )
+    .await?;
+    Ok(())
+}
+
+/// The lane to a receiver, made when it is the first time.
+async fn lane(tx: &Tx, tenant: TenantNo, it: &Receiver) -> Result<i64> {
+    let find = "select id from lane where tenant_no = $1 and channel = $2 and receiver = $3";
+    let key = || -> Vec<sea_orm::Value> {
+        vec![tenant.0.into(), it.channel.word().into(), it.to.clone().into()]
+    };
+    // The row is held until this change is on disk: whoever settles it sees what came in.
+    let held = [find, tx.engine().for_update()].concat();
+    if let Some(row) = tx.query_one(&held, key()).await? {
+        return column(&row, 0);
+    }
+    let id = tx.next_id("lane").await?;
+    tx.execute(
+        "insert into lane (id, tenant_no, channel, receiver, paused_until, failures, epoch, \
+         held_until) values ($1, $2, $3, $4, 0, 0, 0, 0)",
+        vec![id.into(), tenant.0.into(), it.channel.word().into(), it.to.clone().into()],
+    )
+    .await?;
+    Ok(id)
+}
+
+/// The subject that a conversation goes by, for a reference in mails.
+pub(super) fn thread_of(incident: Option<IncidentId>) -> Option<String> {
+    incident.map(conversation::of_incident)
+}
