@@ -335,7 +335,7 @@ impl Ida {
         let headers = format!("X-Riposte: 1\r\nCookie: {}\r\n", self.cookie);
         let body = body.map(Value::to_string).unwrap_or_default();
         let request = if body.is_empty() {
-            Request { headers: &headers, ..Request::get(path, "") }
+            Request { method, headers: &headers, ..Request::get(path, "") }
         } else {
             Request { headers: &headers, ..Request::json(method, path, "", body.as_bytes()) }
         };
