@@ -82,11 +82,8 @@ pub(super) async fn action_changed(tx: &mut Tx, id: ActionId) -> Result<()> {
 /// A task of an incident was closed: the incident goes back to the experts when the customer has
 /// nothing left to do, and is resolved when nothing was the customer's.
 pub(super) async fn tasks_changed(tx: &mut Tx, id: IncidentId) -> Result<()> {
-    let tasks: Vec<Task> = store::tasks_in(tx, id)
-        .await?
-        .into_iter()
-        .filter(|task| task.published.is_some())
-        .collect();
+    let (tasks, unseen): (Vec<Task>, Vec<Task>) =
+        store::tasks_in(tx, id).await?.into_iter().partition(|task| task.published.is_some());
     if tasks.iter().any(|task| task.state.is_open()) {
         return Ok(());
     }
@@ -101,8 +98,9 @@ pub(super) async fn tasks_changed(tx: &mut Tx, id: IncidentId) -> Result<()> {
             let responses = store::responses_in(tx, id).await?;
             let Some(last) = responses.last() else { return Ok(()) };
             // Experts look at what a customer did before they close; what they did themselves, and
-            // what was read back, closes by itself.
-            if guided || last.published.is_none() || last.rejected.is_some() {
+            // what was read back, closes by itself; not while somebody writes more of it.
+            let writing = unseen.iter().any(|task| task.state == TaskState::Draft);
+            if guided || writing || last.published.is_none() || last.rejected.is_some() {
                 return Ok(());
             }
             let incident = incident::one(tx, id).await?;

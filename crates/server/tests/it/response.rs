@@ -347,6 +347,20 @@ async fn an_operator_grant_acts_and_resolves_and_an_excluded_device_is_left_as_g
 }
 
 #[tokio::test]
+async fn an_incident_does_not_close_by_itself_under_an_expert_who_writes_more() {
+    let case = case("operator").await;
+    let mut h1 = Robot::enrol(&case.face, "h1").await;
+    case.isolate("h1").await;
+    case.publish().await;
+    let draft = case.draft(json!({ "actionType": "text", "displayName": "Call kari" })).await;
+    h1.turn(&case.face.world).await;
+    assert_eq!(case.standing().await, ("inProgress".to_owned(), json!("Defender Experts")));
+    case.expert.get(&format!("/api/v1/tasks/{draft}")).await.expect(200);
+    case.publish().await;
+    assert_eq!(case.standing().await.0, "awaitingAction", "and goes on to the customer");
+}
+
+#[tokio::test]
 async fn what_the_experts_did_themselves_closes_when_it_was_read_back() {
     let case = case("operator").await;
     let world = &case.face.world;
