@@ -69,6 +69,34 @@ macro_rules! words {
     };
 }
 
+/// Declares a closed set of words of ours, spelt alike on the wire and in the store.
+macro_rules! choices {
+    ($(#[$meta:meta])* $name:ident { $($(#[$about:meta])* $variant:ident = $word:literal,)+ }) => {
+        $(#[$meta])*
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+        #[derive(serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
+        pub enum $name { $($(#[$about])* #[serde(rename = $word)] $variant,)+ }
+
+        impl $name {
+            /// Every member.
+            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
+
+            /// The word stored and shown.
+            #[must_use]
+            pub fn word(self) -> &'static str {
+                match self { $(Self::$variant => $word,)+ }
+            }
+
+            /// The member of a word.
+            #[must_use]
+            pub fn read(word: &str) -> Option<Self> {
+                Self::ALL.iter().copied().find(|it| it.word() == word)
+            }
+        }
+    };
+}
+pub(crate) use choices;
+
 words! {
     /// Where an incident stands, as the contract says it (INC-2).
     #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

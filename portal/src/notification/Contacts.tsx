@@ -1,13 +1,12 @@
-import { Button, Field, Input, makeStyles, tokens, type InputProps } from '@fluentui/react-components';
-import { useId, useState } from 'react';
+import { Field, Input, makeStyles, tokens, type InputProps } from '@fluentui/react-components';
+import { useState } from 'react';
 
 import { api, read } from '../api/client';
-import { messageOf, sentence } from '../api/error';
 import type { Contact, ContactChoice, ContactRole, May, NotificationSettings } from '../api/hand';
 import { Ask } from '../ui/Ask';
 import { Choices } from '../ui/Choices';
+import { FormPanel } from '../ui/FormPanel';
 import { GuardedButton } from '../ui/Guarded';
-import { Panel } from '../ui/Panel';
 import { Section } from '../ui/Section';
 import { Table, type Column } from '../ui/Table';
 import { useToasts } from '../ui/Toasts';
@@ -17,7 +16,6 @@ import { useContacts, useForget, useTest } from './data';
 import { ROLES, healthOf, languageName } from './words';
 
 const useStyles = makeStyles({
-  form: { display: 'flex', flexDirection: 'column', gap: '14px' },
   two: { display: 'flex', flexDirection: 'column', gap: '2px', overflowWrap: 'anywhere' },
   small: { fontSize: tokens.fontSizeBase200, color: tokens.colorNeutralForeground2 },
   acts: { display: 'flex', flexWrap: 'wrap', gap: '6px' },
@@ -185,89 +183,54 @@ function Form(props: {
   onClose: () => void;
   onAct: (choice: ContactChoice) => Promise<void>;
 }) {
-  const styles = useStyles();
-  const form = useId();
   const [draft, setDraft] = useState(props.given);
-  const [busy, setBusy] = useState(false);
-  const [error, setError] = useState<unknown>(null);
-  const wrong = error ? (ABOUT.find(([, says]) => says.test(messageOf(error)))?.[0] ?? null) : null;
   const input = (name: Said, rest: Partial<InputProps> = {}) => (
     <Input {...(rest as object)} autoComplete="off" value={draft[name]} onChange={(_, data) => setDraft({ ...draft, [name]: data.value })} />
   );
-  const at = (name: Said) => (wrong === name ? { validationMessage: sentence(messageOf(error)), validationState: 'error' as const } : {});
-  const run = async () => {
-    setBusy(true);
-    setError(null);
-    try {
-      await props.onAct({ ...draft, name: draft.name.trim(), email: draft.email.trim(), phone: draft.phone.trim() || null });
-      props.onClose();
-    } catch (refused) {
-      setError(refused);
-    } finally {
-      setBusy(false);
-    }
-  };
+  const act = () => props.onAct({ ...draft, name: draft.name.trim(), email: draft.email.trim(), phone: draft.phone.trim() || null });
   return (
-    <Panel
-      title={props.title}
-      open
-      onClose={props.onClose}
-      footer={
+    <FormPanel title={props.title} act={props.act} about={ABOUT} onClose={props.onClose} onAct={act}>
+      {(at) => (
         <>
-          <Button appearance="primary" type="submit" form={form} disabledFocusable={busy}>
-            {busy ? 'Working…' : props.act}
-          </Button>
-          <Button onClick={props.onClose}>Cancel</Button>
+          <Field label="Name" required {...at('name')}>
+            {input('name', { required: true, maxLength: 200 })}
+          </Field>
+          <Field label="Kind" hint={draft.kind === 'group' ? 'Several people behind one address' : 'One person'}>
+            <Choices
+              choices={Object.entries(WHO).map(([value, label]) => ({ value, label }))}
+              value={draft.kind}
+              onChoose={(value) => setDraft({ ...draft, kind: value as Draft['kind'] })}
+            />
+          </Field>
+          <Field label="E-mail" required {...at('email')}>
+            {input('email', { required: true, type: 'email' })}
+          </Field>
+          <Field label="Phone" hint="With the country’s code, such as +46 8 765 43 21. For people to call, nothing is sent there." {...at('phone')}>
+            {input('phone', { type: 'tel' })}
+          </Field>
+          <Field label="Hears of" hint={ROLES[draft.role].hint}>
+            <Choices
+              choices={GROUPS.map((role) => ({ value: role, label: ROLES[role].label }))}
+              value={draft.role}
+              onChoose={(value) => setDraft({ ...draft, role: value as ContactRole })}
+            />
+          </Field>
+          <Field label="Priority" hint={draft.priority === 'primary' ? 'Hears of everything at once' : 'Hears of what reached no primary contact'}>
+            <Choices
+              choices={Object.entries(FIRST).map(([value, label]) => ({ value, label }))}
+              value={draft.priority}
+              onChoose={(value) => setDraft({ ...draft, priority: value as Draft['priority'] })}
+            />
+          </Field>
+          <Field label="Language" hint="Of the mails that this contact gets">
+            <Choices
+              choices={props.languages.map((value) => ({ value, label: languageName(value) }))}
+              value={draft.language}
+              onChoose={(language) => setDraft({ ...draft, language })}
+            />
+          </Field>
         </>
-      }
-    >
-      <form
-        id={form}
-        className={styles.form}
-        onSubmit={(event) => {
-          event.preventDefault();
-          if (!busy) void run();
-        }}
-      >
-        <Field label="Name" required {...at('name')}>
-          {input('name', { required: true, maxLength: 200 })}
-        </Field>
-        <Field label="Kind" hint={draft.kind === 'group' ? 'Several people behind one address' : 'One person'}>
-          <Choices
-            choices={Object.entries(WHO).map(([value, label]) => ({ value, label }))}
-            value={draft.kind}
-            onChoose={(value) => setDraft({ ...draft, kind: value as Draft['kind'] })}
-          />
-        </Field>
-        <Field label="E-mail" required {...at('email')}>
-          {input('email', { required: true, type: 'email' })}
-        </Field>
-        <Field label="Phone" hint="With the country’s code, such as +46 8 765 43 21. For people to call, nothing is sent there." {...at('phone')}>
-          {input('phone', { type: 'tel' })}
-        </Field>
-        <Field label="Hears of" hint={ROLES[draft.role].hint}>
-          <Choices
-            choices={GROUPS.map((role) => ({ value: role, label: ROLES[role].label }))}
-            value={draft.role}
-            onChoose={(value) => setDraft({ ...draft, role: value as ContactRole })}
-          />
-        </Field>
-        <Field label="Priority" hint={draft.priority === 'primary' ? 'Hears of everything at once' : 'Hears of what reached no primary contact'}>
-          <Choices
-            choices={Object.entries(FIRST).map(([value, label]) => ({ value, label }))}
-            value={draft.priority}
-            onChoose={(value) => setDraft({ ...draft, priority: value as Draft['priority'] })}
-          />
-        </Field>
-        <Field label="Language" hint="Of the mails that this contact gets">
-          <Choices
-            choices={props.languages.map((value) => ({ value, label: languageName(value) }))}
-            value={draft.language}
-            onChoose={(language) => setDraft({ ...draft, language })}
-          />
-        </Field>
-        {wrong === null && <Failure error={error} />}
-      </form>
-    </Panel>
+      )}
+    </FormPanel>
   );
 }

@@ -1,27 +1,26 @@
-import { Button, Field, Input, makeStyles, tokens, type InputProps } from '@fluentui/react-components';
+import { Field, Input, makeStyles, tokens, type InputProps } from '@fluentui/react-components';
 import { AddRegular } from '@fluentui/react-icons';
 import { useQuery, useQueryClient } from '@tanstack/react-query';
-import { useId, useState } from 'react';
+import { useState } from 'react';
 
 import { useActionTypes } from '../api/action-types';
 import type { Look } from '../api/action-words';
 import { api, read } from '../api/client';
-import { messageOf, sentence } from '../api/error';
+import { sentence } from '../api/error';
 import { useEvents } from '../api/events';
 import type { Connector, EditedConnector } from '../api/hand';
 import { Ask } from '../ui/Ask';
 import { Facts } from '../ui/Facts';
+import { FormPanel } from '../ui/FormPanel';
 import { GuardedButton } from '../ui/Guarded';
 import { Mark } from '../ui/Mark';
 import { Moment } from '../ui/Moment';
 import { Page } from '../ui/Page';
-import { Panel } from '../ui/Panel';
 import { Section } from '../ui/Section';
 import { useToasts } from '../ui/Toasts';
 import { Empty, Failure, Notice, Waiting } from '../ui/states';
 
 const useStyles = makeStyles({
-  form: { display: 'flex', flexDirection: 'column', gap: '14px' },
   acts: { display: 'flex', flexWrap: 'wrap', gap: '8px' },
   list: { margin: 0, paddingInlineStart: '20px', color: tokens.colorNeutralForeground2 },
 });
@@ -172,14 +171,6 @@ const ABOUT: [Name, RegExp][] = [
   ['clientSecret', /^clientSecret\b/],
 ];
 
-function fieldOf(error: unknown): Name | null {
-  if (!error) return null;
-  // The messages stand alone here and so begin with a capital letter.
-  const said = messageOf(error);
-  const text = said.charAt(0).toLowerCase() + said.slice(1);
-  return ABOUT.find(([, says]) => says.test(text))?.[0] ?? null;
-}
-
 function Add({ onClose }: { onClose: () => void }) {
   const queries = useQueryClient();
   const toasts = useToasts();
@@ -233,11 +224,7 @@ function Form(props: {
   onAct: (draft: Draft) => Promise<void>;
 }) {
   const styles = useStyles();
-  const form = useId();
   const [draft, setDraft] = useState(props.given);
-  const [busy, setBusy] = useState(false);
-  const [error, setError] = useState<unknown>(null);
-  const wrong = fieldOf(error);
   const moved = draft.tokenUrl !== props.given.tokenUrl || draft.clientId !== props.given.clientId;
   const needsSecret = !props.old || moved;
   const input = (name: Name, rest: Partial<InputProps> = {}) => (
@@ -248,91 +235,63 @@ function Form(props: {
       onChange={(_, data) => setDraft({ ...draft, [name]: data.value })}
     />
   );
-  const at = (name: Name) =>
-    wrong === name ? { validationMessage: sentence(messageOf(error)), validationState: 'error' as const } : {};
-  const run = async () => {
-    setBusy(true);
-    setError(null);
+  const act = () => {
     const { clientSecret, ...rest } = draft;
     const trimmed = Object.fromEntries(Object.entries(rest).map(([name, text]) => [name, text.trim()]));
-    try {
-      await props.onAct({ ...trimmed, clientSecret } as Draft);
-      props.onClose();
-    } catch (refused) {
-      setError(refused);
-      setBusy(false);
-    }
+    return props.onAct({ ...trimmed, clientSecret } as Draft);
   };
   return (
-    <Panel
-      title={props.title}
-      open
-      onClose={props.onClose}
-      footer={
+    <FormPanel title={props.title} act={props.act} about={ABOUT} onClose={props.onClose} onAct={act}>
+      {(at) => (
         <>
-          <Button appearance="primary" type="submit" form={form} disabledFocusable={busy}>
-            {busy ? 'Working…' : props.act}
-          </Button>
-          <Button onClick={props.onClose}>Cancel</Button>
+          <Notice title="Microsoft Graph, for users of Microsoft Entra ID.">
+            Register an application there with these application permissions, and a client secret:
+            <ul className={styles.list}>
+              {NEEDS.map(([permission, why]) => (
+                <li key={permission}>
+                  {permission} {why}
+                </li>
+              ))}
+            </ul>
+          </Notice>
+          <Field label="Name" required hint="What people see on tasks and actions" {...at('name')}>
+            {input('name', { required: true, maxLength: 200 })}
+          </Field>
+          <Field
+            label="Interface"
+            required
+            hint={props.old ? 'For another address remove this connector and add a new one' : 'Another one only for a national cloud'}
+            {...at('baseUrl')}
+          >
+            {input('baseUrl', { required: true, type: 'url', inputMode: 'url', readOnly: Boolean(props.old) })}
+          </Field>
+          <Field
+            label="Token address"
+            required
+            hint="https://login.microsoftonline.com/your-directory-id/oauth2/v2.0/token"
+            {...at('tokenUrl')}
+          >
+            {input('tokenUrl', { required: true, type: 'url', inputMode: 'url' })}
+          </Field>
+          <Field label="Client id" required {...at('clientId')}>
+            {input('clientId', { required: true })}
+          </Field>
+          <Field
+            label="Client secret"
+            required={needsSecret}
+            hint={
+              !props.old
+                ? 'Kept encrypted and never shown again'
+                : moved
+                  ? 'Needed again for another client id or token address'
+                  : 'Leave it empty to keep the one there is'
+            }
+            {...at('clientSecret')}
+          >
+            {input('clientSecret', { required: needsSecret, type: 'password' })}
+          </Field>
         </>
-      }
-    >
-      <form
-        id={form}
-        className={styles.form}
-        onSubmit={(event) => {
-          event.preventDefault();
-          if (!busy) void run();
-        }}
-      >
-        <Notice title="Microsoft Graph, for users of Microsoft Entra ID.">
-          Register an application there with these application permissions, and a client secret:
-          <ul className={styles.list}>
-            {NEEDS.map(([permission, why]) => (
-              <li key={permission}>
-                {permission} {why}
-              </li>
-            ))}
-          </ul>
-        </Notice>
-        <Field label="Name" required hint="What people see on tasks and actions" {...at('name')}>
-          {input('name', { required: true, maxLength: 200 })}
-        </Field>
-        <Field
-          label="Interface"
-          required
-          hint={props.old ? 'For another address remove this connector and add a new one' : 'Another one only for a national cloud'}
-          {...at('baseUrl')}
-        >
-          {input('baseUrl', { required: true, type: 'url', inputMode: 'url', readOnly: Boolean(props.old) })}
-        </Field>
-        <Field
-          label="Token address"
-          required
-          hint="https://login.microsoftonline.com/your-directory-id/oauth2/v2.0/token"
-          {...at('tokenUrl')}
-        >
-          {input('tokenUrl', { required: true, type: 'url', inputMode: 'url' })}
-        </Field>
-        <Field label="Client id" required {...at('clientId')}>
-          {input('clientId', { required: true })}
-        </Field>
-        <Field
-          label="Client secret"
-          required={needsSecret}
-          hint={
-            !props.old
-              ? 'Kept encrypted and never shown again'
-              : moved
-                ? 'Needed again for another client id or token address'
-                : 'Leave it empty to keep the one there is'
-          }
-          {...at('clientSecret')}
-        >
-          {input('clientSecret', { required: needsSecret, type: 'password' })}
-        </Field>
-        {wrong === null && <Failure error={error} />}
-      </form>
-    </Panel>
+      )}
+    </FormPanel>
   );
 }

@@ -10,26 +10,24 @@ import {
 } from '@fluentui/react-components';
 import { AddRegular, DismissRegular } from '@fluentui/react-icons';
 import { useQuery, useQueryClient } from '@tanstack/react-query';
-import { useId, useState } from 'react';
+import { useState } from 'react';
 
 import { api, read } from '../api/client';
-import { messageOf, sentence } from '../api/error';
 import type { IdentityProvider, May, NewIdentityProvider } from '../api/hand';
 import { useSession } from '../api/session';
 import { Ask } from '../ui/Ask';
 import { Choices } from '../ui/Choices';
 import { CopyText } from '../ui/Copy';
 import { Facts } from '../ui/Facts';
+import { FormPanel } from '../ui/FormPanel';
 import { GuardedButton } from '../ui/Guarded';
 import { Moment } from '../ui/Moment';
 import { Page } from '../ui/Page';
-import { Panel } from '../ui/Panel';
 import { Section } from '../ui/Section';
 import { useToasts } from '../ui/Toasts';
 import { Empty, Failure, Notice, Waiting } from '../ui/states';
 
 const useStyles = makeStyles({
-  form: { display: 'flex', flexDirection: 'column', gap: '14px' },
   hint: { color: tokens.colorNeutralForeground2 },
   option: { display: 'flex', flexDirection: 'column' },
   groups: { display: 'flex', flexDirection: 'column', gap: '8px', alignItems: 'stretch' },
@@ -172,17 +170,8 @@ const ABOUT: [Name, RegExp][] = [
   ['roles', /^roles\b|^no role\b|\bgroup needs a name\b/],
 ];
 
-function fieldOf(error: unknown): Name | null {
-  if (!error) return null;
-  // The messages stand alone here and so begin with a capital letter.
-  const said = messageOf(error);
-  const text = said.charAt(0).toLowerCase() + said.slice(1);
-  return ABOUT.find(([, says]) => says.test(text))?.[0] ?? null;
-}
-
 function Add({ onClose }: { onClose: () => void }) {
   const styles = useStyles();
-  const form = useId();
   const queries = useQueryClient();
   const toasts = useToasts();
   const session = useSession();
@@ -199,9 +188,6 @@ function Add({ onClose }: { onClose: () => void }) {
   });
   const [factor, setFactor] = useState<NewIdentityProvider['factor']>('provider');
   const [groups, setGroups] = useState<{ key: number; group: string; role: string }[]>([]);
-  const [busy, setBusy] = useState(false);
-  const [error, setError] = useState<unknown>(null);
-  const wrong = fieldOf(error);
   const input = (name: keyof typeof draft, rest: Partial<InputProps> = {}) => (
     <Input
       {...(rest as object)}
@@ -209,146 +195,115 @@ function Add({ onClose }: { onClose: () => void }) {
       onChange={(_, data) => setDraft({ ...draft, [name]: data.value })}
     />
   );
-  const at = (name: Name) =>
-    wrong === name
-      ? { validationMessage: sentence(messageOf(error)), validationState: 'error' as const }
-      : {};
   const change = (key: number, to: Partial<{ group: string; role: string }>) =>
     setGroups(groups.map((one) => (one.key === key ? { ...one, ...to } : one)));
   const add = async () => {
-    setBusy(true);
-    setError(null);
     const named = groups.filter((one) => one.group.trim() && one.role);
-    try {
-      const added = await read(
-        api.POST('/api/v1/identity-providers', {
-          body: {
-            name: draft.name.trim(),
-            issuer: draft.issuer.trim(),
-            clientId: draft.clientId.trim(),
-            clientSecret: draft.clientSecret,
-            domains: draft.domain.split(/[\s,;]+/).filter(Boolean),
-            groupsClaim: draft.groupsClaim.trim(),
-            roles: Object.fromEntries(named.map((one) => [one.group.trim(), one.role])),
-            factor,
-          },
-        }),
-      );
-      await queries.invalidateQueries({ queryKey: KEY });
-      toasts.done(`People may now sign in with ${added.name}.`);
-      onClose();
-    } catch (refused) {
-      setError(refused);
-      setBusy(false);
-    }
+    const added = await read(
+      api.POST('/api/v1/identity-providers', {
+        body: {
+          name: draft.name.trim(),
+          issuer: draft.issuer.trim(),
+          clientId: draft.clientId.trim(),
+          clientSecret: draft.clientSecret,
+          domains: draft.domain.split(/[\s,;]+/).filter(Boolean),
+          groupsClaim: draft.groupsClaim.trim(),
+          roles: Object.fromEntries(named.map((one) => [one.group.trim(), one.role])),
+          factor,
+        },
+      }),
+    );
+    await queries.invalidateQueries({ queryKey: KEY });
+    toasts.done(`People may now sign in with ${added.name}.`);
   };
   return (
-    <Panel
-      wide
-      title="Add an identity provider"
-      open
-      onClose={onClose}
-      footer={
+    <FormPanel wide title="Add an identity provider" act="Add" acting="Asking the provider…" about={ABOUT} onClose={onClose} onAct={add}>
+      {(at) => (
         <>
-          <Button appearance="primary" type="submit" form={form} disabledFocusable={busy}>
-            {busy ? 'Asking the provider…' : 'Add'}
-          </Button>
-          <Button onClick={onClose}>Cancel</Button>
-        </>
-      }
-    >
-      <form
-        id={form}
-        className={styles.form}
-        onSubmit={(event) => {
-          event.preventDefault();
-          if (!busy) void add();
-        }}
-      >
-        <Field label="Callback address" hint="Register this at the provider as the redirect address">
-          <CopyText text={CALLBACK} label="Copy the callback address" />
-        </Field>
-        <Field label="Name" required hint="What people see on the sign-in page" {...at('name')}>
-          {input('name', { required: true, maxLength: 200 })}
-        </Field>
-        <Field label="Issuer" required hint="The address its tokens name, such as https://login.example.org" {...at('issuer')}>
-          {input('issuer', { required: true, type: 'url', inputMode: 'url', autoComplete: 'off' })}
-        </Field>
-        <Field label="Client id" required {...at('clientId')}>
-          {input('clientId', { required: true, autoComplete: 'off' })}
-        </Field>
-        <Field label="Client secret" required hint="Kept encrypted and never shown again" {...at('clientSecret')}>
-          {input('clientSecret', { required: true, type: 'password', autoComplete: 'off' })}
-        </Field>
-        <Field
-          label="Mail domain"
-          required
-          hint="Whose people it signs in. You can claim the domain of your own mail address"
-          {...at('domain')}
-        >
-          {input('domain', { required: true })}
-        </Field>
-        <Field label="Whose second factor counts">
-          <RadioGroup value={factor} onChange={(_, data) => setFactor(data.value as NewIdentityProvider['factor'])}>
-            {(['provider', 'ours'] as const).map((one) => (
-              <Radio
-                key={one}
-                value={one}
-                label={
-                  <span className={styles.option}>
-                    {FACTOR[one].label}
-                    <span className={styles.hint}>{FACTOR[one].hint}</span>
-                  </span>
-                }
-              />
-            ))}
-          </RadioGroup>
-        </Field>
-        <Field
-          label="Groups claim"
-          required
-          hint="The claim of the token that lists a person’s groups. Groups decide on the role at each sign-in"
-          {...at('groupsClaim')}
-        >
-          {input('groupsClaim', { required: true })}
-        </Field>
-        <div role="group" aria-label="Roles of groups" className={styles.groups}>
-          <span>Roles of groups</span>
-          <span className={styles.hint}>
-            The highest role of a person’s groups counts. Somebody new without such a group stays outside.
-          </span>
-          {groups.map((one) => (
-            <div key={one.key} className={styles.group}>
-              <Input
-                aria-label="Group"
-                placeholder="Group, as the provider names it"
-                value={one.group}
-                onChange={(_, data) => change(one.key, { group: data.value })}
-              />
-              <Choices aria-label="Role" choices={roles} value={one.role} onChoose={(role) => change(one.key, { role })} />
-              <Button
-                appearance="subtle"
-                icon={<DismissRegular />}
-                aria-label={one.group ? `Remove the group ${one.group}` : 'Remove the group'}
-                onClick={() => setGroups(groups.filter((other) => other.key !== one.key))}
-              />
-            </div>
-          ))}
-          <Button
-            className={styles.add}
-            size="small"
-            icon={<AddRegular />}
-            disabledFocusable={roles.length === 0}
-            onClick={() =>
-              setGroups([...groups, { key: (groups.at(-1)?.key ?? 0) + 1, group: '', role: roles[0]?.value ?? '' }])
-            }
+          <Field label="Callback address" hint="Register this at the provider as the redirect address">
+            <CopyText text={CALLBACK} label="Copy the callback address" />
+          </Field>
+          <Field label="Name" required hint="What people see on the sign-in page" {...at('name')}>
+            {input('name', { required: true, maxLength: 200 })}
+          </Field>
+          <Field label="Issuer" required hint="The address its tokens name, such as https://login.example.org" {...at('issuer')}>
+            {input('issuer', { required: true, type: 'url', inputMode: 'url', autoComplete: 'off' })}
+          </Field>
+          <Field label="Client id" required {...at('clientId')}>
+            {input('clientId', { required: true, autoComplete: 'off' })}
+          </Field>
+          <Field label="Client secret" required hint="Kept encrypted and never shown again" {...at('clientSecret')}>
+            {input('clientSecret', { required: true, type: 'password', autoComplete: 'off' })}
+          </Field>
+          <Field
+            label="Mail domain"
+            required
+            hint="Whose people it signs in. You can claim the domain of your own mail address"
+            {...at('domain')}
           >
-            Add a group
-          </Button>
-          {wrong === 'roles' && <Notice intent="error">{sentence(messageOf(error))}</Notice>}
-        </div>
-        {wrong === null && <Failure error={error} />}
-      </form>
-    </Panel>
+            {input('domain', { required: true })}
+          </Field>
+          <Field label="Whose second factor counts">
+            <RadioGroup value={factor} onChange={(_, data) => setFactor(data.value as NewIdentityProvider['factor'])}>
+              {(['provider', 'ours'] as const).map((one) => (
+                <Radio
+                  key={one}
+                  value={one}
+                  label={
+                    <span className={styles.option}>
+                      {FACTOR[one].label}
+                      <span className={styles.hint}>{FACTOR[one].hint}</span>
+                    </span>
+                  }
+                />
+              ))}
+            </RadioGroup>
+          </Field>
+          <Field
+            label="Groups claim"
+            required
+            hint="The claim of the token that lists a person’s groups. Groups decide on the role at each sign-in"
+            {...at('groupsClaim')}
+          >
+            {input('groupsClaim', { required: true })}
+          </Field>
+          <div role="group" aria-label="Roles of groups" className={styles.groups}>
+            <span>Roles of groups</span>
+            <span className={styles.hint}>
+              The highest role of a person’s groups counts. Somebody new without such a group stays outside.
+            </span>
+            {groups.map((one) => (
+              <div key={one.key} className={styles.group}>
+                <Input
+                  aria-label="Group"
+                  placeholder="Group, as the provider names it"
+                  value={one.group}
+                  onChange={(_, data) => change(one.key, { group: data.value })}
+                />
+                <Choices aria-label="Role" choices={roles} value={one.role} onChoose={(role) => change(one.key, { role })} />
+                <Button
+                  appearance="subtle"
+                  icon={<DismissRegular />}
+                  aria-label={one.group ? `Remove the group ${one.group}` : 'Remove the group'}
+                  onClick={() => setGroups(groups.filter((other) => other.key !== one.key))}
+                />
+              </div>
+            ))}
+            <Button
+              className={styles.add}
+              size="small"
+              icon={<AddRegular />}
+              disabledFocusable={roles.length === 0}
+              onClick={() =>
+                setGroups([...groups, { key: (groups.at(-1)?.key ?? 0) + 1, group: '', role: roles[0]?.value ?? '' }])
+              }
+            >
+              Add a group
+            </Button>
+            {at('roles').validationMessage && <Notice intent="error">{at('roles').validationMessage}</Notice>}
+          </div>
+        </>
+      )}
+    </FormPanel>
   );
 }

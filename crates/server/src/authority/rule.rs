@@ -6,7 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::catalog::CATALOG;
-use crate::word::Severity;
+use crate::word::{Severity, choices};
 
 /// Rules a policy has at most.
 pub const MOST_RULES: usize = 40;
@@ -20,32 +20,6 @@ pub const MOST_PEOPLE: i64 = 5;
 pub const GRANT: &str = "grant";
 /// The name of the rule that the switch for two people stands for.
 pub const FOUR_EYES: &str = "fourEyes";
-
-/// A closed set of words that a form chooses from.
-macro_rules! choices {
-    ($(#[$meta:meta])* $name:ident { $($(#[$about:meta])* $variant:ident = $word:literal,)+ }) => {
-        $(#[$meta])*
-        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
-        pub enum $name { $($(#[$about])* #[serde(rename = $word)] $variant,)+ }
-
-        impl $name {
-            /// Every member.
-            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
-
-            /// The word stored and shown.
-            #[must_use]
-            pub fn word(self) -> &'static str {
-                match self { $(Self::$variant => $word,)+ }
-            }
-
-            /// The member of a word.
-            #[must_use]
-            pub fn read(word: &str) -> Option<Self> {
-                Self::ALL.iter().copied().find(|it| it.word() == word)
-            }
-        }
-    };
-}
 
 choices! {
     /// Who asks for an action.

@@ -7,7 +7,6 @@
 //! afterwards. Not here: what they are told, and how it reaches them (`notification`).
 
 use sea_orm::QueryResult;
-use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::app::App;
@@ -20,38 +19,12 @@ use crate::permission::Permission;
 use crate::tenant::caller::Caller;
 use crate::tenant::invitation;
 use crate::tx::Tx;
+use crate::word::choices;
 
 /// Contacts of one customer.
 const MOST: i64 = 200;
 
-/// Declares a closed set of words, spelt alike on the wire and in the store.
-macro_rules! words {
-    ($(#[$meta:meta])* $name:ident { $($(#[$about:meta])* $variant:ident = $word:tt,)+ }) => {
-        $(#[$meta])*
-        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-        #[derive(Serialize, Deserialize, utoipa::ToSchema)]
-        pub enum $name { $($(#[$about])* #[serde(rename = $word)] $variant,)+ }
-
-        impl $name {
-            /// Every one.
-            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
-
-            /// The word stored and shown.
-            #[must_use]
-            pub fn word(self) -> &'static str {
-                match self { $(Self::$variant => $word,)+ }
-            }
-
-            /// The one of a word.
-            #[must_use]
-            pub fn read(word: &str) -> Option<Self> {
-                Self::ALL.iter().copied().find(|it| it.word() == word)
-            }
-        }
-    };
-}
-
-words! {
+choices! {
     /// Whether it is one person or several behind one address.
     ContactKind {
         /// One person.
@@ -61,7 +34,7 @@ words! {
     }
 }
 
-words! {
+choices! {
     /// What a contact hears of (NOT-2).
     ContactRole {
         /// Managed responses and anything urgent.
@@ -71,7 +44,7 @@ words! {
     }
 }
 
-words! {
+choices! {
     /// Who is reached first.
     Priority {
         /// Hears of everything at once.
@@ -81,7 +54,7 @@ words! {
     }
 }
 
-words! {
+choices! {
     /// In which language a contact is written to (COM-3).
     #[derive(Default)]
     Language {
