@@ -46,7 +46,7 @@ build: portal
 
 ## Everything that must pass before a change lands, on both stores.
 test:
-	scripts/need build node postgres python browser agents
+	scripts/need build node postgres python browser agents mail
 	$(MAKE) --no-print-directory lint
 	$(MAKE) --no-print-directory build
 	$(MAKE) --no-print-directory unit
@@ -59,7 +59,7 @@ test:
 ## named both times: of one package alone other features would be built once more.
 unit: build oidc
 	cd portal && npm test --silent
-	export RIPOSTE_REQUIRE_OIDC=1 RIPOSTE_CACHE=$(CACHE); \
+	export RIPOSTE_REQUIRE_OIDC=1 RIPOSTE_REQUIRE_DOVECOT=1 RIPOSTE_CACHE=$(CACHE); \
 	if cargo nextest --version >/dev/null 2>&1; then \
 	    run="nextest run --no-fail-fast"; only="--workspace -E package(riposte)&binary(it)"; \
 	else \

@@ -49,7 +49,7 @@ pub struct Config {
     pub connectors: Connectors,
     /// What agents collected.
     pub packages: Packages,
-    /// Mail that goes out.
+    /// Mail that goes out, and what comes back.
     pub mail: Mail,
     /// Whether the demo's people sign in with one click; only the command `demo` says so.
     #[serde(skip)]
@@ -167,7 +167,7 @@ pub struct Packages {
     pub days: u32,
 }
 
-/// Mail that goes out.
+/// Mail that goes out, and what comes back.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Mail {
@@ -184,6 +184,19 @@ pub struct Mail {
     pub dkim_selector: Option<String>,
     /// The file with its private key: RSA as PEM of PKCS #1, or 32 bytes of Ed25519 in base64.
     pub dkim_key: Option<PathBuf>,
+    /// The address that answers and reports come back to, with an id behind a `+`:
+    /// `reply@mdr.example`; without it mails cannot be answered.
+    pub replies: Option<String>,
+    /// Where the mail server in front of us hands mails over by LMTP. Whoever reaches this address is
+    /// believed as that server.
+    pub lmtp: Option<SocketAddr>,
+    /// The mailbox that they come into instead: `imaps://user@host/INBOX`.
+    pub imap: Option<String>,
+    /// The file with that user's password.
+    pub imap_password_file: Option<PathBuf>,
+    /// The name under which that server, or the mailbox's, says what it found out about a sender: the first word of its
+    /// `Authentication-Results`.
+    pub authority: Option<String>,
 }
 
 impl Default for Packages {

@@ -353,6 +353,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("0018_instances", include_str!("../migrations/0018_instances.sql")),
     ("0019_renewals", include_str!("../migrations/0019_renewals.sql")),
     ("0020_notification", include_str!("../migrations/0020_notification.sql")),
+    ("0022_reply", include_str!("../migrations/0022_reply.sql")),
 ];
 
 /// The pattern of `like … escape '\'` for lower-case text that has this in it, in any case.

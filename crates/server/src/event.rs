@@ -246,6 +246,13 @@ pub enum Fact {
     },
     /// Somebody had it sent again.
     DeliveryRepeated { incident: Option<IncidentId>, delivery: String, receiver: String },
+    /// A mail came back in answer to it and was not taken (COM-8).
+    ReplyRefused {
+        incident: Option<IncidentId>,
+        delivery: String,
+        receiver: String,
+        because: String,
+    },
 }
 
 /// Kinds of facts about what only the experts see: drafts of a response, and words among themselves.
@@ -333,6 +340,7 @@ impl Fact {
             Self::NotificationMade { .. } => "notification.made",
             Self::DeliveryFailed { .. } => "delivery.failed",
             Self::DeliveryRepeated { .. } => "delivery.repeated",
+            Self::ReplyRefused { .. } => "reply.refused",
         }
     }
 
@@ -360,6 +368,7 @@ impl Fact {
             | Self::NotificationMade { incident, .. }
             | Self::DeliveryFailed { incident, .. }
             | Self::DeliveryRepeated { incident, .. }
+            | Self::ReplyRefused { incident, .. }
             | Self::PackageTaken { incident, .. } => *incident,
             Self::IncidentOpened { incident, .. }
             | Self::IncidentGrew { incident, .. }
@@ -584,6 +593,9 @@ impl Fact {
             }),
             Self::DeliveryRepeated { delivery, receiver, .. } => {
                 json!({ "deliveryId": delivery, "receiver": receiver })
+            }
+            Self::ReplyRefused { delivery, receiver, because, .. } => {
+                json!({ "deliveryId": delivery, "receiver": receiver, "because": because })
             }
             Self::ProviderNamed { provider, name } => {
                 json!({ "providerId": provider, "name": name })

@@ -116,12 +116,21 @@ pub async fn serve(app: App, doors: Vec<Door>, stop: CancellationToken) -> Resul
 pub async fn serve_until(app: App, doors: Vec<Door>, stop: CancellationToken) -> Result<()> {
     // A setting that cannot be used is said before anybody is let in.
     let ways = crate::notification::engine::Ways::open(&app)?;
+    let inbox = crate::notification::inbox::listen(&app).await?;
+    let mailbox = crate::notification::imap::Mailbox::open(&app.config.mail)?;
     for door in &doors {
         tracing::info!("listening at {}", door.listening.url());
     }
     // Workers stop after the requests: what is acknowledged last is still correlated if time allows.
     let stop_work = CancellationToken::new();
     let workers = tokio::spawn(crate::worker::run(app.clone(), ways, stop_work.clone()));
+    if let Some(inbox) = inbox {
+        // What it has acknowledged is on disk; the rest is handed over again.
+        tokio::spawn(inbox.run(app.clone(), stop.clone()));
+    }
+    if let Some(mailbox) = mailbox {
+        tokio::spawn(mailbox.run(app.clone(), stop.clone()));
+    }
     // Each address has its own: agents, which stay, take no place from people.
     let places: Vec<Arc<Semaphore>> =
         doors.iter().map(|_| Arc::new(Semaphore::new(CONNECTIONS))).collect();

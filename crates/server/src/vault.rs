@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use ring::aead::{Aad, CHACHA20_POLY1305, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
+use ring::{hkdf, hmac};
 
 use crate::clock::Clock;
 use crate::config::Config;
@@ -40,7 +41,9 @@ pub struct Vault {
 /// The key of one tenant.
 pub struct Key {
     tenant: TenantNo,
-    key: LessSafeKey,
+    sealing: LessSafeKey,
+    /// Drawn from the same bytes, for marks.
+    marking: hmac::Key,
 }
 
 /// What opening and making keys needs of the process.
@@ -96,7 +99,7 @@ impl Vault {
                 path(means.config).display()
             ))
         })?;
-        let key = Arc::new(Key { tenant, key: aead(&bytes)? });
+        let key = Arc::new(Key { tenant, sealing: aead(&bytes)?, marking: marking(&bytes)? });
         if let Ok(mut keys) = self.keys.lock() {
             keys.insert(tenant, key.clone());
         }
@@ -107,7 +110,7 @@ impl Vault {
 impl Key {
     /// Seals a secret for its place.
     pub fn seal(&self, random: &Random, place: Place<'_>, secret: &[u8]) -> Result<Vec<u8>> {
-        seal(&self.key, random, &self.bound(place), secret)
+        seal(&self.sealing, random, &self.bound(place), secret)
     }
 
     /// Opens what was sealed for this place.
@@ -115,12 +118,39 @@ impl Key {
     /// # Errors
     /// `Internal` when it was altered, or sealed for another place or tenant.
     pub fn open(&self, place: Place<'_>, sealed: &[u8]) -> Result<Vec<u8>> {
-        open(&self.key, &self.bound(place), sealed).ok_or_else(|| {
+        open(&self.sealing, &self.bound(place), sealed).ok_or_else(|| {
             Error::Internal(format!(
                 "a secret in {}.{} of tenant {} was altered or is not at its place",
                 place.table, place.column, self.tenant.0
             ))
         })
+    }
+
+    /// A mark that only who has this key makes: it shows that we wrote this text for that purpose.
+    #[must_use]
+    pub fn mark<const N: usize>(&self, purpose: &'static str, text: &str) -> [u8; N] {
+        let mut signed = self.tenant.0.to_be_bytes().to_vec();
+        signed.extend((purpose.len() as u64).to_be_bytes());
+        signed.extend(purpose.as_bytes());
+        signed.extend(text.as_bytes());
+        let mark = hmac::sign(&self.marking, &signed);
+        let mut cut = [0; N];
+        for (to, from) in cut.iter_mut().zip(mark.as_ref()) {
+            *to = *from;
+        }
+        cut
+    }
+
+    /// Whether a mark is ours; it takes as long for each that is not.
+    #[must_use]
+    pub fn is_mark<const N: usize>(
+        &self,
+        purpose: &'static str,
+        text: &str,
+        mark: [u8; N],
+    ) -> bool {
+        let ours = self.mark::<N>(purpose, text);
+        ours.iter().zip(mark).fold(0, |off, (ours, theirs)| off | (ours ^ theirs)) == 0
     }
 
     fn bound(&self, place: Place<'_>) -> Vec<u8> {
@@ -135,6 +165,17 @@ impl Key {
 
 fn wrapping(tenant: TenantNo) -> Vec<u8> {
     [b"riposte tenant key ".as_slice(), &tenant.0.to_be_bytes()].concat()
+}
+
+/// A key for marks, drawn from a tenant's own so that neither says anything of the other.
+fn marking(bytes: &[u8]) -> Result<hmac::Key> {
+    let mut drawn = [0; 32];
+    hkdf::Salt::new(hkdf::HKDF_SHA256, &[])
+        .extract(bytes)
+        .expand(&[b"riposte marks"], hkdf::HKDF_SHA256)
+        .and_then(|okm| okm.fill(&mut drawn))
+        .map_err(|_| Error::Internal("a key could not be drawn".to_owned()))?;
+    Ok(hmac::Key::new(hmac::HMAC_SHA256, &drawn))
 }
 
 fn aead(bytes: &[u8]) -> Result<LessSafeKey> {
@@ -238,7 +279,23 @@ mod tests {
     const PLACE: Place<'static> = Place { table: "person", row: "p1", column: "totp" };
 
     fn key(tenant: i64) -> Key {
-        Key { tenant: TenantNo(tenant), key: aead(&[7; 32]).unwrap() }
+        let marking = marking(&[7; 32]).unwrap();
+        Key { tenant: TenantNo(tenant), sealing: aead(&[7; 32]).unwrap(), marking }
+    }
+
+    #[test]
+    fn a_mark_is_of_one_tenant_purpose_and_text() {
+        let mark: [u8; 10] = key(1).mark("answer", "d1");
+        assert!(key(1).is_mark("answer", "d1", mark));
+        assert!(!key(2).is_mark("answer", "d1", mark), "another tenant");
+        assert!(!key(1).is_mark("other", "d1", mark), "another purpose");
+        assert!(!key(1).is_mark("answer", "d2", mark), "another text");
+        assert!(!key(1).is_mark("answe", "rd1", mark), "moved across");
+        for bit in 0..80 {
+            let mut off = mark;
+            off[bit / 8] ^= 1 << (bit % 8);
+            assert!(!key(1).is_mark("answer", "d1", off), "bit {bit}");
+        }
     }
 
     #[test]

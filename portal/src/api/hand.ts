@@ -148,7 +148,7 @@ export type ReceiverHealth = {
 };
 export type NotificationSettings = {
   reminderHours: number;
-  mail: { isSetUp: boolean; from: string };
+  mail: { isSetUp: boolean; from: string; isAnswered: boolean };
   receivers: ReceiverHealth[];
   kinds: string[];
   languages: string[];
@@ -194,6 +194,8 @@ export type DemoMail = {
   receivedDateTime: string;
   from: string;
   to: string[];
+  /** Whether it may be answered. */
+  isAnswered: boolean;
   subject: string | null;
   text: string | null;
   html: string | null;
@@ -825,6 +827,8 @@ export type Message = {
   visibility: 'both' | 'experts';
   text: string;
   sentDateTime: string;
+  /** By which way it came in; null in the portal and through the API. */
+  via: 'mail' | null;
 };
 export type About = { kind: 'incident' | 'alert' | 'device' | 'file' | 'user'; id: string; name: string };
 export type ConversationRow = {
@@ -912,6 +916,7 @@ export type Undocumented = {
   '/api/v1/deliveries/{id}': Get<DeliveryDetail, Nothing, Id>;
   '/api/v1/incidents/{id}/notifications': Get<{ value: Delivery[]; undelivered: number }, Nothing, Id>;
   '/api/v1/demo/mails': Get<{ value: DemoMail[] }>;
+  '/api/v1/demo/mails/answer': Post<{ id: string; text: string }, null>;
   '/api/v1/grant': Get<Grant> &
     Send<
       'put',

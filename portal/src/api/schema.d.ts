@@ -1029,6 +1029,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/demo/mails/answer": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Answers a mail of the demo: a mail comes back, as from the mail server of who got it; in the demo
+         *     only.
+         */
+        post: operations["post_api_v1_demo_mails_answer"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/devices": {
         parameters: {
             query?: never;
@@ -3479,12 +3499,12 @@ export interface components {
          * @description Whether it is one person or several behind one address.
          * @enum {string}
          */
-        ContactKind: "person" | "group";
+        ContactKind: "Person" | "Group";
         /**
          * @description What a contact hears of (NOT-2).
          * @enum {string}
          */
-        ContactRole: "incidentNotification" | "serviceReview";
+        ContactRole: "IncidentNotification" | "ServiceReview";
         /** @description A contact. */
         ContactView: {
             createdBy: string;
@@ -3665,7 +3685,14 @@ export interface components {
          * @description In which language a contact is written to (COM-3).
          * @enum {string}
          */
-        Language: "en" | "es" | "ja" | "pt-BR" | "pt-PT";
+        Language: "English" | "Spanish" | "Japanese" | "PortugueseOfBrazil" | "PortugueseOfPortugal";
+        /** @description An answer to a mail of the demo, as whoever got it would write it. */
+        MailAnswer: {
+            /** @description The mail's `id`. */
+            id: string;
+            /** @description What the answer says. */
+            text: string;
+        };
         /** @description What happens to several. */
         Many: {
             /** @description For `reject` why, for `undo` a remark. */
@@ -3854,7 +3881,7 @@ export interface components {
          * @description Who is reached first.
          * @enum {string}
          */
-        Priority: "primary" | "backup";
+        Priority: "Primary" | "Backup";
         /** @description An identity provider; the secret is never shown. */
         ProviderView: {
             clientId: string;
@@ -6133,6 +6160,40 @@ export interface operations {
                 };
             };
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    post_api_v1_demo_mails_answer: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["MailAnswer"];
+            };
+        };
+        responses: {
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description the mail takes no answer */
+            409: {
                 headers: {
                     [name: string]: unknown;
                 };

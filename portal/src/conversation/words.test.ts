@@ -37,8 +37,9 @@ test('groups stand where their first row stood, and keep the order of their rows
 test('a wait is called as it concerns the reader', () => {
   expect(standing(row('a', { status: 'waitingForExperts' }), 'provider')).toBe('Customer waits');
   expect(standing(row('a', { status: 'waitingForExperts', overdue: true }), 'customer')).toBe('Overdue');
-  expect(party({ side: 'expert', own: true })).toBe('You');
-  expect(party({ side: 'assistant', own: false })).toBe('Automatic');
+  expect(party({ side: 'expert', own: true, via: null })).toBe('You');
+  expect(party({ side: 'assistant', own: false, via: null })).toBe('Automatic');
+  expect(party({ side: 'customer', own: false, via: 'mail' })).toBe('Customer, by mail');
 });
 
 test('messages stand under the days they were sent on', () => {

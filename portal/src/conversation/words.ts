@@ -17,9 +17,10 @@ export function standing(row: Pick<ConversationRow, 'status' | 'overdue'>, side:
   }
 }
 
-/** Whose word a message is, where the name alone does not say it. */
-export function party(message: Pick<Message, 'side' | 'own'>): string {
+/** Whose word a message is, where the name alone does not say it, and how it came in. */
+export function party(message: Pick<Message, 'side' | 'own' | 'via'>): string {
   if (message.own) return 'You';
+  if (message.via === 'mail') return 'Customer, by mail';
   return message.side === 'expert' ? 'Defender Experts' : message.side === 'customer' ? 'Customer' : 'Automatic';
 }
 

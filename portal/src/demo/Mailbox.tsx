@@ -1,5 +1,6 @@
-import { makeStyles } from '@fluentui/react-components';
+import { Button, Field, Textarea, makeStyles } from '@fluentui/react-components';
 import { useQuery } from '@tanstack/react-query';
+import { useState } from 'react';
 import { useSearchParams } from 'react-router';
 
 import { api, read } from '../api/client';
@@ -12,9 +13,14 @@ import { Page } from '../ui/Page';
 import { Panel } from '../ui/Panel';
 import { Section } from '../ui/Section';
 import { Table, type Column } from '../ui/Table';
+import { useToasts } from '../ui/Toasts';
 import { Empty, Failure, Waiting } from '../ui/states';
 
-const useStyles = makeStyles({ to: { overflowWrap: 'anywhere' } });
+const useStyles = makeStyles({
+  to: { overflowWrap: 'anywhere' },
+  form: { display: 'flex', flexDirection: 'column', alignItems: 'flex-start', gap: '12px', '& > *': { maxWidth: '100%' } },
+  field: { width: '100%' },
+});
 
 /** Somebody watches it to see a mail come in. */
 const EVERY_MS = 3_000;
@@ -75,6 +81,7 @@ export default function Mailbox() {
               ['Received', <Moment key="at" at={mail.receivedDateTime} as="second" />],
             ]}
           />
+          {mail.isAnswered && mail.id && <Reply key={mail.id} id={mail.id} to={mail.to.join(', ')} />}
           {mail.html && (
             <Section title="As a mail" plain>
               <MailSheet html={mail.html} label="The mail" links />
@@ -88,5 +95,46 @@ export default function Mailbox() {
         </Panel>
       )}
     </Page>
+  );
+}
+
+/** COM-8: an answer as the receiver would write it, which comes in as a mail. */
+function Reply({ id, to }: { id: string; to: string }) {
+  const styles = useStyles();
+  const toasts = useToasts();
+  const [text, setText] = useState('');
+  const [busy, setBusy] = useState(false);
+  const [error, setError] = useState<unknown>(null);
+  const send = async () => {
+    setBusy(true);
+    setError(null);
+    try {
+      await read(api.POST('/api/v1/demo/mails/answer', { body: { id, text } }));
+      setText('');
+      toasts.done('Answered. It stands in the conversation now, and the experts see it.');
+    } catch (refused) {
+      setError(refused);
+    } finally {
+      setBusy(false);
+    }
+  };
+  return (
+    <Section title="Answer it" plain>
+      <form
+        className={styles.form}
+        onSubmit={(event) => {
+          event.preventDefault();
+          if (text.trim() && !busy) void send();
+        }}
+      >
+        <Field className={styles.field} label="Answer" hint={`As ${to} would, in a mail program. The answer comes back by mail.`}>
+          <Textarea rows={3} resize="vertical" value={text} onChange={(_, data) => setText(data.value)} />
+        </Field>
+        <Failure error={error} />
+        <Button type="submit" appearance="primary" disabledFocusable={busy || !text.trim()}>
+          {busy ? 'Sending…' : 'Send the answer'}
+        </Button>
+      </form>
+    </Section>
   );
 }

@@ -36,6 +36,9 @@ it('tells who was told, and who was not', () => {
   expect(told(fact('delivery.failed', { receiver: 'Duty officer', because: 'the address does not exist' }))).toBe(
     'could not bring a message to Duty officer: the address does not exist',
   );
+  expect(told(fact('reply.refused', { receiver: 'Ida Berg', because: 'it is from another address' }))).toBe(
+    'did not take a mail in answer to what Ida Berg was sent: it is from another address',
+  );
   expect(told(fact('delivery.repeated', { receiver: 'Duty officer' }))).toBe('had the message to Duty officer sent again');
 });
 

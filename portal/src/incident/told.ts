@@ -92,6 +92,7 @@ export function told(fact: Fact): string {
     'notification.settingChanged': () => 'changed how people are told',
     'delivery.failed': () => `could not bring a message to ${fact.receiver}: ${fact.because}`,
     'delivery.repeated': () => `had the message to ${fact.receiver} sent again`,
+    'reply.refused': () => `did not take a mail in answer to what ${fact.receiver} was sent: ${fact.because}`,
     'contact.added': () => `added the contact ${fact.name} (${fact.email})`,
     'contact.changed': () => `changed the contact ${fact.name}`,
     'contact.removed': () => `removed the contact ${fact.name}`,

@@ -41,6 +41,7 @@ fn told(caller: &Caller, it: &Message) -> Value {
         "visibility": if it.shared { "both" } else { "experts" },
         "text": it.text,
         "sentDateTime": it.at,
+        "via": it.via,
     })
 }
 

@@ -111,6 +111,7 @@ pub fn routes() -> OpenApiRouter<Site> {
         .routes(routes!(notification::settings, notification::choose))
         .routes(routes!(notification::preview))
         .routes(routes!(notification::mails))
+        .routes(routes!(notification::answer))
         .routes(routes!(session::get, session::end))
         .routes(routes!(session::switch))
         .routes(routes!(session::step_up_with_code))

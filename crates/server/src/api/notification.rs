@@ -214,7 +214,9 @@ async fn show(site: &Site, caller: &Caller) -> Answer {
     let mail = &site.app.config.mail;
     let body = json!({
         "reminderHours": reminder::hours(&site.app, caller).await?,
-        "mail": { "isSetUp": mail.smtp.is_some(), "from": mail.from },
+        "mail": {
+            "isSetUp": mail.smtp.is_some(), "from": mail.from, "isAnswered": mail.replies.is_some(),
+        },
         "receivers": health.iter().map(health_of).collect::<Vec<_>>(),
         "kinds": Kind::ALL,
         "languages": Language::ALL,
@@ -302,6 +304,39 @@ pub(super) async fn mails(_: Caller, State(site): State<Site>) -> Answer {
     Ok(json_response(StatusCode::OK, &json!({ "value": value })))
 }
 
+/// An answer to a mail of the demo, as whoever got it would write it.
+#[derive(Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct MailAnswer {
+    /// The mail's `id`.
+    id: String,
+    /// What the answer says.
+    text: String,
+}
+
+/// Answers a mail of the demo: a mail comes back, as from the mail server of who got it; in the demo
+/// only.
+#[utoipa::path(
+    post, path = "/api/v1/demo/mails/answer", tag = "notification", request_body = MailAnswer,
+    responses(
+        (status = 202), (status = 404),
+        (status = 409, description = "the mail takes no answer"),
+    ),
+)]
+pub(super) async fn answer(
+    _: Caller,
+    State(site): State<Site>,
+    headers: HeaderMap,
+    body: Body,
+) -> Answer {
+    if !site.app.config.demo {
+        return Err(Failure::new(StatusCode::NOT_FOUND, "there is nothing at this address"));
+    }
+    let (asked, _) = read::<MailAnswer>(&site, &headers, body).await?;
+    crate::demo::mailbox::answer(&site.app, &asked.id, &asked.text).await?;
+    Ok(json_response(StatusCode::ACCEPTED, &json!({})))
+}
+
 fn mail_of(at: Timestamp, mail: &Envelope) -> Value {
     let read = MessageParser::default().parse(&mail.data);
     let text = |part: Option<std::borrow::Cow<'_, str>>| part.map(std::borrow::Cow::into_owned);
@@ -310,6 +345,7 @@ fn mail_of(at: Timestamp, mail: &Envelope) -> Value {
         "receivedDateTime": at,
         "from": mail.from,
         "to": mail.to,
+        "isAnswered": read.as_ref().is_some_and(|it| it.reply_to().is_some()),
         "subject": read.as_ref().and_then(|it| it.subject()),
         "text": read.as_ref().and_then(|it| text(it.body_text(0))),
         "html": read.as_ref().and_then(|it| text(it.body_html(0))),

@@ -59,6 +59,11 @@ const VARIABLES: &[(&str, Set)] = &[
     ("MAIL_CA", |config, text| some(&mut config.mail.ca, text)),
     ("MAIL_DKIM_SELECTOR", |config, text| some(&mut config.mail.dkim_selector, text)),
     ("MAIL_DKIM_KEY", |config, text| some(&mut config.mail.dkim_key, text)),
+    ("MAIL_REPLIES", |config, text| some(&mut config.mail.replies, text)),
+    ("MAIL_LMTP", |config, text| some(&mut config.mail.lmtp, text)),
+    ("MAIL_IMAP", |config, text| some(&mut config.mail.imap, text)),
+    ("MAIL_IMAP_PASSWORD_FILE", |config, text| some(&mut config.mail.imap_password_file, text)),
+    ("MAIL_AUTHORITY", |config, text| some(&mut config.mail.authority, text)),
     ("PACKAGES_DAYS", |config, text| set(&mut config.packages.days, text)),
     ("CONNECTORS_LAG_S", |config, text| set(&mut config.connectors.lag_s, text)),
 ];

@@ -152,7 +152,7 @@ pub async fn rows(
     let sql = format!(
         "select {THREAD}, incident.display_name, {unread}, message.id, message.number, \
          message.side, message.author, message.author_id, message.shared, message.text, \
-         message.sent_at \
+         message.sent_at, message.via \
          from thread left join incident on incident.id = thread.incident_id \
          left join message on message.thread_id = thread.id and message.number = \
          (select max(message.number) from message where message.thread_id = thread.id \

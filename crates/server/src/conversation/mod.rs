@@ -6,7 +6,7 @@
 //! when a response was published (INV-4), since it begins in that very change; what experts say among
 //! themselves the customer neither reads nor counts, though its audit log has that they did; a word is
 //! never changed and never lost. Files are not sent here (COM-6). Not here: whose turn it is (`model`),
-//! the page of all conversations (`list`), other ways in and out, such as mail.
+//! the page of all conversations (`list`), how words come in and go out by mail (`notification`).
 
 pub mod list;
 pub mod model;
@@ -17,7 +17,9 @@ use serde_json::{Value, json};
 use crate::actor::{Actor, ActorKind};
 use crate::app::App;
 use crate::clock::Timestamp;
-use crate::conversation::model::{ACKNOWLEDGED, ASSISTANT, NOT_FORGOTTEN, PATIENCE_S, Side, Turn};
+use crate::conversation::model::{
+    ACKNOWLEDGED, ASSISTANT, FILES_LEFT_OUT, NOT_FORGOTTEN, PATIENCE_S, Side, Turn,
+};
 use crate::db::{Transaction, column};
 use crate::error::{Error, Result};
 use crate::event::Fact;
@@ -137,9 +139,11 @@ pub struct Message {
     pub text: String,
     /// When.
     pub at: Timestamp,
+    /// By which way it came in, such as `mail`; none in the portal and through the API.
+    pub via: Option<String>,
 }
 
-const MESSAGE: &str = "id, number, side, author, author_id, shared, text, sent_at";
+const MESSAGE: &str = "id, number, side, author, author_id, shared, text, sent_at, via";
 
 impl Message {
     /// From the columns of [`MESSAGE`], of which the first is `first`.
@@ -155,6 +159,7 @@ impl Message {
             shared: column::<i64>(row, first + 5)? != 0,
             text: column(row, first + 6)?,
             at: Timestamp::from_micros(column(row, first + 7)?),
+            via: column(row, first + 8)?,
         })
     }
 }
@@ -359,14 +364,12 @@ async fn say_in(tx: &mut Tx, thread: &mut Thread, caller: &Caller, word: Word) -
         shared: word.shared,
         text: line("text", &word.text, LONGEST)?,
         at: tx.now(),
+        via: None,
     };
-    append(tx, thread, &mut message).await?;
+    let actor = tx.actor().clone();
+    append(tx, thread, &mut message, actor).await?;
     if word.shared {
-        let (turn, acknowledge) = thread.turn.after(side, tx.now());
-        (thread.turn, thread.closed) = (turn, None);
-        if acknowledge {
-            assist(tx, thread, ACKNOWLEDGED).await?;
-        }
+        answered(tx, thread, side).await?;
     }
     save(tx, thread).await?;
     // Who writes has read what was there, and sees that it is acknowledged.
@@ -374,23 +377,95 @@ async fn say_in(tx: &mut Tx, thread: &mut Thread, caller: &Caller, word: Word) -
     Ok(message.id)
 }
 
-/// The virtual assistant says something.
-async fn assist(tx: &mut Tx, thread: &mut Thread, text: &str) -> Result<()> {
+/// What follows from a word that both sides see: whose turn it is, and that the customer's is
+/// acknowledged.
+async fn answered(tx: &mut Tx, thread: &mut Thread, side: Side) -> Result<()> {
+    let (turn, acknowledge) = thread.turn.after(side, tx.now());
+    (thread.turn, thread.closed) = (turn, None);
+    if acknowledge {
+        assist(tx, thread, ACKNOWLEDGED, true).await?;
+    }
+    Ok(())
+}
+
+/// What a contact of the customer said elsewhere: who it is was looked at where it came in.
+#[derive(Clone, Debug)]
+pub(crate) struct Heard {
+    /// The contact's name.
+    pub author: String,
+    /// Its id.
+    pub author_id: String,
+    /// By which way it came in.
+    pub via: &'static str,
+    /// What it says.
+    pub text: String,
+    /// Files that came with it, which are not kept (COM-6).
+    pub files: usize,
+}
+
+/// Puts what a contact said elsewhere into a conversation of the same customer (COM-8); gives the
+/// message's id, none where there is no such conversation.
+pub(crate) async fn hear(tx: &mut Tx, id: &str, heard: Heard) -> Result<Option<String>> {
+    let Some(mut thread) = own(tx, id).await? else { return Ok(None) };
+    let actor = Actor::customer(&heard.author);
+    let mut message = Message {
+        id: tx.app().random.uuid()?,
+        number: 0,
+        side: Side::Customer,
+        author: heard.author,
+        author_id: Some(heard.author_id),
+        shared: true,
+        text: line("text", &heard.text, LONGEST)?,
+        at: tx.now(),
+        via: Some(heard.via.to_owned()),
+    };
+    append(tx, &mut thread, &mut message, actor).await?;
+    answered(tx, &mut thread, Side::Customer).await?;
+    if heard.files > 0 {
+        assist(tx, &mut thread, FILES_LEFT_OUT, true).await?;
+    }
+    save(tx, &thread).await?;
+    Ok(Some(message.id))
+}
+
+/// Tells the experts alone something in a conversation of this customer's; nothing where there is no
+/// such conversation.
+pub(crate) async fn note(tx: &mut Tx, id: &str, text: &str) -> Result<()> {
+    let Some(mut thread) = own(tx, id).await? else { return Ok(()) };
+    assist(tx, &mut thread, text, false).await?;
+    save(tx, &thread).await
+}
+
+/// A conversation of the customer whose change this is.
+async fn own(tx: &Tx, id: &str) -> Result<Option<Thread>> {
+    let sql = format!("select {THREAD} from thread where id = $1 and tenant_no = $2");
+    let row = tx.query_one(&sql, vec![id.into(), tx.tenant().0.into()]).await?;
+    row.as_ref().map(Thread::from_row).transpose()
+}
+
+/// The virtual assistant says something, to both sides or to the experts alone.
+async fn assist(tx: &mut Tx, thread: &mut Thread, text: &str, shared: bool) -> Result<()> {
     let mut message = Message {
         id: tx.app().random.uuid()?,
         number: 0,
         side: Side::Assistant,
         author: ASSISTANT.to_owned(),
         author_id: None,
-        shared: true,
+        shared,
         text: text.to_owned(),
         at: tx.now(),
+        via: None,
     };
-    append(tx, thread, &mut message).await
+    append(tx, thread, &mut message, Actor::system(ASSISTANT)).await
 }
 
 /// Puts a message at the end; the conversation itself is saved by who asks.
-async fn append(tx: &mut Tx, thread: &mut Thread, message: &mut Message) -> Result<()> {
+async fn append(
+    tx: &mut Tx,
+    thread: &mut Thread,
+    message: &mut Message,
+    actor: Actor,
+) -> Result<()> {
     thread.last += 1;
     message.number = thread.last;
     if message.shared {
@@ -398,7 +473,7 @@ async fn append(tx: &mut Tx, thread: &mut Thread, message: &mut Message) -> Resu
     }
     tx.execute(
         "insert into message (thread_id, number, tenant_no, id, side, author, author_id, shared, \
-         text, sent_at) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+         text, sent_at, via) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
         vec![
             thread.id.clone().into(),
             message.number.into(),
@@ -410,13 +485,10 @@ async fn append(tx: &mut Tx, thread: &mut Thread, message: &mut Message) -> Resu
             i64::from(message.shared).into(),
             message.text.clone().into(),
             message.at.micros().into(),
+            message.via.clone().into(),
         ],
     )
     .await?;
-    let actor = match message.side {
-        Side::Assistant => Actor::system(ASSISTANT),
-        Side::Expert | Side::Customer => tx.actor().clone(),
-    };
     let (incident, id) = (thread.incident, message.id.clone());
     let thread = thread.id.clone();
     let fact = if message.shared {
@@ -639,7 +711,7 @@ pub async fn watch(app: &App) -> Result<()> {
         if let Turn::Experts { since, .. } = thread.turn {
             thread.turn = Turn::Experts { since, told: Some(tx.now()) };
         }
-        assist(&mut tx, &mut thread, NOT_FORGOTTEN).await?;
+        assist(&mut tx, &mut thread, NOT_FORGOTTEN, true).await?;
         save(&tx, &thread).await?;
         tx.commit().await?;
     }

@@ -87,6 +87,10 @@ pub const PATIENCE_S: i64 = 3_600;
 /// What it says to the first word of a wait.
 pub const ACKNOWLEDGED: &str = "Thank you, your message has reached the experts. Somebody who works \
                                 on this will answer here.";
+/// What it says when files came with a word from elsewhere (COM-6).
+pub const FILES_LEFT_OUT: &str = "Files came with that message and were left out: they are not sent \
+                                  here. Let the device's agent collect the file (its device page, \
+                                  Collect file), where it stays encrypted and on record.";
 /// What it says when a wait grows long.
 pub const NOT_FORGOTTEN: &str = "Your message is still waiting for an answer. It is marked as overdue \
                                  on the experts' list. If something cannot wait, call your \

@@ -55,6 +55,7 @@ pub const WALLED: &[&str] = &[
     "package",
     "package_part",
     "proposal",
+    "reply",
     "response",
     "run",
     "saved_filter",

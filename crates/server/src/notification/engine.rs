@@ -39,7 +39,7 @@ use crate::notification::letter::{self, Kind};
 use crate::notification::mail::{self, Parcel, Post};
 use crate::notification::make::{self, Channel, NOTIFIER};
 use crate::notification::model::{self, Answer, State};
-use crate::notification::webhook;
+use crate::notification::{inbox, link, webhook};
 use crate::tx::Tx;
 
 /// How often to look for what another process left behind, or what is due again.
@@ -435,13 +435,14 @@ async fn send(app: &App, way: &Way<'_>, lane: &Lane, it: &Due) -> Answer {
     }
 }
 
-fn link(app: &App, data: &Value) -> String {
-    format!("{}{}", app.web(), data["link"].as_str().unwrap_or("/"))
-}
-
 async fn mail_of(app: &App, post: &Post, lane: &Lane, it: &Due) -> Result<Answer> {
-    let letter = letter::write(it.kind, it.language, &it.data, &link(app, &it.data))?;
+    let mut letter = letter::write(it.kind, it.language, &it.data, &link(app, &it.data))?;
     let tenant = app.tenant_id(lane.tenant).await?;
+    let back = inbox::answer_to(app, lane.tenant, &it.id).await?;
+    // A chat is there once a response was published.
+    if back.is_some() && it.kind.is_answered() {
+        letter.answer = Some(letter::answer_line(it.language)?);
+    }
     let message = post.message(&Parcel {
         id: &it.id,
         to: &lane.receiver,
@@ -451,6 +452,7 @@ async fn mail_of(app: &App, post: &Post, lane: &Lane, it: &Due) -> Result<Answer
         language: it.language,
         made: it.made,
         thread: make::thread_of(it.incident).map(|thread| format!("{thread}.{tenant}")),
+        back: back.as_deref(),
     })?;
     Ok(post.send(message).await)
 }

@@ -13,6 +13,8 @@ use serde_json::{Value, json};
 
 use crate::contact::Language;
 use crate::error::{Error, Result};
+use crate::notification::reply::RULE;
+use crate::word::choices;
 
 /// The longest value in a sentence and the longest subject, in characters.
 const LONGEST: usize = 300;
@@ -22,58 +24,27 @@ const LONGEST_QUOTE: usize = 4_000;
 /// Items of a list.
 const MOST_ITEMS: usize = 20;
 
-/// What there is to tell.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, serde::Serialize, utoipa::ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub enum Kind {
-    /// Experts published a managed response (NOT-4).
-    ResponsePublished,
-    /// An expert wrote in a conversation (NOT-5).
-    MessageFromExperts,
-    /// Something still awaits the customer (NOT-6).
-    Reminder,
-    /// An action waits for people of the customer.
-    ApprovalNeeded,
-    /// Somebody is a contact from now on (NOT-1).
-    ContactAdded,
-    /// Something could not be brought to somebody else.
-    DeliveryFailed,
-    /// Somebody wants to see whether it arrives.
-    Test,
+choices! {
+    /// What there is to tell.
+    Kind {
+        /// Experts published a managed response (NOT-4).
+        ResponsePublished = "responsePublished",
+        /// An expert wrote in a conversation (NOT-5).
+        MessageFromExperts = "messageFromExperts",
+        /// Something still awaits the customer (NOT-6).
+        Reminder = "reminder",
+        /// An action waits for people of the customer.
+        ApprovalNeeded = "approvalNeeded",
+        /// Somebody is a contact from now on (NOT-1).
+        ContactAdded = "contactAdded",
+        /// Something could not be brought to somebody else.
+        DeliveryFailed = "deliveryFailed",
+        /// Somebody wants to see whether it arrives.
+        Test = "test",
+    }
 }
 
 impl Kind {
-    /// Every kind.
-    pub const ALL: [Self; 7] = [
-        Self::ResponsePublished,
-        Self::MessageFromExperts,
-        Self::Reminder,
-        Self::ApprovalNeeded,
-        Self::ContactAdded,
-        Self::DeliveryFailed,
-        Self::Test,
-    ];
-
-    /// The word stored and shown.
-    #[must_use]
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::ResponsePublished => "responsePublished",
-            Self::MessageFromExperts => "messageFromExperts",
-            Self::Reminder => "reminder",
-            Self::ApprovalNeeded => "approvalNeeded",
-            Self::ContactAdded => "contactAdded",
-            Self::DeliveryFailed => "deliveryFailed",
-            Self::Test => "test",
-        }
-    }
-
-    /// The kind of a word.
-    #[must_use]
-    pub fn read(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|kind| kind.word() == word)
-    }
-
     /// What such a notification could say, for a preview (no customer is named).
     #[must_use]
     pub fn sample(self) -> Value {
@@ -99,6 +70,12 @@ impl Kind {
             "receiver": "Ida Berg",
             "what": "Action needed: incident 4711",
         })
+    }
+
+    /// Whether it belongs to a conversation, which an answer enters.
+    #[must_use]
+    pub fn is_answered(self) -> bool {
+        matches!(self, Self::ResponsePublished | Self::MessageFromExperts | Self::Reminder)
     }
 
     /// Members of the data that are listed, and quoted.
@@ -132,6 +109,8 @@ pub struct Letter {
     pub link: (String, String),
     /// Why the reader gets this, one line each.
     pub footer: Vec<String>,
+    /// That it can be answered above this line, where it can.
+    pub answer: Option<String>,
 }
 
 /// The words of one language.
@@ -159,10 +138,7 @@ static PLAIN: LazyLock<Environment<'static>> = LazyLock::new(|| {
 /// # Errors
 /// `Internal` when the data lacks what the phrases name.
 pub fn write(kind: Kind, language: Language, data: &Value, link: &str) -> Result<Letter> {
-    let phrases = PHRASES.iter().find(|(it, _)| *it == language);
-    let Some((_, Phrases(phrases))) = phrases else {
-        return Err(Error::Internal(format!("there are no phrases in {}", language.word())));
-    };
+    let phrases = phrases(language)?;
     let lacks =
         |what: &str| Error::Internal(format!("the phrases in {} have no {what}", language.word()));
     let mut values = plain(data);
@@ -204,7 +180,27 @@ pub fn write(kind: Kind, language: Language, data: &Value, link: &str) -> Result
         after: several("after")?,
         link: (one("link")?, link.to_owned()),
         footer: footer.into_iter().collect::<Result<_>>()?,
+        answer: None,
     })
+}
+
+/// That a message can be answered above this line.
+///
+/// # Errors
+/// `Internal` when the language has no such phrase.
+pub fn answer_line(language: Language) -> Result<String> {
+    let said = phrases(language)?.get("answer").and_then(toml::Value::as_str);
+    let said = said.ok_or_else(|| {
+        Error::Internal(format!("the phrases in {} have no answer", language.word()))
+    })?;
+    Ok(format!("{RULE} {said} {RULE}"))
+}
+
+fn phrases(language: Language) -> Result<&'static toml::Table> {
+    let phrases = PHRASES.iter().find(|(it, _)| *it == language);
+    phrases
+        .map(|(_, Phrases(phrases))| phrases)
+        .ok_or_else(|| Error::Internal(format!("there are no phrases in {}", language.word())))
 }
 
 fn items(list: &Value) -> Vec<String> {
@@ -289,7 +285,7 @@ mod tests {
 
     #[test]
     fn every_kind_is_said_in_every_language() {
-        for kind in Kind::ALL {
+        for &kind in Kind::ALL {
             for language in Language::ALL {
                 let letter = write(kind, *language, &kind.sample(), "https://mdr.example/x")
                     .unwrap_or_else(|error| panic!("{error}"));
@@ -342,7 +338,7 @@ mod tests {
     #[test]
     fn no_value_leaves_its_place() {
         for evil in crate::notification::corpus::HOSTILE {
-            for kind in Kind::ALL {
+            for &kind in Kind::ALL {
                 let mut data = kind.sample();
                 for name in ["author", "about", "target", "because", "receiver", "what", "tenant"] {
                     data[name] = json!(evil);

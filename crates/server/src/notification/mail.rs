@@ -1,14 +1,15 @@
 //! Mail out over SMTP: one message for one address, signed where the operator has a key for it.
 //!
 //! The same delivery makes the same message however often it is sent, but for the hour of a signature:
-//! its Message-ID, its date and its boundary come from the delivery. Messages about one incident make one thread. A program that
-//! answers by itself is asked not to (RFC 3834). Not here: when it is sent (`engine`), what it says
-//! (`letter`).
+//! its Message-ID, its date and its boundary come from the delivery. Messages about one incident make
+//! one thread. A program that answers by itself is asked not to (RFC 3834). Not here: when it is sent
+//! (`engine`), what it says (`letter`), what comes back (`inbox`).
 
 use std::net::IpAddr;
 use std::sync::LazyLock;
 use std::time::{Duration, SystemTime};
 
+use lettre::address::Envelope;
 use lettre::message::dkim::{
     DkimCanonicalization, DkimCanonicalizationType, DkimConfig, DkimSigningAlgorithm,
     DkimSigningKey,
@@ -63,6 +64,8 @@ pub struct Parcel<'a> {
     pub made: Timestamp,
     /// What it belongs to, for one thread of mails: `7.<tenant>`.
     pub thread: Option<String>,
+    /// Where reports about it go, and answers where it takes some.
+    pub back: Option<&'a str>,
 }
 
 /// The way to the mail server.
@@ -72,11 +75,11 @@ pub struct Post {
     dkim: Option<DkimConfig>,
 }
 
-fn unusable(what: &str, why: impl std::fmt::Display) -> Error {
+pub(super) fn unusable(what: &str, why: impl std::fmt::Display) -> Error {
     Error::Invalid(format!("mail.{what} cannot be used: {why}"))
 }
 
-fn read(what: &str, path: &std::path::Path) -> Result<String> {
+pub(super) fn read(what: &str, path: &std::path::Path) -> Result<String> {
     std::fs::read_to_string(path)
         .map_err(|error| unusable(what, format!("{}: {error}", path.display())))
 }
@@ -162,8 +165,8 @@ impl Post {
         let mut from = self.from.clone();
         from.name.get_or_insert_with(|| it.provider.to_owned());
         let mut message = Message::builder()
-            .from(from)
-            .to(Mailbox::new(Some(it.name.to_owned()), to))
+            .from(from.clone())
+            .to(Mailbox::new(Some(it.name.to_owned()), to.clone()))
             .date(date)
             .subject(it.letter.subject.clone())
             .message_id(Some(format!("<{}@{}>", it.id, self.domain())))
@@ -172,6 +175,14 @@ impl Post {
         if let Some(thread) = &it.thread {
             // Nobody ever got a mail of this id; it only ties together those that belong together.
             message = message.references(format!("<thread.{thread}@{}>", self.domain()));
+        }
+        if let Some(back) = it.back {
+            let back: Address = back.parse().map_err(|error| bad(&error))?;
+            if it.letter.answer.is_some() {
+                message = message.reply_to(Mailbox::new(from.name.clone(), back.clone()));
+            }
+            let envelope = Envelope::new(Some(back), vec![to.clone()]);
+            message = message.envelope(envelope.map_err(|error| bad(&error))?);
         }
         let (text, html) = (text(it.letter)?, html(it.provider, it.letter, it.language)?);
         let body = MultiPart::alternative()

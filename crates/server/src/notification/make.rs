@@ -27,6 +27,7 @@ use crate::notification::webhook;
 use crate::response::model::{ActionState, TaskState};
 use crate::response::store::{self, Source};
 use crate::tx::Tx;
+use crate::word::choices;
 
 /// In whose name notifications are made.
 pub const NOTIFIER: &str = "Notifications";
@@ -35,32 +36,13 @@ const MOST: i64 = 50;
 /// Tenants looked at in one go.
 const TENANTS: i64 = 100;
 
-/// By which way something is brought to somebody.
-#[derive(
-    Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, serde::Serialize, utoipa::ToSchema,
-)]
-#[serde(rename_all = "camelCase")]
-pub enum Channel {
-    /// Mail to an address.
-    Mail,
-    /// A signed request to a program.
-    Webhook,
-}
-
-impl Channel {
-    /// The word stored and shown.
-    #[must_use]
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Mail => "mail",
-            Self::Webhook => "webhook",
-        }
-    }
-
-    /// The channel of a word.
-    #[must_use]
-    pub fn read(word: &str) -> Option<Self> {
-        [Self::Mail, Self::Webhook].into_iter().find(|it| it.word() == word)
+choices! {
+    /// By which way something is brought to somebody.
+    Channel {
+        /// Mail to an address.
+        Mail = "mail",
+        /// A signed request to a program.
+        Webhook = "webhook",
     }
 }
 
@@ -291,7 +273,8 @@ async fn message(tx: &Tx, fact: &Untold) -> Result<Option<Value>> {
     Ok(Some(json!({
         "author": column::<String>(&row, 0)?,
         "text": column::<String>(&row, 1)?,
-        "about": about.unwrap_or(thread),
+        "about": about.unwrap_or_else(|| thread.clone()),
+        "conversation": thread,
         "link": link,
     })))
 }
@@ -367,33 +350,27 @@ async fn instead(tx: &Tx, fact: &Untold) -> Result<Option<(Value, Vec<Receiver>)
 pub(super) async fn everybody(tx: &Tx) -> Result<Vec<Receiver>> {
     let contacts = contact::of_role(tx, tx.tenant(), ContactRole::IncidentNotification).await?;
     let primary = contacts.iter().any(|it| it.priority == Priority::Primary);
-    let mut receivers: Vec<Receiver> = contacts
-        .into_iter()
-        .filter(|it| !primary || it.priority == Priority::Primary)
-        .map(Receiver::from)
-        .collect();
-    receivers.extend(programs(tx).await?);
-    Ok(receivers)
+    let first = contacts.into_iter().filter(|it| !primary || it.priority == Priority::Primary);
+    with_programs(tx, first).await
 }
 
 /// Everybody who could hear of incidents.
 async fn all(tx: &Tx) -> Result<Vec<Receiver>> {
     let contacts = contact::of_role(tx, tx.tenant(), ContactRole::IncidentNotification).await?;
-    let mut receivers: Vec<Receiver> = contacts.into_iter().map(Receiver::from).collect();
-    receivers.extend(programs(tx).await?);
-    Ok(receivers)
+    with_programs(tx, contacts.into_iter()).await
 }
 
-async fn programs(tx: &Tx) -> Result<Vec<Receiver>> {
+/// These contacts, and every webhook.
+async fn with_programs(tx: &Tx, contacts: impl Iterator<Item = Contact>) -> Result<Vec<Receiver>> {
     let live = webhook::live(tx, tx.tenant()).await?;
-    let receivers = live.into_iter().map(|it| Receiver {
+    let programs = live.into_iter().map(|it| Receiver {
         channel: Channel::Webhook,
         to: it.id,
         name: it.name,
         contact: None,
         language: Language::English,
     });
-    Ok(receivers.collect())
+    Ok(contacts.map(Receiver::from).chain(programs).collect())
 }
 
 /// Writes a notification and a delivery for each receiver; on record is who is told.

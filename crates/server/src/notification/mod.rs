@@ -10,11 +10,14 @@
 #[cfg(test)]
 pub(crate) mod corpus;
 pub mod engine;
+pub mod imap;
+pub mod inbox;
 pub mod letter;
 pub mod mail;
 pub mod make;
 pub mod model;
 pub mod reminder;
+pub mod reply;
 pub mod webhook;
 
 use sea_orm::QueryResult;
@@ -114,9 +117,13 @@ impl Delivery {
 
     /// What it says.
     pub fn letter(&self, app: &App) -> Result<Letter> {
-        let link = format!("{}{}", app.web(), self.data["link"].as_str().unwrap_or("/"));
-        letter::write(self.kind, self.language, &self.data, &link)
+        letter::write(self.kind, self.language, &self.data, &link(app, &self.data))
     }
+}
+
+/// Where a notification leads, of which `link` is the path.
+fn link(app: &App, data: &Value) -> String {
+    format!("{}{}", app.web(), data["link"].as_str().unwrap_or("/"))
 }
 
 /// One time that a delivery was sent.
@@ -356,7 +363,10 @@ pub async fn health(app: &App, caller: &Caller) -> Result<Vec<Health>> {
 /// A letter as mail would show it, for a preview: subject, text and HTML.
 pub fn preview(app: &App, kind: Kind, language: Language) -> Result<(Letter, String, String)> {
     let sample = kind.sample();
-    let letter = letter::write(kind, language, &sample, &app.web())?;
+    let mut letter = letter::write(kind, language, &sample, &app.web())?;
+    if app.config.mail.replies.is_some() && kind.is_answered() {
+        letter.answer = Some(letter::answer_line(language)?);
+    }
     let provider = sample["provider"].as_str().unwrap_or_default();
     let (text, html) = (mail::text(&letter)?, mail::html(provider, &letter, language)?);
     Ok((letter, text, html))

@@ -457,6 +457,7 @@ fn own() -> Vec<Row> {
             Some(("/api/v1/webhooks/<webhook>/test", "{}")),
         ),
         row("GET", "/api/v1/demo/mails", Anybody, None),
+        row("POST", "/api/v1/demo/mails/answer", Anybody, None),
         row("GET", "/api/v1/deliveries", Any(&[P::ContactRead]), None),
         row(
             "GET",

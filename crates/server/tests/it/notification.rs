@@ -83,7 +83,7 @@ impl MailServer {
     }
 }
 
-fn header(mail: &str, name: &str) -> Option<String> {
+pub fn header(mail: &str, name: &str) -> Option<String> {
     let (head, _) = mail.split_once("\r\n\r\n")?;
     let unfolded = head.replace("\r\n ", " ").replace("\r\n\t", " ");
     let mut found = unfolded.lines().filter_map(|line| {
@@ -138,18 +138,22 @@ impl Hook {
 }
 
 /// A case whose customer's mail goes to a server of ours.
-struct Post {
-    case: Case,
-    server: MailServer,
+pub struct Post {
+    pub case: Case,
+    pub server: MailServer,
     ways: Ways,
 }
 
 async fn post() -> Post {
+    post_with(Mail::default()).await
+}
+
+pub async fn post_with(more: Mail) -> Post {
     let server = MailServer::start().await;
     let mail = Mail {
         smtp: Some(server.url.clone()),
         from: Some("soc@fjordwatch.example".to_owned()),
-        ..Mail::default()
+        ..more
     };
     let case = case_in(Face::with(Config { mail, ..Config::default() }).await, "reader").await;
     let ways = Ways::open(&case.face.world.app).expect("ways");
@@ -157,7 +161,7 @@ async fn post() -> Post {
 }
 
 impl Post {
-    async fn contact(&self, name: &str, more: Value) -> String {
+    pub async fn contact(&self, name: &str, more: Value) -> String {
         let mut body = json!({
             "name": name, "kind": "person", "role": "incidentNotification",
             "email": format!("{}@alder.example", name.to_lowercase().replace(' ', ".")),
@@ -170,7 +174,7 @@ impl Post {
     }
 
     /// Sends what is due, at this hour.
-    async fn tick(&self) -> usize {
+    pub async fn tick(&self) -> usize {
         engine::tick(&self.case.face.world.app, &self.ways).await.expect("a round")
     }
 
@@ -182,18 +186,18 @@ impl Post {
         }
     }
 
-    async fn publish(&self) {
+    pub async fn publish(&self) {
         self.case.draft(json!({ "actionType": "text", "displayName": "Call kari" })).await;
         self.case.publish().await;
     }
 
     /// Somebody of the customer, signed in at this hour.
-    async fn ida(&self) -> crate::browser::Browser {
+    pub async fn ida(&self) -> crate::browser::Browser {
         let (face, email) = (&self.case.face, format!("i{}@alder.example", uuid::Uuid::new_v4()));
         face.person(&face.world.tenant.id, &email, Role::SecurityAdministrator).await
     }
 
-    async fn deliveries(&self, query: &str) -> Vec<Value> {
+    pub async fn deliveries(&self, query: &str) -> Vec<Value> {
         let path = format!("/api/v1/deliveries?{query}");
         let all = self.ida().await.get(&path).await.expect(200).json();
         all["value"].as_array().expect("deliveries").clone()
@@ -593,6 +597,7 @@ async fn a_mail_goes_out_under_tls_with_a_password_and_a_signature() {
         ca: file("ca.pem", &made.cert.pem()),
         dkim_selector: Some("riposte".to_owned()),
         dkim_key: file("dkim", &STANDARD.encode([7; 32])),
+        ..Mail::default()
     };
     let config = Config { mail: mail.clone(), ..Config::default() };
     let case = case_in(Face::with(config).await, "reader").await;

@@ -398,6 +398,7 @@ fn the_program_starts_no_process_and_calls_nobody_unasked() {
     let excused = [
         ("log.rs", "opentelemetry_otlp", "traces, when a collector is configured"),
         ("outbound.rs", "reqwest", "identity providers and products, when they are named"),
+        ("notification/imap.rs", "TcpStream::connect", "the mailbox, when one is named"),
         ("demo/agents.rs", "Command::new", "the demo's devices, when root starts a demo"),
         ("demo/inside.rs", "Command::new", "what runs inside them, which `serve` never reaches"),
         ("demo/inside.rs", "TcpStream::connect", "from one of their namespaces to another"),

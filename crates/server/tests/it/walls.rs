@@ -178,6 +178,9 @@ async fn neighbours() -> Face {
         tx.execute(kept, vec![tenant.no.0.into()]).await.expect("a row");
         let untold = "insert into untold (tenant_no, position) values ($1, 0)";
         tx.execute(untold, vec![tenant.no.0.into()]).await.expect("a row");
+        let reply = "insert into reply (tenant_no, id, delivery_id, at, outcome) \
+                     values ($1, 'x', 'x', 1, 'said')";
+        tx.execute(reply, vec![tenant.no.0.into()]).await.expect("a row");
         let span = "insert into entity_span (tenant_no, entity_id, span, anchors) \
                     values ($1, 1, 1, $2)";
         tx.execute(span, vec![tenant.no.0.into(), vec![1_u8].into()]).await.expect("a row");
