@@ -353,6 +353,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("0018_instances", include_str!("../migrations/0018_instances.sql")),
     ("0019_renewals", include_str!("../migrations/0019_renewals.sql")),
     ("0020_notification", include_str!("../migrations/0020_notification.sql")),
+    ("0021_directory", include_str!("../migrations/0021_directory.sql")),
     ("0022_reply", include_str!("../migrations/0022_reply.sql")),
 ];
 

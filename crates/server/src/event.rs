@@ -177,6 +177,8 @@ pub enum Fact {
     DeviceEnrolled { device: String, name: String, agent: String },
     /// Somebody changed what is known of a device.
     DeviceChanged { device: String, name: String, changes: Vec<Change> },
+    /// Something known of a user is different.
+    UserChanged { name: String, changes: Vec<Change> },
     /// A device's agent may no longer speak for it.
     DeviceRemoved { device: String, name: String },
     /// Somebody was shown the code that releases a device without the server (MR-18).
@@ -316,6 +318,7 @@ impl Fact {
             Self::PackageTaken { .. } => "action.packageTaken",
             Self::DeviceEnrolled { .. } => "device.enrolled",
             Self::DeviceChanged { .. } => "device.changed",
+            Self::UserChanged { .. } => "user.changed",
             Self::DeviceRemoved { .. } => "device.removed",
             Self::ReleaseCodeShown { .. } => "device.releaseCodeShown",
             Self::AgentTokenAdded { .. } => "agentToken.added",
@@ -409,6 +412,7 @@ impl Fact {
             | Self::FeedChanged { .. }
             | Self::DeviceEnrolled { .. }
             | Self::DeviceChanged { .. }
+            | Self::UserChanged { .. }
             | Self::DeviceRemoved { .. }
             | Self::ReleaseCodeShown { .. }
             | Self::AgentTokenAdded { .. }
@@ -543,6 +547,7 @@ impl Fact {
             Self::DeviceChanged { device, name, changes } => {
                 json!({ "deviceId": device, "name": name, "changes": changes })
             }
+            Self::UserChanged { name, changes } => json!({ "name": name, "changes": changes }),
             Self::DeviceRemoved { device, name } | Self::ReleaseCodeShown { device, name } => {
                 json!({ "deviceId": device, "name": name })
             }

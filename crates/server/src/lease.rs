@@ -6,10 +6,16 @@
 //! themselves, so its work is taken over within [`LEASE_S`].
 
 use std::collections::HashMap;
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
 use crate::db::{Transaction, column};
 use crate::error::{Error, Result};
+use crate::id::TenantNo;
 
 /// Seconds a lease lasts without being renewed.
 pub const LEASE_S: i64 = 5;
@@ -55,6 +61,20 @@ impl Lease {
         tx.commit().await
     }
 
+    /// Gives the lease back after a piece of work. What that would have written after the lease had
+    /// passed to another replica, the other one decides.
+    pub async fn end(self, app: &App, done: Result<()>) -> Result<()> {
+        let name = self.name.clone();
+        self.release(app).await?;
+        match done {
+            Err(Error::Conflict(why)) => {
+                tracing::warn!(lease = name, "a turn was given up: {why}");
+                Ok(())
+            }
+            done => done,
+        }
+    }
+
     /// Renews leases inside a transaction that depends on them, and says of each whether it is
     /// still held. Nothing that depends on one that is not may be written.
     pub async fn fence_all(app: &App, tx: &Transaction, leases: &[Self]) -> Result<Vec<bool>> {
@@ -89,5 +109,52 @@ impl Lease {
             return Ok(());
         }
         Err(Error::Conflict(format!("the lease {} has passed to another replica", self.name)))
+    }
+}
+
+/// Does tenants' turns until `stop`, looking for them so often and when the bell rings. Each tenant's is
+/// a task of its own, so that a slow one keeps nobody else waiting; what is under way is finished first.
+pub async fn turns<W, T>(
+    app: &App,
+    (look, bell, most): (Duration, Option<&Notify>, usize),
+    stop: CancellationToken,
+    waiting: impl Fn(App) -> W,
+    turn: impl Fn(App, TenantNo) -> T,
+) where
+    W: Future<Output = Result<Vec<TenantNo>>> + Send,
+    T: Future<Output = Result<()>> + Send + 'static,
+{
+    let mut at_work: HashMap<TenantNo, JoinHandle<()>> = HashMap::new();
+    let rung = async || match bell {
+        Some(bell) => bell.notified().await,
+        None => std::future::pending().await,
+    };
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => break,
+            () = rung() => {}
+            () = tokio::time::sleep(look) => {}
+        }
+        at_work.retain(|_, work| !work.is_finished());
+        let tenants = waiting(app.clone()).await.unwrap_or_else(|error| {
+            tracing::error!("what waits was not read, will be again: {error}");
+            Vec::new()
+        });
+        for tenant in tenants {
+            if at_work.len() >= most {
+                break;
+            }
+            at_work.entry(tenant).or_insert_with(|| {
+                let turn = turn(app.clone(), tenant);
+                tokio::spawn(async move {
+                    if let Err(error) = turn.await {
+                        tracing::error!(tenant.no = tenant.0, "a turn failed: {error}");
+                    }
+                })
+            });
+        }
+    }
+    for (_, work) in at_work {
+        let _ = work.await;
     }
 }

@@ -54,11 +54,13 @@ pub mod catalog;
 
 pub mod authority;
 
+pub mod connector;
+
+pub mod directory;
+
 pub mod contact;
 pub mod conversation;
 pub mod coverage;
-
-pub mod connector;
 
 pub mod response;
 

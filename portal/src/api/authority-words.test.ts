@@ -22,7 +22,7 @@ it('says when a rule holds and what it decides', () => {
   };
   expect(conditionsTold(rule, words)).toEqual([
     'Dangerous actions or Isolate device',
-    'on device h1, device group servers or devices of high value',
+    'on device h1, device group servers or anything of high value',
     'asked for by experts',
     'severity at most medium',
     'confidence at least confirmed',

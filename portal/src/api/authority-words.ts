@@ -101,7 +101,7 @@ export function conditionsTold(rule: Rule, authority: Pick<Authority, 'actions' 
     ...(things.devices.length > 0 ? [`device ${listed(things.devices, 'or')}`] : []),
     ...(things.deviceGroups.length > 0 ? [`device group ${listed(things.deviceGroups, 'or')}`] : []),
     ...(things.users.length > 0 ? [`user ${listed(things.users, 'or')}`] : []),
-    ...(things.highValue ? ['devices of high value'] : []),
+    ...(things.highValue ? ['anything of high value'] : []),
   ];
   const range = (name: string, from: string | null, to: string | null) =>
     from && to ? (from === to ? [`${name} ${from}`] : [`${name} ${from} to ${to}`]) : from ? [`${name} at least ${from}`] : to ? [`${name} at most ${to}`] : [];

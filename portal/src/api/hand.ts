@@ -697,7 +697,12 @@ export type User = {
   /** What the directory that is connected can do to this user. */
   directory: { name: string; can: string[] } | null;
   excluded: { because: string } | null;
+  /** Marked by the customer, or holds a directory role. */
+  highValue: boolean;
+  mark: { because: string; by: string; at: string } | null;
+  directoryRole: boolean;
   actions: { actionType: string; title: string; explains: string; may: May }[];
+  may: { edit: May };
 };
 export type UserIncident = { id: string; displayName: string; status: string; severity: string; lastActivityDateTime: string };
 export type UserAlert = {
@@ -732,15 +737,25 @@ export type AgentToken = {
 
 export type ExclusionKind = 'device' | 'user' | 'deviceGroup' | 'userGroup';
 export type Exclusion = { id: string; name: string; by: string; at: string; because: string | null };
+/** What is known of a set of users; `because`: why it is not known, so that experts act on no user. */
+export type SetReading = { lastReadDateTime: string | null; members: number | null; because: string | null; error: string | null };
+export type GroupExclusion = Exclusion & { groupId: string; reading: SetReading };
+/** A group of users in the customer's directory. */
+export type UserGroup = { id: string; displayName: string; synced: boolean; excluded: boolean };
+export type NewExclusion = { because?: string } & (
+  | { kind: 'userGroup'; groupId: string }
+  | { kind: Exclude<ExclusionKind, 'userGroup'>; name: string }
+);
 export type Exclusions = {
   devices: Exclusion[];
   users: Exclusion[];
   deviceGroups: Exclusion[];
-  userGroups: Exclusion[];
+  userGroups: GroupExclusion[];
   highValueDevices: boolean;
   highValueUsers: boolean;
-  /** Without the last two where they are as what may be changed. */
-  may: { change: May; userGroups?: May; highValueUsers?: May };
+  /** Those who hold a directory role. */
+  directoryRoles: SetReading;
+  may: { change: May; userGroups: May; highValueUsers: May };
 };
 
 export type Who = 'expert' | 'customer' | 'automatic';
@@ -1026,7 +1041,8 @@ export type Undocumented = {
     Page<UserLine> & { count: number },
     { search?: string; tenantId?: string; top?: number; cursor?: string }
   >;
-  '/api/v1/users/{tenant}/{name}': Get<User, Nothing, OfUser>;
+  '/api/v1/users/{tenant}/{name}': Get<User, Nothing, OfUser> &
+    Send<'patch', { highValue: boolean; because?: string }, User, OfUser>;
   '/api/v1/users/{tenant}/{name}/incidents': Get<Page<UserIncident>, Part, OfUser>;
   '/api/v1/users/{tenant}/{name}/alerts': Get<Page<UserAlert>, Part, OfUser>;
   '/api/v1/users/{tenant}/{name}/timeline': Get<Page<UserEvent>, Part, OfUser>;
@@ -1038,7 +1054,8 @@ export type Undocumented = {
   '/api/v1/agent-tokens': Get<{ value: AgentToken[] }> &
     Post<{ hours: number }, { token: string; expiresDateTime: string; command: string }>;
   '/api/v1/agent-tokens/{id}': Remove<undefined, Id>;
-  '/api/v1/exclusions': Get<Exclusions> & Post<{ kind: ExclusionKind; name: string; because?: string }, Exclusion>;
+  '/api/v1/exclusions': Get<Exclusions> & Post<NewExclusion, Exclusion>;
+  '/api/v1/exclusions/user-groups': Get<{ value: UserGroup[] }, { search?: string }>;
   '/api/v1/exclusions/{id}': Remove<undefined, Id>;
   '/api/v1/exclusions/high-value': Send<'put', { devices: boolean; users: boolean }, Exclusions>;
   '/api/v1/authority': Get<Authority> & Send<'put', { fourEyes: boolean }, Authority>;

@@ -35,6 +35,8 @@ const NEEDS = [
   ['User.EnableDisableAccount.All and User.Read.All', 'to disable and enable users'],
   ['User.RevokeSessions.All', 'to require sign-in'],
   ['User-PasswordProfile.ReadWrite.All and the role User Administrator', 'to force a password reset'],
+  ['GroupMember.Read.All and User.Read.All', 'to exclude user groups'],
+  ['RoleManagement.Read.Directory', 'to know who holds a directory role and is of high value'],
 ];
 
 function healthOf(connector: Connector): Look {

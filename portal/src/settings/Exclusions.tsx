@@ -7,7 +7,7 @@ import { useSearchParams } from 'react-router';
 import { api, read } from '../api/client';
 import { sentence } from '../api/error';
 import { useEvents } from '../api/events';
-import type { Exclusion, ExclusionKind, Exclusions as All } from '../api/hand';
+import type { Exclusion, ExclusionKind, Exclusions as All, GroupExclusion, NewExclusion, SetReading, UserGroup } from '../api/hand';
 import { Ask } from '../ui/Ask';
 import { GuardedButton } from '../ui/Guarded';
 import { Moment } from '../ui/Moment';
@@ -16,6 +16,7 @@ import { Section } from '../ui/Section';
 import { Table, type Column } from '../ui/Table';
 import { useToasts } from '../ui/Toasts';
 import { Empty, Failure, Notice, Waiting } from '../ui/states';
+import { GroupPicker } from './GroupPicker';
 
 const useStyles = makeStyles({
   tabs: { overflowX: 'auto', marginInline: '-8px' },
@@ -34,10 +35,23 @@ const PARTS: Part[] = [
   { id: 'devices', kind: 'device', label: 'Devices', one: 'device', hint: 'The device’s name or id' },
   { id: 'users', kind: 'user', label: 'Users', one: 'user', hint: 'The account’s name, such as ida.berg@example.com' },
   { id: 'deviceGroups', kind: 'deviceGroup', label: 'Device groups', one: 'device group', hint: 'The group’s name; devices added to it later are excluded too' },
-  { id: 'userGroups', kind: 'userGroup', label: 'User groups', one: 'user group', hint: 'The group’s name; users added to it later are excluded too' },
+  { id: 'userGroups', kind: 'userGroup', label: 'User groups', one: 'user group', hint: '' },
 ];
 
-const KEY = ['exclusions'];
+const KEY = ['exclusions', 'all'];
+/** How often to look what was read of the directory. */
+const EVERY_MS = 15_000;
+
+function goesByDirectory(all: All | undefined): boolean {
+  return all !== undefined && (all.highValueUsers || all.userGroups.length > 0);
+}
+
+/** An exclusion in the words it is made with. */
+function anew(kind: ExclusionKind, row: Exclusion): NewExclusion {
+  const because = row.because ? { because: row.because } : {};
+  if (kind === 'userGroup') return { kind, groupId: (row as GroupExclusion).groupId, ...because };
+  return { kind, name: row.name, ...because };
+}
 
 /** EXC-1 to EXC-3: what experts never act on. */
 export default function Exclusions() {
@@ -45,15 +59,20 @@ export default function Exclusions() {
   const queries = useQueryClient();
   const toasts = useToasts();
   const [params, setParams] = useSearchParams();
-  const exclusions = useQuery({ queryKey: KEY, queryFn: () => read(api.GET('/api/v1/exclusions')) });
+  const exclusions = useQuery({
+    queryKey: KEY,
+    queryFn: () => read(api.GET('/api/v1/exclusions')),
+    // When the directory was read is no event.
+    refetchInterval: (query) => (goesByDirectory(query.state.data) ? EVERY_MS : false),
+  });
   const [adding, setAdding] = useState(false);
   const part = PARTS.find((one) => one.id === params.get('tab')) ?? (PARTS[0] as Part);
   const again = () => queries.invalidateQueries({ queryKey: KEY });
   useEvents((fact) => {
-    if (fact.kind === 'exclusion.changed') void again();
+    if (fact.kind === 'exclusion.changed' || fact.kind.startsWith('connector.')) void again();
   });
-  const add = async (kind: ExclusionKind, name: string, because: string | null) => {
-    await read(api.POST('/api/v1/exclusions', { body: { kind, name, ...(because && { because }) } }));
+  const add = async (body: NewExclusion) => {
+    await read(api.POST('/api/v1/exclusions', { body }));
     await again();
   };
   const remove = async (row: Exclusion) => {
@@ -61,16 +80,19 @@ export default function Exclusions() {
       await read(api.DELETE('/api/v1/exclusions/{id}', { params: { path: { id: row.id } } }));
       await again();
       toasts.done(`Experts may act on ${row.name} again.`, () => {
-        add(part.kind, row.name, row.because).then(() => toasts.done(`${row.name} is excluded again.`), toasts.fail);
+        add(anew(part.kind, row)).then(() => toasts.done(`${row.name} is excluded again.`), toasts.fail);
       });
     } catch (refused) {
       toasts.fail(refused);
     }
   };
   const may = exclusions.data?.may.change;
-  const mayAdd = may?.allowed && part.id === 'userGroups' ? (exclusions.data?.may.userGroups ?? may) : may;
+  const mayAdd = part.id === 'userGroups' ? exclusions.data?.may.userGroups : may;
   const columns: Column<Exclusion>[] = [
     { id: 'name', label: part.label, lead: true, cell: (row) => row.name },
+    ...(part.id === 'userGroups'
+      ? [{ id: 'members', label: 'Members', named: true, cell: (row: Exclusion) => <Known reading={(row as GroupExclusion).reading} /> }]
+      : []),
     { id: 'because', label: 'Reason', cell: (row) => row.because ?? '–' },
     { id: 'by', label: 'Excluded by', minor: true, cell: (row) => row.by },
     { id: 'at', label: 'Since', nowrap: true, cell: (row) => <Moment at={row.at} /> },
@@ -102,6 +124,7 @@ export default function Exclusions() {
       ) : (
         <>
           {may && !may.allowed && <Notice>{sentence(may.because ?? 'You cannot change this.')}</Notice>}
+          <Doubts all={exclusions.data} />
           <HighValue all={exclusions.data} />
           <div className={styles.tabs}>
             <TabList
@@ -117,7 +140,9 @@ export default function Exclusions() {
             </TabList>
           </div>
           {exclusions.data[part.id].length === 0 ? (
-            <Empty title={`No ${part.label.toLowerCase()} are excluded`} />
+            <Empty title={`No ${part.label.toLowerCase()} are excluded`}>
+              {part.id === 'userGroups' && !mayAdd?.allowed && mayAdd?.because ? sentence(mayAdd.because) : undefined}
+            </Empty>
           ) : (
             <Table label={part.label} columns={columns} rows={exclusions.data[part.id]} id={(row) => row.id} name={(row) => row.name} />
           )}
@@ -127,8 +152,8 @@ export default function Exclusions() {
         <Add
           part={part}
           onClose={() => setAdding(false)}
-          onAdd={async (name, because) => {
-            await add(part.kind, name, because);
+          onAdd={async (body, name) => {
+            await add(body);
             toasts.done(`${name} is excluded.`);
           }}
         />
@@ -169,33 +194,78 @@ function HighValue({ all }: { all: All }) {
         <Switch
           label="Exclude all high-value users"
           checked={now.users}
-          disabled={locked || users?.allowed === false}
+          disabled={locked || !users.allowed}
           onChange={(_, data) => void put({ ...now, users: data.checked }, now)}
         />
       </div>
-      {users?.allowed === false && <p className={styles.hint}>Users: {users.because}.</p>}
+      {all.may.change.allowed && !users.allowed && <p className={styles.hint}>Users: {sentence(users.because ?? '')}</p>}
+      {now.users && (
+        <p className={styles.hint}>
+          Users with a directory role: <Known reading={all.directoryRoles} />
+        </p>
+      )}
       <p className={styles.hint}>
-        What is marked as of high value later is excluded from then on. Assets excluded this way are not in the lists below.
+        Devices and users are marked on their own pages; users who hold a role in the directory are of high value as well. What is
+        marked later is excluded from then on. Assets excluded this way are not in the lists below.
       </p>
     </Section>
   );
 }
 
-function Add({ part, onClose, onAdd }: { part: Part; onClose: () => void; onAdd: (name: string, because: string) => Promise<void> }) {
+/** While it is not known whom an exclusion means, experts act on no user: said first, since it concerns all of them. */
+function Doubts({ all }: { all: All }) {
+  const doubtful = all.userGroups.filter((row) => row.reading.because).map((row) => `who is in ${row.name}`);
+  if (all.highValueUsers && all.directoryRoles.because) doubtful.unshift('who holds a directory role');
+  if (doubtful.length === 0) return null;
+  const shown = doubtful.slice(0, 3).join(', ');
+  return (
+    <Notice intent="warning">
+      Experts act on no user at the moment: it is not known {shown}
+      {doubtful.length > 3 ? ` and of ${doubtful.length - 3} more groups` : ''}.
+    </Notice>
+  );
+}
+
+/** How many there are and when that was read, or why nobody knows. */
+function Known({ reading }: { reading: SetReading }) {
+  if (reading.because) return <>{sentence(`not known: ${reading.because}, so experts act on no user`)}</>;
+  const count = reading.members ?? 0;
+  return (
+    <>
+      {count.toLocaleString()} {count === 1 ? 'member' : 'members'}, read <Moment at={reading.lastReadDateTime} as="distance" />
+      {reading.error && <>; the last try failed: {reading.error}</>}
+    </>
+  );
+}
+
+function Add({ part, onClose, onAdd }: { part: Part; onClose: () => void; onAdd: (body: NewExclusion, name: string) => Promise<void> }) {
   const [name, setName] = useState('');
+  const [group, setGroup] = useState<UserGroup | null>(null);
   const [because, setBecause] = useState('');
+  const why = because.trim() ? { because: because.trim() } : {};
+  const { kind } = part;
   return (
     <Ask
       open
       title={`Exclude a ${part.one}`}
       act="Exclude"
-      ready={name.trim() !== ''}
+      ready={kind === 'userGroup' ? group !== null : name.trim() !== ''}
       onClose={onClose}
-      onAct={() => onAdd(name.trim(), because.trim())}
+      onAct={async () => {
+        if (kind !== 'userGroup') await onAdd({ kind, name: name.trim(), ...why }, name.trim());
+        else if (group) await onAdd({ kind, groupId: group.id, ...why }, group.displayName);
+      }}
     >
-      <Field label="Name" required hint={part.hint}>
-        <Input value={name} maxLength={256} onChange={(_, data) => setName(data.value)} />
-      </Field>
+      {kind === 'userGroup' ? (
+        <>
+          <GroupPicker value={group} onValue={setGroup} />
+          <Notice>Until the group was read for the first time, experts act on no user; that takes some seconds.</Notice>
+        </>
+      ) : (
+        <Field label="Name" required hint={part.hint}>
+          <Input value={name} maxLength={256} onChange={(_, data) => setName(data.value)} />
+        </Field>
+      )}
       <Field label="Reason" hint="Experts read it where they would have acted">
         <Textarea value={because} maxLength={1000} onChange={(_, data) => setBecause(data.value)} />
       </Field>

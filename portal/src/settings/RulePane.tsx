@@ -136,7 +136,7 @@ export function RulePane({
         <Names label="Device groups" hint="One a line" names={now.things.deviceGroups} onNames={(deviceGroups) => things({ deviceGroups })} />
         <Names label="Users" hint="Accounts, one a line" names={now.things.users} onNames={(users) => things({ users })} />
         <Switch
-          label="Devices of high value"
+          label="Devices and users of high value"
           checked={now.things.highValue}
           onChange={(_, data) => things({ highValue: data.checked })}
         />

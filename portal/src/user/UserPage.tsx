@@ -35,6 +35,7 @@ import { Section } from '../ui/Section';
 import { Table, type Column } from '../ui/Table';
 import { Empty, Failure, Waiting } from '../ui/states';
 import { ActDialog } from './ActDialog';
+import { EditDialog } from './EditDialog';
 import { useForgetUsers, useUser, useUserAlerts, useUserIncidents, useUserTimeline } from './data';
 
 const TABS = [
@@ -67,7 +68,7 @@ export default function UserPage() {
   const { tenant = '', name = '' } = useParams();
   const user = useUser({ tenant, name });
   const forget = useForgetUsers();
-  useLive(/^(action|exclusion|incident)\./, forget);
+  useLive(/^(action|exclusion|incident|user)\./, forget);
   if (user.data) return <Shown user={user.data} />;
   const gone = user.error instanceof Refusal && user.error.status === 404;
   return (
@@ -97,6 +98,7 @@ function Shown({ user }: { user: User }) {
   const styles = useStyles();
   const navigate = useNavigate();
   const [params, setParams] = useSearchParams();
+  const [editing, setEditing] = useState(false);
   const [act, setAct] = useState<{ actionType: string; title: string } | null>(null);
   const tab = TABS.find((one) => one.id === params.get('tab'))?.id ?? 'overview';
   const tabs = useRef<HTMLDivElement>(null);
@@ -124,36 +126,42 @@ function Shown({ user }: { user: User }) {
         </Breadcrumb>
       }
       below={
-        user.excluded && (
+        (user.highValue || user.excluded) && (
           <div className={styles.meta}>
-            <Mark look={{ label: 'Excluded', color: 'subtle' }} title={sentence(user.excluded.because)} />
+            {user.highValue && <Mark look={{ label: 'High value', color: 'important' }} />}
+            {user.excluded && <Mark look={{ label: 'Excluded', color: 'subtle' }} title={sentence(user.excluded.because)} />}
           </div>
         )
       }
       actions={
-        user.actions.length === 0 ? (
-          <GuardedButton appearance="primary" may={{ allowed: false, because: 'There is nothing that can be done from here.' }}>
-            Take action
+        <>
+          <GuardedButton may={user.may.edit} onClick={() => setEditing(true)}>
+            Edit
           </GuardedButton>
-        ) : (
-          <Menu>
-            <MenuTrigger disableButtonEnhancement>
-              <MenuButton appearance="primary">Take action</MenuButton>
-            </MenuTrigger>
-            <MenuPopover>
-              <MenuList>
-                {user.actions.map((one) => {
-                  const because = one.may.allowed ? lacking(user, one.actionType) : one.may.because;
-                  return (
-                    <GuardedMenuItem key={one.actionType} may={{ allowed: because === null, because }} onClick={() => setAct(one)}>
-                      {one.title}
-                    </GuardedMenuItem>
-                  );
-                })}
-              </MenuList>
-            </MenuPopover>
-          </Menu>
-        )
+          {user.actions.length === 0 ? (
+            <GuardedButton appearance="primary" may={{ allowed: false, because: 'There is nothing that can be done from here.' }}>
+              Take action
+            </GuardedButton>
+          ) : (
+            <Menu>
+              <MenuTrigger disableButtonEnhancement>
+                <MenuButton appearance="primary">Take action</MenuButton>
+              </MenuTrigger>
+              <MenuPopover>
+                <MenuList>
+                  {user.actions.map((one) => {
+                    const because = one.may.allowed ? lacking(user, one.actionType) : one.may.because;
+                    return (
+                      <GuardedMenuItem key={one.actionType} may={{ allowed: because === null, because }} onClick={() => setAct(one)}>
+                        {one.title}
+                      </GuardedMenuItem>
+                    );
+                  })}
+                </MenuList>
+              </MenuPopover>
+            </Menu>
+          )}
+        </>
       }
     >
       <div className={styles.tabs} ref={tabs}>
@@ -178,6 +186,7 @@ function Shown({ user }: { user: User }) {
           <ActionsOf asked={{ user: user.name, tenantId: user.tenantId }} none="Nothing was done to this user yet." accounts />
         )}
       </div>
+      {editing && <EditDialog user={user} onClose={() => setEditing(false)} />}
       {act && <ActDialog user={user} actionType={act.actionType} title={act.title} onClose={() => setAct(null)} />}
     </Page>
   );
@@ -196,6 +205,12 @@ const ACCOUNTS: Column<UserAccount>[] = [
   { id: 'from', label: 'From', minor: true, cell: (one) => one.signedInFrom ?? '–' },
 ];
 
+/** Why a user is of high value. */
+function worth(user: User): string {
+  const why = [user.mark && `${user.mark.because} (${user.mark.by})`, user.directoryRole && 'holds a role in the directory'];
+  return user.highValue ? `Yes: ${why.filter(Boolean).join('; ')}` : 'No';
+}
+
 function Overview({ user }: { user: User }) {
   const styles = useStyles();
   const navigate = useNavigate();
@@ -210,6 +225,7 @@ function Overview({ user }: { user: User }) {
             ['Customer', side === 'provider' && user.tenantName],
             ['Incidents', user.incidentCount.toLocaleString()],
             ['Directory', user.directory?.name],
+            ['High value', worth(user)],
             ['Excluded', user.excluded ? sentence(user.excluded.because) : 'No'],
           ]}
         />

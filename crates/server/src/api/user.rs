@@ -158,6 +158,41 @@ fn on_device(site: &Site, it: &Account, found: &OnDevice) -> Value {
     })
 }
 
+/// A user with all that is known of it.
+async fn one(site: &Site, caller: &Caller, it: &Account) -> Answer {
+    let app = &site.app;
+    // Devices and cases are read by different permissions.
+    let (devices, count) = if caller.may(&[Permission::DeviceRead]) {
+        account::on_devices(app, it).await?
+    } else {
+        (Vec::new(), 0)
+    };
+    let directory = response::in_directory(app, it).await?.map(|(name, can)| {
+        json!({ "name": name, "can": can.iter().map(|kind| kind.word()).collect::<Vec<_>>() })
+    });
+    let excluded = coverage::why_user_excluded(app, it.tenant, &it.name).await?;
+    let (marked, role) = coverage::high_value_of(app, it).await?;
+    let edit = (!caller.may(&[Permission::ExclusionReadWrite])).then(|| {
+        "only the customer's Security Administrator says which users are of high value".to_owned()
+    });
+    let body = json!({
+        "name": it.name,
+        "tenantId": app.tenant_id(it.tenant).await?,
+        "tenantName": crate::tenant::name(app, it.tenant).await?,
+        "incidentCount": account::incident_count(app, caller, it).await?,
+        "devices": devices.iter().map(|one| on_device(site, it, one)).collect::<Vec<_>>(),
+        "deviceCount": count,
+        "directory": directory,
+        "highValue": marked.is_some() || role,
+        "mark": marked,
+        "directoryRole": role,
+        "excluded": excluded.map(|because| json!({ "because": because })),
+        "actions": actions(site, caller, it).await?,
+        "may": { "edit": May::unless(edit) },
+    });
+    Ok(json_response(StatusCode::OK, &body))
+}
+
 /// One user: its accounts on devices, whether experts may act on it, and what can be done.
 #[utoipa::path(
     get, path = "/api/v1/users/{tenant}/{name}", tag = "user",
@@ -173,29 +208,45 @@ pub(super) async fn get(
     Path(path): Path<(String, String)>,
 ) -> Answer {
     let it = user(&site, &caller, &path).await?;
-    let app = &site.app;
-    // Devices and cases are read by different permissions.
-    let (devices, count) = if caller.may(&[Permission::DeviceRead]) {
-        account::on_devices(app, &it).await?
-    } else {
-        (Vec::new(), 0)
+    one(&site, &caller, &it).await
+}
+
+/// What changes of a user.
+#[derive(Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub(super) struct UserChange {
+    /// Whether the customer marks it as of high value.
+    high_value: bool,
+    /// Why, 1 to 1,000 characters; only where it is marked.
+    because: Option<String>,
+}
+
+/// Marks a user as of high value, or no longer (EXC-3).
+#[utoipa::path(
+    patch, path = "/api/v1/users/{tenant}/{name}", tag = "user", request_body = UserChange,
+    params(
+        ("tenant" = String, Path, description = "the customer's id"),
+        ("name" = String, Path, description = "the user's name"),
+    ),
+    responses((status = 200, description = "the user", body = Object)),
+)]
+pub(super) async fn change(
+    State(site): State<Site>,
+    caller: Caller,
+    Path(path): Path<(String, String)>,
+    headers: HeaderMap,
+    body: Body,
+) -> Answer {
+    caller.require(&[Permission::ExclusionReadWrite])?;
+    let (wanted, _) = read::<UserChange>(&site, &headers, body).await?;
+    let because = match (wanted.high_value, wanted.because) {
+        (true, because) => Some(because.unwrap_or_default()),
+        (false, None) => None,
+        (false, Some(_)) => return Err(Failure::bad("a reason goes with a mark only")),
     };
-    let directory = response::in_directory(app, &it).await?.map(|(name, can)| {
-        json!({ "name": name, "can": can.iter().map(|kind| kind.word()).collect::<Vec<_>>() })
-    });
-    let excluded = coverage::why_user_excluded(app, it.tenant, &it.name).await?;
-    let body = json!({
-        "name": it.name,
-        "tenantId": app.tenant_id(it.tenant).await?,
-        "tenantName": crate::tenant::name(app, it.tenant).await?,
-        "incidentCount": account::incident_count(app, &caller, &it).await?,
-        "devices": devices.iter().map(|one| on_device(&site, &it, one)).collect::<Vec<_>>(),
-        "deviceCount": count,
-        "directory": directory,
-        "excluded": excluded.map(|because| json!({ "because": because })),
-        "actions": actions(&site, &caller, &it).await?,
-    });
-    Ok(json_response(StatusCode::OK, &body))
+    let it = user(&site, &caller, &path).await?;
+    account::change_mark(&site.app, &caller, &it, because.as_deref()).await?;
+    one(&site, &caller, &it).await
 }
 
 /// Which part of a list of a user.

@@ -4,12 +4,13 @@
 //! put beside a user where the names are the same, or the part before the `@` is, and are shown as
 //! that. Invariants: a device's own accounts are what its last inventory says; a sign-in that was
 //! seen stays known. Every list is read by key, a page at a time. Not here: what is done to a user
-//! (see `response`).
+//! (see `response`), who of a directory is in which group (see `directory`).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use sea_orm::{QueryResult, Value as Sql};
+use serde_json::{Value, json};
 
 use crate::alert::view::{self, Full};
 use crate::app::App;
@@ -18,11 +19,14 @@ use crate::asset::{self, Device};
 use crate::clock::Timestamp;
 use crate::db::{Scope, Transaction, column, contains};
 use crate::error::{Error, Result};
+use crate::event::{Change, Fact};
 use crate::id::{DeviceNo, IncidentId, TenantNo};
 use crate::incident::account::{self, Names};
 use crate::incident::entity::entities;
 use crate::incident::{self, Incident};
+use crate::permission::Permission;
 use crate::tenant::caller::Caller;
+use crate::tx::Tx;
 
 /// Accounts of devices shown with a user.
 pub const DEVICES: u64 = 100;
@@ -367,6 +371,84 @@ pub async fn find(app: &App, tenant: TenantNo, given: &str) -> Result<Account> {
     let entities: Result<Vec<i64>> = rows.iter().map(|row| column(row, 0)).collect();
     let entities = entities?.into_iter().filter(|id| *id != 0).collect();
     Ok(Account { tenant, name, entities })
+}
+
+/// That a user is of high value, as the customer said it (EXC-3).
+#[derive(Clone, PartialEq, Eq, Debug, serde::Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Mark {
+    /// Why.
+    pub because: String,
+    /// Who said so.
+    pub by: String,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// What the customer said of a user of this very name.
+pub async fn mark_in(tx: &Transaction, tenant: TenantNo, name: &str) -> Result<Option<Mark>> {
+    let sql = "select because, marked_by, marked_at from high_value_user \
+               where tenant_no = $1 and name = $2";
+    let row = tx.query_one(sql, vec![tenant.0.into(), name.into()]).await?;
+    row.map(|row| {
+        let at = Timestamp::from_micros(column(&row, 2)?);
+        Ok(Mark { because: column(&row, 0)?, by: column(&row, 1)?, at })
+    })
+    .transpose()
+}
+
+/// Whether the customer marked who may be meant by a name as of high value.
+pub async fn is_marked(tx: &Transaction, tenant: TenantNo, given: &str) -> Result<bool> {
+    let given = account::name(given);
+    let sql = "select name from high_value_user where tenant_no = $1 and bare = $2";
+    for row in tx.query(sql, vec![tenant.0.into(), account::bare(&given).into()]).await? {
+        if account::may_be_same(&given, &column::<String>(&row, 0)?) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// Marks a user as of high value with the reason, or no longer.
+///
+/// # Errors
+/// `Invalid` when no reason is given.
+pub async fn change_mark(
+    app: &App,
+    caller: &Caller,
+    it: &Account,
+    because: Option<&str>,
+) -> Result<()> {
+    caller.require(&[Permission::ExclusionReadWrite])?;
+    let because = because.map(str::trim);
+    if because.is_some_and(|it| !(1..=1_000).contains(&it.chars().count()) || it.contains('\0')) {
+        return Err(Error::Invalid("say why: a reason has 1 to 1,000 characters".to_owned()));
+    }
+    let mut tx = Tx::begin(app, it.tenant, caller.actor()).await?;
+    let before = mark_in(&tx, it.tenant, &it.name).await?.map(|mark| mark.because);
+    if before.as_deref() == because {
+        return Ok(());
+    }
+    let key: Vec<Sql> = vec![it.tenant.0.into(), it.name.clone().into()];
+    let sql = "delete from high_value_user where tenant_no = $1 and name = $2";
+    tx.execute(sql, key.clone()).await?;
+    if let Some(because) = because {
+        let mut values = key;
+        values.extend([
+            account::bare(&it.name).into(),
+            because.into(),
+            tx.actor().name.clone().into(),
+            tx.now().micros().into(),
+        ]);
+        let sql = "insert into high_value_user (tenant_no, name, bare, because, marked_by, \
+                   marked_at) values ($1, $2, $3, $4, $5, $6)";
+        tx.execute(sql, values).await?;
+    }
+    let told = |why: Option<&str>| why.map_or(Value::Null, |why| json!(why));
+    let (before, after) = (told(before.as_deref()), told(because));
+    let changes = vec![Change { field: "highValue", before, after }];
+    tx.record(Fact::UserChanged { name: it.name.clone(), changes });
+    tx.commit().await
 }
 
 /// The accounts that devices have under a user's name, those that signed in last first; and how many

@@ -104,7 +104,7 @@ pub struct Question {
     pub groups: Vec<String>,
     /// The names of the user, in lower case.
     pub users: Vec<String>,
-    /// Whether the device is of high value.
+    /// Whether the device or the user is of high value.
     pub high_value: bool,
     /// How severe the incident is; 0 without one.
     pub severity: i64,

@@ -91,7 +91,7 @@ pub struct Things {
     pub device_groups: Vec<String>,
     /// Users.
     pub users: Vec<String>,
-    /// Devices of high value.
+    /// Devices and users of high value.
     pub high_value: bool,
 }
 

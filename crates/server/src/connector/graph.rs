@@ -84,11 +84,11 @@ pub struct Fault {
 }
 
 impl Fault {
-    fn passing(reason: impl Into<String>) -> Self {
+    pub(super) fn passing(reason: impl Into<String>) -> Self {
         Self { reason: reason.into(), lasting: false }
     }
 
-    fn lasting(reason: impl Into<String>) -> Self {
+    pub(super) fn lasting(reason: impl Into<String>) -> Self {
         Self { reason: reason.into(), lasting: true }
     }
 }
@@ -128,7 +128,7 @@ fn select(verb: Verb) -> &'static str {
     }
 }
 
-fn encoded(text: &str) -> String {
+pub(super) fn encoded(text: &str) -> String {
     let mut out = String::new();
     for byte in text.bytes() {
         if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
@@ -217,8 +217,12 @@ impl Lines {
 }
 
 impl Open<'_> {
-    fn title(&self) -> &'static str {
+    pub(super) fn title(&self) -> &'static str {
         self.connector.kind.title()
+    }
+
+    pub(super) fn base_url(&self) -> &str {
+        &self.connector.base_url
     }
 
     fn request(&self, method: &str, path: &str, id: &str) -> axum::http::request::Builder {
@@ -285,7 +289,12 @@ impl Open<'_> {
         }
     }
 
-    async fn get(&self, app: &App, path: &str, id: &str) -> Result<Map<String, Value>, Fault> {
+    pub(super) async fn get(
+        &self,
+        app: &App,
+        path: &str,
+        id: &str,
+    ) -> Result<Map<String, Value>, Fault> {
         let title = self.title();
         let asked = self
             .request("GET", path, id)
@@ -352,7 +361,7 @@ fn meaning(status: StatusCode) -> String {
     match status {
         StatusCode::UNAUTHORIZED => format!("our client is not known there ({code})"),
         StatusCode::FORBIDDEN => format!("our client may not do that there ({code})"),
-        StatusCode::NOT_FOUND => format!("there is no such user ({code})"),
+        StatusCode::NOT_FOUND => format!("there is no such user or group ({code})"),
         _ => format!("it answered {code}"),
     }
 }

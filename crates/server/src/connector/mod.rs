@@ -5,10 +5,12 @@
 //! whose user a name means is never a guess. Invariants: nothing here asks for leave, writes what
 //! became of an action or tries anything twice (see `response::remote`); every word to a product goes
 //! through `outbound`; nothing of what a product answers is quoted to anybody. Not here: how a
-//! product is spoken to (`graph`).
+//! product is spoken to (`graph`; `directory`: of groups and roles).
 
+mod directory;
 mod graph;
 
+pub use directory::{Group, Page, group_id, holders_of, members_of};
 pub use graph::{Fault, Lines, Open, Request, Told};
 
 use openidconnect::url::Url;
@@ -74,6 +76,14 @@ impl ConnectorKind {
                 Self::MicrosoftGraph,
                 Verb::DisableUser | Verb::EnableUser | Verb::EndSessions | Verb::ResetPassword,
             ) => true,
+        }
+    }
+
+    /// Whether it says who is in a group of users.
+    #[must_use]
+    pub fn is_directory(self) -> bool {
+        match self {
+            Self::MicrosoftGraph => true,
         }
     }
 
@@ -208,13 +218,26 @@ pub async fn find_in(tx: &Transaction, tenant: TenantNo, id: &str) -> Result<Opt
 
 /// The connector of a tenant that can do something.
 pub async fn able(tx: &Transaction, tenant: TenantNo, verb: Verb) -> Result<Option<Connector>> {
+    first(tx, tenant, |kind| kind.can(verb)).await
+}
+
+/// The connector of a tenant that says who is in a group of users.
+pub async fn directory_in(tx: &Transaction, tenant: TenantNo) -> Result<Option<Connector>> {
+    first(tx, tenant, ConnectorKind::is_directory).await
+}
+
+async fn first(
+    tx: &Transaction,
+    tenant: TenantNo,
+    fits: impl Fn(ConnectorKind) -> bool,
+) -> Result<Option<Connector>> {
     let sql = format!(
         "select {COLUMNS} from connector where tenant_no = $1 and disabled_at is null \
          order by created_at, id"
     );
     let rows = tx.query(&sql, vec![tenant.0.into()]).await?;
     let all = rows.iter().map(Connector::from_row).collect::<Result<Vec<_>>>()?;
-    Ok(all.into_iter().find(|it| it.kind.can(verb)))
+    Ok(all.into_iter().find(|it| fits(it.kind)))
 }
 
 /// Notes how a product answered last.

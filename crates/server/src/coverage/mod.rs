@@ -7,7 +7,14 @@
 //! people have approved, or never. Invariant: nothing is sent to a device or a product without a
 //! clearance, and none is kept: it is asked for again in the transaction that writes that something
 //! is about to be sent (quality 2). Not here: what is sent, and to whom a task goes that is not
-//! cleared (see `response`); what a policy is (see `authority`).
+//! cleared (see `response`); what a policy is (see `authority`); how a directory is read (see
+//! `directory`).
+
+mod user;
+
+pub use user::{
+    HIGH_VALUE_USERS, USER_GROUP, exclude_group, high_value_of, readings, why_no_groups,
+};
 
 use sea_orm::Value as Sql;
 use serde_json::{Map, Value, json};
@@ -20,10 +27,13 @@ use crate::authority::rule::{Confidence, Who};
 use crate::authority::{self, Standing};
 use crate::catalog::Kind;
 use crate::clock::Timestamp;
-use crate::db::{Transaction, column};
+use crate::connector;
+use crate::db::{Transaction, column, contains};
+use crate::directory;
 use crate::error::{Error, Result};
 use crate::event::{Change, Fact};
 use crate::id::{IncidentId, TenantNo};
+use crate::incident::account;
 use crate::permission::Permission;
 use crate::tenant::ExpertAccess;
 use crate::tenant::caller::Caller;
@@ -169,7 +179,11 @@ pub async fn question(
         devices: names("device"),
         groups: names("deviceGroup"),
         users: names("user"),
-        high_value: thing.device.is_some_and(|device| device.high_value.is_some()),
+        high_value: thing.device.is_some_and(|device| device.high_value.is_some())
+            || match thing.user {
+                Some(user) => user::is_high_value(tx, tenant, user).await?,
+                None => false,
+            },
         severity: standing.severity,
         confidence: standing.confidence,
         approvals: deed.approvals,
@@ -199,7 +213,7 @@ pub async fn covers(
     {
         return Ok(Err("the expert has no running access to act for this customer".to_owned()));
     }
-    if let Some(reason) = excluded(tx, tenant, thing).await? {
+    if let Some(reason) = excluded(tx, tenant, thing, now).await? {
         return Ok(Err(reason));
     }
     if let Some(reason) = out_of_scope(tx, tenant, thing).await? {
@@ -227,7 +241,8 @@ fn names(thing: Thing<'_>) -> Vec<(&'static str, String)> {
     }
     if let Some(user) = thing.user {
         let user = user.trim().to_lowercase();
-        if let Some((short, _)) = user.split_once('@') {
+        let short = account::bare(&user);
+        if short != user {
             names.push(("user", short.to_owned()));
         }
         names.push(("user", user));
@@ -236,7 +251,12 @@ fn names(thing: Thing<'_>) -> Vec<(&'static str, String)> {
 }
 
 /// Why a thing is excluded; `None` when it is not.
-async fn excluded(tx: &Transaction, tenant: TenantNo, thing: Thing<'_>) -> Result<Option<String>> {
+async fn excluded(
+    tx: &Transaction,
+    tenant: TenantNo,
+    thing: Thing<'_>,
+    now: Timestamp,
+) -> Result<Option<String>> {
     let mut wanted = names(thing);
     if thing.device.is_some_and(|device| device.high_value.is_some()) {
         wanted.push((HIGH_VALUE_DEVICES, String::new()));
@@ -256,6 +276,29 @@ async fn excluded(tx: &Transaction, tenant: TenantNo, thing: Thing<'_>) -> Resul
             "user" => format!("the user {name} is excluded"),
             _ => format!("the device {name} is excluded"),
         }));
+    }
+    let Some(user) = thing.user else { return Ok(None) };
+    if let Some(name) = excluded_by_name(tx, tenant, user).await? {
+        return Ok(Some(format!("the user {name} is excluded")));
+    }
+    user::excluded(tx, tenant, user, now).await
+}
+
+/// The excluded user who may be meant by a name that says no domain: what is before the `@` is the
+/// same.
+async fn excluded_by_name(
+    tx: &Transaction,
+    tenant: TenantNo,
+    user: &str,
+) -> Result<Option<String>> {
+    let user = account::name(user);
+    let sql = "select name, name_key from exclusion where tenant_no = $1 and kind = 'user' \
+               and name_key like $2 escape '\\' order by name_key";
+    let values = vec![tenant.0.into(), contains(account::bare(&user)).into()];
+    for row in tx.query(sql, values).await? {
+        if account::may_be_same(&user, &column::<String>(&row, 1)?) {
+            return column(&row, 0).map(Some);
+        }
     }
     Ok(None)
 }
@@ -286,13 +329,14 @@ async fn out_of_scope(
 /// Why experts never act on a device, for its page.
 pub async fn why_excluded(app: &App, device: &Device) -> Result<Option<String>> {
     let tx = app.db.of(device.tenant).snapshot().await?;
-    excluded(&tx, device.tenant, Thing { device: Some(device), ..Thing::default() }).await
+    let thing = Thing { device: Some(device), ..Thing::default() };
+    excluded(&tx, device.tenant, thing, app.clock.now()).await
 }
 
 /// Why experts never act on a user, for its page.
 pub async fn why_user_excluded(app: &App, tenant: TenantNo, user: &str) -> Result<Option<String>> {
     let tx = app.db.of(tenant).snapshot().await?;
-    excluded(&tx, tenant, Thing { user: Some(user), ..Thing::default() }).await
+    excluded(&tx, tenant, Thing { user: Some(user), ..Thing::default() }, app.clock.now()).await
 }
 
 /// Whether the customer wants two people for what is dangerous (quality 4).
@@ -348,9 +392,12 @@ pub async fn want_four_eyes(app: &App, caller: &Caller, wanted: bool) -> Result<
 pub struct Exclusion {
     /// Its id.
     pub id: String,
-    /// `device`, `user` or `deviceGroup`; a switch under its own name.
+    /// `device`, `user`, `deviceGroup` or `userGroup`; a switch under its own name.
     #[serde(skip)]
     pub kind: String,
+    /// A group of users: its id in the directory.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub group_id: Option<String>,
     /// Which.
     pub name: String,
     /// Who excluded it.
@@ -362,8 +409,8 @@ pub struct Exclusion {
 }
 
 /// The kinds somebody can name.
-const NAMED: [&str; 3] = ["device", "user", "deviceGroup"];
-/// The switches.
+const NAMED: [&str; 4] = ["device", "user", "deviceGroup", USER_GROUP];
+/// The switch that excludes all devices of high value.
 pub const HIGH_VALUE_DEVICES: &str = "highValueDevices";
 
 /// Everything that a customer excludes.
@@ -372,16 +419,19 @@ pub async fn exclusions(app: &App, tenant: TenantNo) -> Result<Vec<Exclusion>> {
         .db
         .of(tenant)
         .query(
-            "select id, kind, name, created_by, created_at, because from exclusion \
+            "select id, kind, name, created_by, created_at, because, name_key from exclusion \
              where tenant_no = $1 order by name_key, id",
             vec![tenant.0.into()],
         )
         .await?;
     rows.iter()
         .map(|row| {
+            let kind: String = column(row, 1)?;
+            let group = kind == USER_GROUP;
             Ok(Exclusion {
                 id: column(row, 0)?,
-                kind: column(row, 1)?,
+                kind,
+                group_id: if group { Some(column(row, 6)?) } else { None },
                 name: column(row, 2)?,
                 by: column(row, 3)?,
                 at: Timestamp::from_micros(column(row, 4)?),
@@ -400,38 +450,53 @@ pub async fn exclude(
     because: Option<String>,
 ) -> Result<String> {
     caller.require(&[Permission::ExclusionReadWrite])?;
-    let tenant = caller.own_tenant()?;
-    if kind == "userGroup" {
-        return Err(Error::Invalid(
-            "no directory is connected, so nobody can tell who is in a user group: exclude users \
-             one by one"
-                .to_owned(),
-        ));
-    }
-    let known = NAMED.into_iter().find(|known| *known == kind);
+    let known = NAMED.into_iter().find(|known| *known == kind && kind != USER_GROUP);
     let kind = known.ok_or_else(|| {
-        Error::Invalid(format!("kind is one of {}, or userGroup", NAMED.join(", ")))
+        Error::Invalid(format!("kind is one of {}; a userGroup has a groupId", NAMED.join(", ")))
     })?;
-    let name = name.trim().to_owned();
+    let name = name.trim();
     if name.is_empty() || name.chars().count() > 256 || name.chars().any(char::is_control) {
         return Err(Error::Invalid("a name has 1 to 256 characters".to_owned()));
     }
+    write(app, caller, (kind, name, &name.to_lowercase()), because).await
+}
+
+/// Writes an exclusion of this kind, name and key.
+async fn write(
+    app: &App,
+    caller: &Caller,
+    (kind, name, key): (&'static str, &str, &str),
+    because: Option<String>,
+) -> Result<String> {
+    let tenant = caller.own_tenant()?;
     let because = because.map(|text| text.trim().to_owned()).filter(|text| !text.is_empty());
     if because.as_ref().is_some_and(|text| text.chars().count() > 1_000 || text.contains('\0')) {
         return Err(Error::Invalid("a reason has at most 1,000 characters".to_owned()));
     }
     let id = app.random.uuid()?;
     let mut tx = Tx::begin(app, tenant, caller.actor()).await?;
-    let sql = "select count(*) from exclusion where tenant_no = $1";
-    let row = tx.query_one(sql, vec![tenant.0.into()]).await?;
-    let there: i64 = row.map_or(Ok(0), |row| column(&row, 0))?;
+    let sql = "select count(*), count(case when kind = $2 then 1 end) from exclusion \
+               where tenant_no = $1";
+    let row = tx.query_one(sql, vec![tenant.0.into(), USER_GROUP.into()]).await?;
+    let (there, groups): (i64, i64) =
+        row.map_or(Ok((0, 0)), |row| Ok::<_, Error>((column(&row, 0)?, column(&row, 1)?)))?;
     if there >= MOST as i64 {
         return Err(Error::Invalid(format!("a customer excludes {MOST} things at most")));
     }
-    add(&mut tx, (&id, kind, &name), because.as_deref()).await?;
+    if kind == USER_GROUP {
+        // It is certain only now that there still is one.
+        if connector::directory_in(&tx, tenant).await?.is_none() {
+            return Err(directory::not_connected());
+        }
+        if groups >= directory::MOST_GROUPS {
+            let most = directory::MOST_GROUPS;
+            return Err(Error::Invalid(format!("a customer excludes {most} user groups at most")));
+        }
+        directory::want(&tx, tenant, (key, name), tx.now()).await?;
+    }
+    add(&mut tx, (&id, kind, name, key), because.as_deref()).await?;
     let sql = "select id from exclusion where tenant_no = $1 and kind = $2 and name_key = $3";
-    let values = vec![tenant.0.into(), kind.into(), name.to_lowercase().into()];
-    let row = tx.query_one(sql, values).await?;
+    let row = tx.query_one(sql, vec![tenant.0.into(), kind.into(), key.into()]).await?;
     let id = row.map_or(Ok(id), |row| column(&row, 0))?;
     tx.commit().await?;
     Ok(id)
@@ -439,7 +504,7 @@ pub async fn exclude(
 
 async fn add(
     tx: &mut Tx,
-    (id, kind, name): (&str, &'static str, &str),
+    (id, kind, name, key): (&str, &'static str, &str, &str),
     because: Option<&str>,
 ) -> Result<()> {
     let added = tx
@@ -451,7 +516,7 @@ async fn add(
                 tx.tenant().0.into(),
                 kind.into(),
                 name.into(),
-                name.to_lowercase().into(),
+                key.into(),
                 because.into(),
                 tx.actor().name.clone().into(),
                 tx.now().micros().into(),
@@ -472,7 +537,7 @@ pub async fn include(app: &App, caller: &Caller, id: &str) -> Result<()> {
     let tenant = caller.own_tenant()?;
     let mut tx = Tx::begin(app, tenant, caller.actor()).await?;
     let values: Vec<Sql> = vec![tenant.0.into(), id.into()];
-    let sql = "select kind, name from exclusion where tenant_no = $1 and id = $2";
+    let sql = "select kind, name, name_key from exclusion where tenant_no = $1 and id = $2";
     let Some(row) = tx.query_one(sql, values.clone()).await? else {
         return Err(Error::NotFound("the exclusion does not exist".to_owned()));
     };
@@ -481,24 +546,46 @@ pub async fn include(app: &App, caller: &Caller, id: &str) -> Result<()> {
         return Err(Error::NotFound("the exclusion does not exist".to_owned()));
     };
     tx.execute("delete from exclusion where tenant_no = $1 and id = $2", values).await?;
+    if kind == USER_GROUP {
+        directory::forget(&tx, tenant, &column::<String>(&row, 2)?).await?;
+    }
     let change = Change { field, before: json!(name), after: Value::Null };
     tx.record(Fact::ExclusionChanged { changes: vec![change] });
     tx.commit().await
 }
 
-/// Excludes all devices of high value, or no longer (EXC-3).
-pub async fn exclude_high_value(app: &App, caller: &Caller, devices: bool) -> Result<()> {
+/// Excludes all devices of high value, all such users, or no longer (EXC-3).
+///
+/// # Errors
+/// `Conflict` when users are to be excluded and no directory is connected.
+pub async fn exclude_high_value(
+    app: &App,
+    caller: &Caller,
+    devices: bool,
+    users: bool,
+) -> Result<()> {
     caller.require(&[Permission::ExclusionReadWrite])?;
     let tenant = caller.own_tenant()?;
-    let id = app.random.uuid()?;
     let mut tx = Tx::begin(app, tenant, caller.actor()).await?;
-    if devices {
-        add(&mut tx, (&id, HIGH_VALUE_DEVICES, ""), None).await?;
-    } else {
-        let sql = "delete from exclusion where tenant_no = $1 and kind = $2";
-        if tx.execute(sql, vec![tenant.0.into(), HIGH_VALUE_DEVICES.into()]).await? > 0 {
+    for (kind, wanted) in [(HIGH_VALUE_DEVICES, devices), (HIGH_VALUE_USERS, users)] {
+        let values: Vec<Sql> = vec![tenant.0.into(), kind.into()];
+        let sql = "select 1 from exclusion where tenant_no = $1 and kind = $2";
+        let is = tx.query_one(sql, values.clone()).await?.is_some();
+        if is == wanted {
+            continue;
+        }
+        if wanted {
+            if kind == HIGH_VALUE_USERS {
+                if connector::directory_in(&tx, tenant).await?.is_none() {
+                    return Err(directory::not_connected());
+                }
+                directory::want(&tx, tenant, (directory::ROLES, ""), tx.now()).await?;
+            }
+            add(&mut tx, (&app.random.uuid()?, kind, "", ""), None).await?;
+        } else {
+            tx.execute("delete from exclusion where tenant_no = $1 and kind = $2", values).await?;
             let (before, after) = (json!(true), json!(false));
-            let change = Change { field: HIGH_VALUE_DEVICES, before, after };
+            let change = Change { field: kind, before, after };
             tx.record(Fact::ExclusionChanged { changes: vec![change] });
         }
     }

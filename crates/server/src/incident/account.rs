@@ -27,6 +27,22 @@ pub fn name(given: &str) -> String {
         .to_lowercase()
 }
 
+/// A name without its domain: `kari` of `kari@alder.example` and of `alder\kari`.
+#[must_use]
+pub fn bare(name: &str) -> &str {
+    let name = name.rsplit_once('\\').map_or(name, |(_, name)| name);
+    name.split_once('@').map_or(name, |(name, _)| name)
+}
+
+/// Whether two names, each in lower case, may mean the same user: they are the same, or they are but
+/// for a domain that only one of them says. What may be meant is held to be meant where somebody is to
+/// be left alone.
+#[must_use]
+pub fn may_be_same(one: &str, other: &str) -> bool {
+    let whole = one.contains('@') && other.contains('@');
+    one == other || (!whole && !bare(one).is_empty() && bare(one) == bare(other))
+}
+
 /// Names of users on their way into the store.
 #[derive(Debug, Default)]
 pub struct Names(BTreeSet<(i64, String, i64)>);
@@ -65,5 +81,22 @@ impl Names {
         )
         .await?;
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_without_a_domain_may_be_anybodys_of_that_name() {
+        let kari = "kari@alder.example";
+        for same in [kari, "kari", "alder\\kari"] {
+            assert!(may_be_same(kari, same) && may_be_same(same, kari), "{same}");
+        }
+        for other in ["kari@birk.example", "ka", "karin", "@alder.example", ""] {
+            assert!(!may_be_same(kari, other) && !may_be_same(other, kari), "{other}");
+        }
+        assert!(!may_be_same("@alder.example", "@birk.example"));
     }
 }

@@ -17,12 +17,10 @@
 //! so whoever takes the work over goes on with it. Not here: which action may begin and what follows
 //! when one ends (`engine`), how a product is spoken to (`connector`).
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
@@ -32,7 +30,7 @@ use crate::db::column;
 use crate::error::{Error, Result};
 use crate::event::Fact;
 use crate::id::{ActionId, TenantNo};
-use crate::lease::Lease;
+use crate::lease::{self, Lease};
 use crate::response::catalog::Effect;
 use crate::response::engine::{self, MOST_ATTEMPTS, engine};
 use crate::response::model::{ActionState, ActionStep, proves};
@@ -61,36 +59,12 @@ const TENANTS: usize = 64;
 /// nobody else waiting.
 pub async fn run(app: App, stop: CancellationToken) {
     let lines = Arc::new(Lines::default());
-    let mut at_work: HashMap<TenantNo, JoinHandle<()>> = HashMap::new();
-    loop {
-        tokio::select! {
-            () = stop.cancelled() => break,
-            () = app.respond.notified() => {}
-            () = tokio::time::sleep(LOOK) => {}
-        }
-        at_work.retain(|_, work| !work.is_finished());
-        let tenants = waiting(&app).await.unwrap_or_else(|error| {
-            tracing::error!("products were not asked, will be again: {error}");
-            Vec::new()
-        });
-        for tenant in tenants {
-            if at_work.len() >= TENANTS {
-                break;
-            }
-            at_work.entry(tenant).or_insert_with(|| {
-                let (app, lines) = (app.clone(), lines.clone());
-                tokio::spawn(async move {
-                    if let Err(error) = round(&app, &lines, tenant).await {
-                        let no = tenant.0;
-                        tracing::error!(tenant.no = no, "a product's turn failed: {error}");
-                    }
-                })
-            });
-        }
-    }
-    for (_, work) in at_work {
-        let _ = work.await;
-    }
+    let looks = (LOOK, Some(&app.respond), TENANTS);
+    let turn = |app: App, tenant| {
+        let lines = lines.clone();
+        async move { round(&app, &lines, tenant).await }
+    };
+    lease::turns(&app, looks, stop, |app| async move { waiting(&app).await }, turn).await;
 }
 
 /// One turn for every tenant that something waits in, one after the other.
@@ -124,15 +98,7 @@ async fn round(app: &App, lines: &Lines, tenant: TenantNo) -> Result<()> {
     };
     let turn = Turn { app, lines, tenant, lease: &lease };
     let done = turn.all().await;
-    lease.release(app).await?;
-    match done {
-        // What it would have written somebody else decides.
-        Err(Error::Conflict(why)) => {
-            tracing::warn!(tenant.no = tenant.0, "a turn was given up: {why}");
-            Ok(())
-        }
-        done => done,
-    }
+    lease.end(app, done).await
 }
 
 /// One tenant's turn, under its lease.

@@ -469,7 +469,7 @@ async fn no_policy_gives_what_the_grant_exclusions_and_scope_do_not() {
             networks: Vec::new(),
         };
         access::change_grant(app, &admin, wanted).await.expect("a grant");
-        coverage::exclude_high_value(app, &admin, bit(9)).await.expect("a switch");
+        coverage::exclude_high_value(app, &admin, bit(9), false).await.expect("a switch");
         let change = riposte::asset::Patch {
             groups: Some(if bit(10) { vec!["Servers".to_owned()] } else { Vec::new() }),
             high_value: Some(bit(11)),

@@ -18,16 +18,17 @@ use riposte::id::{IncidentId, TaskId};
 use riposte::permission::Role;
 use riposte::response::catalog::{Kind, TargetKind};
 use riposte::response::{self, NewTask, engine, remote};
-use riposte::{coverage, incident};
+use riposte::{coverage, directory, incident};
 use serde_json::{Value, json};
 use tokio::sync::Notify;
 
+use crate::directory::Directory;
 use crate::face::Face;
 use crate::interleaving::person;
 use crate::response::{Case, case, case_in};
 use crate::world::{START, alert};
 
-const KARI: &str = "kari@alder.example";
+pub const KARI: &str = "kari@alder.example";
 const SECRET: &str = "a secret, with: signs & 100%";
 
 /// How the stand-in answers one request.
@@ -77,13 +78,13 @@ enum Entry {
     Read { user: String, shown: User },
 }
 
-struct Inside {
+pub struct Inside {
     clock: Clock,
     /// Each with what is shown until a moment.
     users: BTreeMap<String, (User, User, Timestamp)>,
     log: Vec<Entry>,
     /// How many tokens were given out.
-    tokens: usize,
+    pub tokens: usize,
     /// Those that are good.
     good: Vec<String>,
     writes: VecDeque<Fault>,
@@ -91,14 +92,16 @@ struct Inside {
     /// For how many seconds a reading shows what was before.
     lag_s: i64,
     ticks: i64,
-    requests: usize,
+    pub requests: usize,
+    /// Its groups and roles.
+    pub directory: Directory,
 }
 
 type Shared = (Arc<Mutex<Inside>>, Arc<Notify>);
 
 /// The stand-in.
-struct Vendor {
-    url: String,
+pub struct Vendor {
+    pub url: String,
     inside: Arc<Mutex<Inside>>,
     hangs: Arc<Notify>,
 }
@@ -180,7 +183,8 @@ async fn answer(State((inside, hangs)): State<Shared>, request: Request) -> Resp
             return status(401, None);
         }
         let Some(rest) = path.strip_prefix("/v1.0/users/") else {
-            return axum::Json(json!({ "value": [] })).into_response();
+            let base = format!("http://{}", header("host"));
+            return it.directory.answer(&base, &parts.uri);
         };
         let (user, revoke) = match rest.strip_suffix("/revokeSignInSessions") {
             Some(user) => (user.to_owned(), true),
@@ -265,7 +269,7 @@ async fn answer(State((inside, hangs)): State<Shared>, request: Request) -> Resp
 }
 
 impl Vendor {
-    async fn start(clock: &Clock) -> Self {
+    pub async fn start(clock: &Clock) -> Self {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let url = format!("http://{}", listener.local_addr().expect("an address"));
         let inside = Arc::new(Mutex::new(Inside {
@@ -279,6 +283,7 @@ impl Vendor {
             lag_s: 0,
             ticks: 0,
             requests: 0,
+            directory: Directory::default(),
         }));
         let hangs = Arc::new(Notify::new());
         let routes =
@@ -289,11 +294,11 @@ impl Vendor {
         vendor
     }
 
-    fn with<T>(&self, look: impl FnOnce(&mut Inside) -> T) -> T {
+    pub fn with<T>(&self, look: impl FnOnce(&mut Inside) -> T) -> T {
         look(&mut self.inside.lock().expect("a lock"))
     }
 
-    fn add(&self, user: &str) {
+    pub fn add(&self, user: &str) {
         let is = User { enabled: true, valid_from: START / 1_000_000 - 9, must_change: false };
         let entry = (is.clone(), is, Timestamp::default());
         self.with(|it| it.users.insert(user.to_owned(), entry));
@@ -311,8 +316,17 @@ impl Vendor {
         self.with(|it| it.log.clone())
     }
 
+    /// The wish to connect it.
+    pub fn wanted(&self) -> Value {
+        json!({
+            "kind": "microsoftGraph", "name": "Alder directory", "baseUrl": self.url,
+            "tokenUrl": format!("{}/token", self.url), "clientId": "riposte",
+            "clientSecret": SECRET,
+        })
+    }
+
     /// What was done to a user, in order.
-    fn effects(&self, of: &str) -> Vec<&'static str> {
+    pub fn effects(&self, of: &str) -> Vec<&'static str> {
         let log = self.log();
         let effects = log.iter().filter_map(|entry| match entry {
             Entry::Effect { verb, user, .. } if user == of => Some(*verb),
@@ -323,42 +337,38 @@ impl Vendor {
 }
 
 /// A customer with the stand-in connected.
-struct Scene {
-    case: Case,
-    vendor: Vendor,
-    lines: Lines,
-    connector: String,
+pub struct Scene {
+    pub case: Case,
+    pub vendor: Vendor,
+    pub lines: Lines,
+    pub connector: String,
 }
 
-async fn scene(level: &str) -> Scene {
+pub async fn scene(level: &str) -> Scene {
     connected(case(level).await).await
 }
 
 async fn connected(case: Case) -> Scene {
     let vendor = Vendor::start(&case.face.world.app.clock).await;
-    let wanted = json!({
-        "kind": "microsoftGraph", "name": "Alder directory", "baseUrl": vendor.url,
-        "tokenUrl": format!("{}/token", vendor.url), "clientId": "riposte", "clientSecret": SECRET,
-    });
-    let added = case.ida.post("/api/v1/connectors", &wanted).await.expect(201).json();
+    let added = case.ida.post("/api/v1/connectors", &vendor.wanted()).await.expect(201).json();
     let connector = added["id"].as_str().expect("an id").to_owned();
     Scene { case, vendor, lines: Lines::within(Duration::from_secs(1)), connector }
 }
 
 impl Scene {
-    async fn draft(&self, kind: &str, user: &str) -> String {
+    pub async fn draft(&self, kind: &str, user: &str) -> String {
         let target = json!({ "kind": "user", "id": user });
         self.case.draft(json!({ "actionType": kind, "target": target })).await
     }
 
     /// An expert drafts and runs an action on a user; gives the task.
-    async fn act(&self, kind: &str, user: &str) -> String {
+    pub async fn act(&self, kind: &str, user: &str) -> String {
         let incident = self.case.incident.parse().expect("an id");
         self.run(incident, kind, user).await.expect("it runs").to_string()
     }
 
     /// The same without a session, which would end while the time is turned.
-    async fn run(
+    pub async fn run(
         &self,
         incident: IncidentId,
         kind: &str,
@@ -377,16 +387,16 @@ impl Scene {
         Ok(task)
     }
 
-    async fn tick(&self) {
+    pub async fn tick(&self) {
         remote::tick(&self.case.face.world.app, &self.lines).await.expect("a turn");
     }
 
-    fn later(&self, seconds: i64) {
+    pub fn later(&self, seconds: i64) {
         self.case.face.world.app.clock.advance_seconds(seconds);
     }
 
     /// Where the newest action on a user stands, and why.
-    async fn state(&self, user: &str) -> (String, String) {
+    pub async fn state(&self, user: &str) -> (String, String) {
         let sql = format!(
             "select state, coalesce(reason, '') from action where target_key = 'user:{user}' \
              order by id desc limit 1"
@@ -397,7 +407,7 @@ impl Scene {
     }
 
     /// Turns the time until the newest action on a user is not on its way any more.
-    async fn settle(&self, user: &str) -> String {
+    pub async fn settle(&self, user: &str) -> String {
         for _ in 0..150 {
             self.tick().await;
             let (state, _) = self.state(user).await;
@@ -1020,9 +1030,18 @@ async fn faults(seeds: std::ops::Range<u64>) {
                 8 => {
                     if let Some(id) = excluded.take() {
                         coverage::include(&app, &ida, &id).await.expect("included");
-                    } else {
+                    } else if dice.roll(2) == 0 {
                         let id = coverage::exclude(&app, &ida, "user", &user, None).await;
                         excluded = Some(id.expect("excluded"));
+                    } else {
+                        // By a group, that was read or not.
+                        let group = format!("g{seed}");
+                        scene.vendor.with(|it| it.directory.group(&group, &[&user]));
+                        let id = coverage::exclude_group(&app, &ida, &group, None).await;
+                        excluded = Some(id.expect("excluded"));
+                        if dice.roll(2) == 0 {
+                            directory::tick(&app, &scene.lines).await.expect("a reading");
+                        }
                     }
                 }
                 9 => remote::tick(&replica, &lines).await.expect("a turn"),

@@ -21,6 +21,7 @@ mod contract;
 mod conversation;
 mod correlation;
 mod data;
+mod directory;
 mod dovecot;
 mod face;
 mod graph;

@@ -276,6 +276,15 @@ fn own() -> Vec<Row> {
             Some(("/api/v1/users/<tenant>/kanarie7f3@alder.example", "")),
         ),
         row(
+            "PATCH",
+            "/api/v1/users/{tenant}/{name}",
+            Any(&[P::ExclusionReadWrite]),
+            Some((
+                "/api/v1/users/<tenant>/kanarie7f3@alder.example",
+                r#"{"highValue":true,"because":"why"}"#,
+            )),
+        ),
+        row(
             "POST",
             "/api/v1/users/{tenant}/{name}/actions",
             Any(&[P::TaskTakeAction, P::Experts]),
@@ -305,6 +314,7 @@ fn own() -> Vec<Row> {
         row("GET", "/api/v1/exclusions", Any(&[P::ExclusionRead]), None),
         row("POST", "/api/v1/exclusions", Any(&[P::ExclusionReadWrite]), None),
         row("PUT", "/api/v1/exclusions/high-value", Any(&[P::ExclusionReadWrite]), None),
+        row("GET", "/api/v1/exclusions/user-groups", Any(&[P::ExclusionReadWrite]), None),
         row(
             "DELETE",
             "/api/v1/exclusions/{id}",

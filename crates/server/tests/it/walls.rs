@@ -184,6 +184,16 @@ async fn neighbours() -> Face {
         let span = "insert into entity_span (tenant_no, entity_id, span, anchors) \
                     values ($1, 1, 1, $2)";
         tx.execute(span, vec![tenant.no.0.into(), vec![1_u8].into()]).await.expect("a row");
+        for kept in [
+            "insert into directory_set (tenant_no, id, name, members, due_at) \
+             values ($1, 'kept', 'kept', 0, 0)",
+            "insert into directory_member (tenant_no, set_id, name, bare) \
+             values ($1, 'kept', 'kept', 'kept')",
+            "insert into high_value_user (tenant_no, name, bare, because, marked_by, marked_at) \
+             values ($1, 'kept', 'kept', 'kept', 'kept', 0)",
+        ] {
+            tx.execute(kept, vec![tenant.no.0.into()]).await.expect("a row");
+        }
         tx.commit().await.expect("a commit");
     }
     world.app.clock.advance_seconds(120);

@@ -198,7 +198,7 @@ pub(in crate::api) fn record_type(kind: &str) -> (&'static str, &'static str) {
     match kind.split('.').next() {
         Some(
             "provider" | "tenant" | "app" | "person" | "passkey" | "grant" | "access" | "signIn"
-            | "feed" | "device" | "agentToken" | "exclusion",
+            | "feed" | "device" | "user" | "agentToken" | "exclusion",
         ) => ("MicrosoftDefenderExperts", "DefenderExpertsforXDRAdmin"),
         _ => ("Microsoft365Defender", "MS365DIncident"),
     }
