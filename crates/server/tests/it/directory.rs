@@ -226,7 +226,10 @@ impl Scene {
     /// An expert's wish for a user; the reason where it is refused.
     async fn wish(&self, kind: &str, user: &str) -> Result<(), String> {
         let incident = self.case.incident.parse().expect("an id");
-        self.run(incident, kind, user).await.map(|_| ()).map_err(|error| error.to_string())
+        let refused = self.run(incident, kind, user).await.err().map(|error| error.to_string());
+        // It begins with the task's name.
+        let why = |text: String| text.split_once(": ").map_or(text.clone(), |it| it.1.to_owned());
+        refused.map_or(Ok(()), |text| Err(why(text)))
     }
 }
 
@@ -349,7 +352,7 @@ async fn what_was_read_more_than_an_hour_ago_says_nothing_of_anybody() {
                    answered 500";
     scene.tick().await;
     assert_eq!(scene.state(KARI).await, ("failed".into(), because.into()));
-    assert_eq!(scene.wish("disableUser", "root").await, Err(because.to_owned()));
+    assert_eq!(scene.wish("requireSignIn", KARI).await, Err(because.to_owned()));
     assert_eq!(scene.why(OLA).await.as_deref(), Some(LEFT), "what is known stays so");
     // Devices and what is no user are not concerned.
     let world = &scene.case.face.world;
@@ -549,7 +552,7 @@ async fn users_of_high_value_are_those_marked_and_those_who_hold_a_role() {
     scene.vendor.add(OLA);
     let world = &scene.case.face.world;
     let ida = &scene.case.ida;
-    let path = format!("/api/v1/users/{}/kari", world.tenant.id);
+    let path = format!("/api/v1/users/{}/{KARI}", world.tenant.id);
     let valued = async |user: &str| {
         let tx = world.app.db.of(world.tenant.no).snapshot().await.expect("a look");
         let thing = Thing { user: Some(user), ..Thing::default() };
@@ -597,7 +600,7 @@ async fn users_of_high_value_are_those_marked_and_those_who_hold_a_role() {
     assert_eq!(shown["directoryRoles"]["members"], 2, "{shown}");
     // Marked after it was switched on.
     world.alerts(&[alert("b", "h1", "ola", 0)]).await;
-    let ola = format!("/api/v1/users/{}/ola", world.tenant.id);
+    let ola = format!("/api/v1/users/{}/{OLA}", world.tenant.id);
     ida.patch(&ola, &json!({ "highValue": true, "because": "New." })).await.expect(200);
     assert_eq!(scene.why(OLA).await.as_deref(), Some(high));
     ida.patch(&ola, &json!({ "highValue": false })).await.expect(200);
