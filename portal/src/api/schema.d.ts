@@ -1163,7 +1163,7 @@ export interface paths {
         /** Everything the caller's own organisation excludes. */
         get: operations["get_api_v1_exclusions"];
         put?: never;
-        /** Excludes a device, a user or a device group. */
+        /** Excludes a device, a user, a device group or a group of users. */
         post: operations["post_api_v1_exclusions"];
         delete?: never;
         options?: never;
@@ -1181,6 +1181,23 @@ export interface paths {
         get?: never;
         /** Excludes all assets of high value, or no longer (EXC-3). */
         put: operations["put_api_v1_exclusions_high_value"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/exclusions/user-groups": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Security groups of the customer's directory, to choose one that is to be excluded (EXC-1). */
+        get: operations["get_api_v1_exclusions_user_groups"];
+        put?: never;
         post?: never;
         delete?: never;
         options?: never;
@@ -2355,7 +2372,8 @@ export interface paths {
         delete?: never;
         options?: never;
         head?: never;
-        patch?: never;
+        /** Marks a user as of high value, or no longer (EXC-3). */
+        patch: operations["patch_api_v1_users_tenant_name"];
         trace?: never;
     };
     "/api/v1/users/{tenant}/{name}/actions": {
@@ -3580,10 +3598,12 @@ export interface components {
         Excluded: {
             /** @description Why, at most 1,000 characters. */
             because?: string | null;
-            /** @description `device`, `user` or `deviceGroup`. */
+            /** @description The id of a group of users in the customer's directory. */
+            groupId?: string | null;
+            /** @description `device`, `user`, `deviceGroup` or `userGroup`. */
             kind: string;
-            /** @description Its name. */
-            name: string;
+            /** @description Its name; a group of users is named by its id. */
+            name?: string | null;
         };
         /** @description What a person signs in with. */
         Factors: {
@@ -3635,7 +3655,7 @@ export interface components {
         HighValue: {
             /** @description Whether experts act on no device of high value. */
             devices: boolean;
-            /** @description The same for users; no directory says which they are, so that it can only be off. */
+            /** @description The same for users: those marked so, and those who hold a directory role. */
             users: boolean;
         };
         /** @description What changes. Only what is named changes; null clears. */
@@ -4055,6 +4075,13 @@ export interface components {
         Token: {
             /** @description What stands behind `#` in the link. */
             token: string;
+        };
+        /** @description What changes of a user. */
+        UserChange: {
+            /** @description Why, 1 to 1,000 characters; only where it is marked. */
+            because?: string | null;
+            /** @description Whether the customer marks it as of high value. */
+            highValue: boolean;
         };
         /** @description What an expert asks for. */
         WantedAccess: {
@@ -6466,6 +6493,13 @@ export interface operations {
                     "application/json": Record<string, never>;
                 };
             };
+            /** @description no directory is connected, or it does not tell */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
         };
     };
     put_api_v1_exclusions_high_value: {
@@ -6489,6 +6523,43 @@ export interface operations {
                 content: {
                     "application/json": Record<string, never>;
                 };
+            };
+            /** @description no directory is connected */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    get_api_v1_exclusions_user_groups: {
+        parameters: {
+            query?: {
+                /** @description How the group's name begins; some of all groups when absent. */
+                search?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description value: id, displayName, synced, excluded */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+            /** @description no directory is connected, or it does not tell */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
         };
     };
@@ -8611,6 +8682,35 @@ export interface operations {
             cookie?: never;
         };
         requestBody?: never;
+        responses: {
+            /** @description the user */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+        };
+    };
+    patch_api_v1_users_tenant_name: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description the customer's id */
+                tenant: string;
+                /** @description the user's name */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["UserChange"];
+            };
+        };
         responses: {
             /** @description the user */
             200: {

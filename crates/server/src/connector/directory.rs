@@ -141,10 +141,12 @@ impl Open<'_> {
 
     /// Security groups whose name begins with a text; some of all where there is none.
     pub async fn find_groups(&self, app: &App, begins: &str) -> Result<Vec<Group>, Fault> {
-        let mut filter = "securityEnabled%20eq%20true".to_owned();
-        if !begins.is_empty() {
-            filter.push_str(&format!("%20and%20startswith(displayName,%27{}%27)", literal(begins)));
-        }
+        let of_name = if begins.is_empty() {
+            String::new()
+        } else {
+            format!("%20and%20startswith(displayName,%27{}%27)", literal(begins))
+        };
+        let filter = format!("securityEnabled%20eq%20true{of_name}");
         let path = format!("/v1.0/groups?$filter={filter}&$select={OF_GROUP}&$top={FOUND}");
         let (value, _) = self.list(app, &path).await?;
         let groups = value.iter().filter_map(Value::as_object).take(FOUND as usize);

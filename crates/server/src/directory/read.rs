@@ -33,7 +33,7 @@ const MOST_PAGES: usize = 400;
 /// Users of one set.
 const MOST_USERS: usize = 100_000;
 /// After how long a turn begins no other page: what is left is due still.
-const TURN: Duration = Duration::from_secs(240);
+const TURN: Duration = Duration::from_mins(4);
 /// Tenants at once.
 const TENANTS: usize = 64;
 
@@ -146,6 +146,10 @@ impl Work<'_> {
         let mut reading = Reading::default();
         if set != ROLES {
             match open.group(app, set).await {
+                Ok(group) if group.hidden => {
+                    let reason = "the group hides its members".to_owned();
+                    return Ok(Err(Fault { reason, lasting: true }));
+                }
                 Ok(group) => reading.name = group.name,
                 Err(fault) => return Ok(Err(fault)),
             }
