@@ -44,6 +44,7 @@ pub enum Kind {
     MoveEmailToJunk,
     MoveEmailToInbox,
     MoveEmailToQuarantine,
+    MoveEmailToDeletedItems,
     StopExternalForwarding,
     BlockOAuthApp,
     StartInvestigation,
@@ -227,6 +228,15 @@ const DEVICE_ID: Opt = Opt {
 const ACCOUNT_DEVICE: Opt = Opt {
     explains: "The device whose local account it is; absent for a user of a directory.",
     ..DEVICE_ID
+};
+
+const MAILBOXES: Opt = Opt {
+    name: "mailboxes",
+    title: "Mailboxes",
+    takes: Takes::List,
+    required: false,
+    explains: "Addresses of the mailboxes it is done in; those that the incident's evidence names \
+               with this mail when absent.",
 };
 
 const fn entry(kind: Kind, word: &'static str, target: TargetKind, family: &'static str) -> Entry {
@@ -413,18 +423,22 @@ pub const CATALOG: &[Entry] = &[
     Entry {
         contract: Some("hardDeleteEmailIncidentTaskResponseAction"),
         title: "Hard delete mail",
-        explains: "Removes the mail from every mailbox so that its receivers cannot bring it back.",
+        explains: "Removes the mail from the mailboxes so that its receivers cannot bring it back.",
+        // Nothing takes it back: where nobody knows what became of it, a person looks before it is
+        // sent once more.
         effect: Effect::Happens,
         dangerous: true,
+        options: &[MAILBOXES],
         ..entry(Kind::HardDeleteEmail, "hardDeleteEmail", TargetKind::Mail, "mail")
     },
     Entry {
         contract: Some("softDeleteIncidentTaskResponseAction"),
         title: "Soft delete mail",
-        explains: "Moves the mail out of every mailbox; it can be recovered for a while.",
-        effect: Effect::Happens,
+        explains: "Moves the mail out of every folder of the mailboxes; it can be recovered for a \
+                   while.",
         reverse: Some(Kind::MoveEmailToInbox),
         dangerous: true,
+        options: &[MAILBOXES],
         ..entry(Kind::SoftDeleteEmail, "softDeleteEmail", TargetKind::Mail, "mail")
     },
     Entry {
@@ -571,25 +585,34 @@ pub const CATALOG: &[Entry] = &[
     Entry {
         listed: false,
         title: "Move mail to junk",
-        explains: "Moves the mail to the junk folder of every mailbox.",
-        effect: Effect::Happens,
+        explains: "Moves the mail to the junk folder of the mailboxes.",
         reverse: Some(Kind::MoveEmailToInbox),
+        options: &[MAILBOXES],
         ..entry(Kind::MoveEmailToJunk, "moveEmailToJunk", TargetKind::Mail, "mail")
     },
     Entry {
         listed: false,
         title: "Move mail to inbox",
-        explains: "Moves the mail back to where its receivers see it.",
-        effect: Effect::Happens,
+        explains: "Moves the mail back to where its receivers see it, from junk, the deleted items \
+                   and what can be recovered.",
+        options: &[MAILBOXES],
         ..entry(Kind::MoveEmailToInbox, "moveEmailToInbox", TargetKind::Mail, "mail")
     },
     Entry {
         listed: false,
         title: "Move mail to quarantine",
         explains: "Moves the mail to where only administrators see it.",
-        effect: Effect::Happens,
         reverse: Some(Kind::MoveEmailToInbox),
+        options: &[MAILBOXES],
         ..entry(Kind::MoveEmailToQuarantine, "moveEmailToQuarantine", TargetKind::Mail, "mail")
+    },
+    Entry {
+        listed: false,
+        title: "Move mail to deleted items",
+        explains: "Moves the mail to the deleted items of the mailboxes, where their owners see it.",
+        reverse: Some(Kind::MoveEmailToInbox),
+        options: &[MAILBOXES],
+        ..entry(Kind::MoveEmailToDeletedItems, "moveEmailToDeletedItems", TargetKind::Mail, "mail")
     },
     Entry {
         listed: false,

@@ -110,6 +110,14 @@ function Details({ action }: { action: Action }) {
           ['Reason', action.state !== 'proposed' && action.reason && sentence(action.reason)],
           ['Target', <Thing key="t" kind={action.target.kind} name={action.target.name} to={thing} />],
           ['Target id', action.target.id !== action.target.name && action.target.id],
+          [
+            'In the mailbox of',
+            action.target.mailbox && (
+              <Go key="m" to={userPath(action.tenantId, action.target.mailbox)}>
+                {action.target.mailbox}
+              </Go>
+            ),
+          ],
           ['On device', on && page && <Go key="o" to={page}>{on}</Go>],
           ['Customer', side === 'provider' && action.tenantName],
           [

@@ -425,7 +425,8 @@ export type AuditRecord = {
 };
 
 /** What an action is done to. */
-export type Target = { kind: string; id: string; name: string; deviceId: string | null };
+/** `mailbox`: in whose mailbox an action on a mail is done. */
+export type Target = { kind: string; id: string; name: string; deviceId: string | null; mailbox?: string | null };
 
 /** Another action, pending or of late, on the same thing and of the same kind (MR-14). */
 export type Overlap = { actionId: string; title: string; state: string; at: string; source: string };
@@ -575,7 +576,7 @@ export type ManagedResponse = {
 export type RunPreview = {
   sends: (
     | { channel: 'agent'; deviceId: string; name: string; online: boolean; body: unknown }
-    | { channel: Connector['kind']; connectorId: string; name: string; method: string; path: string; body: unknown }
+    | { channel: Connector['kind']; connectorId: string; name: string; mailbox: string | null; method: string; path: string; body: unknown }
   )[];
   /** What the action is called that takes it back. */
   undo: string | null;

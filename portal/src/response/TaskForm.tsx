@@ -15,7 +15,7 @@ import { bodyOf, ready, valuesOf, type Values } from '../ui/described';
 import { Failure, Notice, Waiting } from '../ui/states';
 import { DevicePicker } from './DevicePicker';
 import { useForgetResponse } from './data';
-import { byTarget, targetsFor } from './tasks';
+import { byTarget, receiversOf, targetsFor } from './tasks';
 
 const useStyles = makeStyles({
   form: { display: 'flex', flexDirection: 'column', gap: '14px' },
@@ -35,6 +35,7 @@ export function NewTaskPanel({ incident, onClose }: { incident: Incident; onClos
 }
 
 const NO_TARGET = 'none';
+const MAILBOXES = 'mailboxes';
 
 /** Options that are chosen and not typed. */
 const picked = (tenantId: string): ComponentProps<typeof DescribedFields>['instead'] => ({
@@ -46,7 +47,8 @@ function NewTask({ incident, types, onClose }: { incident: Incident; types: Acti
   const toasts = useToasts();
   const forget = useForgetResponse();
   const alerts = useIncidentAlerts(incident.id);
-  const evidence = useMemo(() => gathered((alerts.data?.pages ?? []).flatMap((page) => page.value)), [alerts.data]);
+  const all = useMemo(() => (alerts.data?.pages ?? []).flatMap((page) => page.value), [alerts.data]);
+  const evidence = useMemo(() => gathered(all), [all]);
   const [chosen, setChosen] = useState<ActionType | null>(null);
   const [target, setTarget] = useState({ id: '', name: '' });
   const [values, setValues] = useState<Values>({});
@@ -60,8 +62,16 @@ function NewTask({ incident, types, onClose }: { incident: Incident; types: Acti
     if (title === '' || title === chosen?.title) setTitle(type.title);
     if (description === '' || description === chosen?.explains) setDescription(type.explains);
     if (type.target !== chosen?.target) setTarget({ id: '', name: '' });
-    setValues(valuesOf(type.options));
+    setValues(valuesOf(type.options, type.target === chosen?.target ? inMailboxes(type, target.id) : {}));
     setChosen(type);
+  };
+  /** In whose mailboxes a mail is, where the form asks for it. */
+  const inMailboxes = (type: ActionType | null, mail: string): Record<string, string[]> =>
+    type?.options.some((one) => one.name === MAILBOXES) ? { [MAILBOXES]: receiversOf(all, mail) } : {};
+  const aim = (next: { id: string; name: string }) => {
+    setTarget(next);
+    const known = inMailboxes(chosen, next.id)[MAILBOXES];
+    if (known?.length) setValues((before) => ({ ...before, [MAILBOXES]: known.join('\n') }));
   };
   const complete = chosen !== null && title.trim() !== '' && (!onTarget || target.id.trim() !== '') && ready(chosen.options, values);
   const add = async () => {
@@ -129,7 +139,7 @@ function NewTask({ incident, types, onClose }: { incident: Incident; types: Acti
                 kind={chosen.target}
                 value={target}
                 choices={targetsFor(chosen.target, incident.entities ?? [], evidence)}
-                onValue={setTarget}
+                onValue={aim}
               />
             )}
             <DescribedFields fields={chosen.options} values={values} onValues={setValues} instead={picked(incident.tenantId)} />

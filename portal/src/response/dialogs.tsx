@@ -87,8 +87,9 @@ function Preview({ task, preview }: { task: Task; preview: RunPreview }) {
       <Facts
         facts={[
           ['Asset', task.target && <Thing key="t" kind={task.target.kind} name={task.target.name} />],
-          ['On', several && preview.sends.map((send) => send.name).join(', ')],
-          ['By', preview.sends.filter((send) => 'connectorId' in send).map((send) => send.name).join(', ')],
+          ['On', several && few(preview.sends.flatMap((send) => ('mailbox' in send && send.mailbox ? [] : [send.name])))],
+          ['In the mailboxes of', few(preview.sends.flatMap((send) => ('mailbox' in send && send.mailbox ? [send.mailbox] : [])))],
+          ['By', few(preview.sends.filter((send) => 'connectorId' in send).map((send) => send.name))],
           ['Offline now', preview.sends.filter((send) => 'online' in send && !send.online).map((send) => send.name).join(', ')],
           ['Signed in there', few(preview.signedIn.map((one) => `${one.user}${one.from ? ` from ${one.from}` : ''}${several ? ` (${one.name})` : ''}`))],
           ['Services there', few(preview.services.map((one) => `${one.process ?? one.protocol} at ${one.port}${several ? ` (${one.name})` : ''}`))],
@@ -99,7 +100,7 @@ function Preview({ task, preview }: { task: Task; preview: RunPreview }) {
       {preview.sends.map((send, at) => (
         <JsonMore
           key={at}
-          label={several ? `What is sent to ${send.name}` : 'What is sent'}
+          label={several ? `What is sent ${'mailbox' in send && send.mailbox ? `for ${send.mailbox}` : `to ${send.name}`}` : 'What is sent'}
           value={'connectorId' in send ? { method: send.method, path: send.path, body: send.body } : send.body}
         />
       ))}

@@ -2,7 +2,7 @@ import { expect, it } from 'vitest';
 
 import { gathered } from '../api/evidence';
 import type { ActionType, Alert, Entity, ManagedResponse, Task } from '../api/hand';
-import { byTarget, fate, headline, targetsFor } from './tasks';
+import { byTarget, fate, headline, receiversOf, targetsFor } from './tasks';
 
 const YES = { allowed: true, because: null };
 const task = (state: string, rest: Partial<Task> = {}): Task =>
@@ -86,4 +86,26 @@ it('offers the incident’s own things, files by their hash', () => {
     { id: 'srv-2', name: 'srv-2' },
   ]);
   expect(targetsFor('user', entities, evidence)).toEqual([{ id: 'ida', name: 'ida' }]);
+});
+
+it('knows a mail by its message id, once, and who received it', () => {
+  const type = '#microsoft.graph.security.analyzedMessageEvidence';
+  const piece = (rest: object) => ({ '@odata.type': type, subject: 'Your parcel', ...rest });
+  const alerts = [
+    {
+      evidence: [
+        piece({ internetMessageId: '<1@Mail.example>', networkMessageId: 'N1', recipientEmailAddress: 'Kari@alder.example' }),
+        piece({ networkMessageId: 'n1', recipientEmailAddress: 'ola@alder.example' }),
+        piece({ internetMessageId: '<2@mail.example>', networkMessageId: 'n2', recipientEmailAddress: 'per@alder.example' }),
+      ],
+    },
+  ] as unknown as Alert[];
+  expect(receiversOf(alerts, ' 1@Mail.example ')).toEqual(['kari@alder.example', 'ola@alder.example']);
+  expect(receiversOf(alerts, '')).toEqual([]);
+  const entities = [{ kind: 'message', name: 'n1' }, { kind: 'mailbox', name: 'kari@alder.example' }, { kind: 'message', name: 'n9' }] as unknown as Entity[];
+  expect(targetsFor('mail', entities, gathered(alerts))).toEqual([
+    { id: '<1@Mail.example>', name: 'Your parcel <1@Mail.example>' },
+    { id: '<2@mail.example>', name: 'Your parcel <2@mail.example>' },
+    { id: 'n9', name: 'n9' },
+  ]);
 });

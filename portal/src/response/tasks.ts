@@ -1,7 +1,7 @@
 /** How tasks are counted and put together for the page. Pure. */
-import type { ActionType, Entity, ManagedResponse, Target, Task } from '../api/hand';
+import type { ActionType, Alert, Entity, Evidence, ManagedResponse, Target, Task } from '../api/hand';
 import { proposed, targetName } from '../api/action-words';
-import { evidenceName, type EvidenceRow } from '../api/evidence';
+import { evidenceKind, evidenceName, type EvidenceRow } from '../api/evidence';
 
 export const BY_CUSTOMER = 'defenderExpertsGuidedResponse';
 const BY_EXPERTS = 'defenderExpertsManagedResponse';
@@ -97,7 +97,7 @@ const ENTITIES: Record<string, RegExp> = {
   device: /^device( name)?$/,
   user: /^(account( name)?|user)$/,
   file: /^file/,
-  mail: /^(message|mailbox)$/,
+  mail: /^message$/,
   indicator: /^(file|IP address|URL|domain)/,
   app: /^(application|oauth)/,
   process: /^process/,
@@ -106,7 +106,7 @@ const EVIDENCE: Record<string, RegExp> = {
   device: /^device$/i,
   user: /^(user|account)/i,
   file: /^(file|process)$/i,
-  mail: /^(analyzed message|mail)/i,
+  mail: /^(analyzed message|mail cluster)/i,
   indicator: /^(file|ip address|url|dns|domain)/i,
   app: /^(oauth application|cloud application)/i,
   process: /^process/i,
@@ -115,6 +115,7 @@ const EVIDENCE: Record<string, RegExp> = {
 /** What an action of this kind could be done to: id and name, each once. */
 export function targetsFor(kind: string, entities: Entity[], evidence: EvidenceRow[]): { id: string; name: string }[] {
   const found = new Map<string, { id: string; name: string }>();
+  const named = new Set<string>();
   const add = (id: string, name: string) => {
     const key = id.toLowerCase();
     if (id && !found.has(key)) found.set(key, { id, name });
@@ -124,9 +125,15 @@ export function targetsFor(kind: string, entities: Entity[], evidence: EvidenceR
     const sha = kind === 'file' || (kind === 'indicator' && /^file/i.test(row.kind)) ? sha256(row) : null;
     // Of a process it is the program that can be taken away, and that goes by its hash.
     if (kind === 'file' && !sha && !/^file$/i.test(row.kind)) continue;
-    add(sha ?? evidenceName(row.evidence), row.name);
+    const mails = kind === 'mail' ? mailsOf(row) : [];
+    for (const { id, number } of mails) {
+      add(id, mails.length > 1 ? `${row.name} ${id}` : row.name);
+      // The incident names it by the number of the product that saw it.
+      named.add(row.name.toLowerCase()).add(number ?? '');
+    }
+    if (mails.length === 0) add(sha ?? evidenceName(row.evidence), row.name);
   }
-  const named = new Set([...found.values()].map((one) => one.name.toLowerCase()));
+  for (const one of found.values()) named.add(one.name.toLowerCase());
   for (const entity of entities) {
     if (ENTITIES[kind]?.test(entity.kind) && !named.has(entity.name.toLowerCase())) add(entity.name, entity.name);
   }
@@ -134,6 +141,37 @@ export function targetsFor(kind: string, entities: Entity[], evidence: EvidenceR
   if (kind !== 'device') return all;
   // A device is known by its full name or by the first part of it.
   return all.filter(({ name }) => !all.some((other) => other.name.toLowerCase().startsWith(`${name.toLowerCase()}.`)));
+}
+
+/** A text of a piece of evidence, in lower case. */
+function member(evidence: Evidence, name: string): string | null {
+  const value = evidence[name];
+  return typeof value === 'string' && value.trim() ? value.trim().toLowerCase() : null;
+}
+
+/** The mails that one piece of evidence stands for: those of a campaign often share a subject. */
+function mailsOf(row: EvidenceRow): { id: string; number: string | null }[] {
+  const found = new Map<string, { id: string; number: string | null }>();
+  for (const one of row.alerts.flatMap((alert) => alert.evidence)) {
+    const id = one.internetMessageId;
+    if (evidenceKind(one) !== row.kind || evidenceName(one) !== row.name || typeof id !== 'string' || !id.trim()) continue;
+    found.set(id.trim().toLowerCase(), { id: id.trim(), number: member(one, 'networkMessageId') });
+  }
+  return [...found.values()];
+}
+
+/** Who received a mail, as the evidence of alerts says; the server looks by itself where nobody says. */
+export function receiversOf(alerts: Alert[], mail: string): string[] {
+  const pieces = alerts.flatMap((alert) => alert.evidence).filter((one) => /analyzedMessageEvidence$/i.test(one['@odata.type']));
+  const bare = (text: string | null): string | null => text?.replace(/^<|>$/g, '') ?? null;
+  const wanted = bare(mail.trim().toLowerCase());
+  const same = (one: Evidence): boolean => bare(member(one, 'internetMessageId')) === wanted;
+  const numbers = new Set(pieces.filter(same).map((one) => member(one, 'networkMessageId')));
+  numbers.delete(null);
+  const found = pieces
+    .filter((one) => same(one) || numbers.has(member(one, 'networkMessageId')))
+    .map((one) => member(one, 'recipientEmailAddress'));
+  return [...new Set(found.filter((one): one is string => one !== null))].sort();
 }
 
 function sha256(row: EvidenceRow): string | null {

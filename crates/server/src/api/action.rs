@@ -77,7 +77,7 @@ pub(super) async fn shown(site: &Site, caller: &Caller, it: &Action) -> Result<V
         "incidentId": it.incident,
         "target": {
             "kind": it.target.kind.word(), "id": it.target.key, "name": it.target.name,
-            "deviceId": it.target.device,
+            "deviceId": it.target.device, "mailbox": it.target.mailbox,
         },
         "connectorId": it.connector,
         "options": it.options,

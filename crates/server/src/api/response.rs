@@ -79,7 +79,7 @@ fn action_type(entry: &Entry) -> Value {
         "title": entry.title,
         "explains": entry.explains,
         "target": entry.target.word(),
-        "oneClick": order::word(entry.kind).is_some() || order::verb(entry.kind).is_some(),
+        "oneClick": order::is_one_click(entry.kind),
         "reverse": entry.reverse.map(Kind::word),
         "dangerous": entry.dangerous,
         "options": options,
@@ -784,11 +784,11 @@ pub(super) async fn preview(
     for told in &shown.sends {
         let (device, told) = match told {
             Sends::Agent(device, told) => (device, told),
-            Sends::Connector(connector, request) => {
+            Sends::Connector(connector, request, mailbox) => {
                 sends.push(json!({
                     "connectorId": connector.id, "name": connector.name,
                     "channel": connector.kind.word(), "method": request.method,
-                    "path": request.path, "body": request.body,
+                    "path": request.path, "body": request.body, "mailbox": mailbox,
                 }));
                 continue;
             }

@@ -106,7 +106,7 @@ impl Open<'_> {
 
     async fn list(&self, app: &App, path: &str) -> Result<(Vec<Value>, Option<String>), Fault> {
         let id = app.random.uuid().map_err(|error| Fault::passing(error.to_string()))?;
-        let mut read = self.get(app, path, &id).await?;
+        let mut read = self.get_of(app, path, &id, "group").await?;
         let Some(Value::Array(value)) = read.remove("value") else { return Err(self.unreadable()) };
         let next = match read.get("@odata.nextLink") {
             None | Some(Value::Null) => None,
@@ -158,7 +158,7 @@ impl Open<'_> {
     pub async fn group(&self, app: &App, id: &str) -> Result<Group, Fault> {
         let request = app.random.uuid().map_err(|error| Fault::passing(error.to_string()))?;
         let path = format!("/v1.0/groups/{}?$select={OF_GROUP}", encoded(id));
-        let group = self.group_of(&self.get(app, &path, &request).await?)?;
+        let group = self.group_of(&self.get_of(app, &path, &request, "group").await?)?;
         if group.id != id {
             return Err(Fault::passing(format!("{} speaks of another group", self.title())));
         }

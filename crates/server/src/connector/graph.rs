@@ -25,6 +25,9 @@ const LASTS: Duration = Duration::from_millis(2_400);
 /// A token is not used in the last seconds of its life.
 const SPARE_S: i64 = 60;
 
+/// Asks for ids that stay when a mail is moved; says nothing where there are none.
+pub(super) const IMMUTABLE: &str = "IdType=\"ImmutableId\"";
+
 /// What is sent for an action, as a dry run shows it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Request {
@@ -141,12 +144,12 @@ pub(super) fn encoded(text: &str) -> String {
 }
 
 /// The seconds after which to ask again; a date is no number, and half a minute then.
-fn retry_after(answer: &Response<Vec<u8>>) -> Option<i64> {
+pub(super) fn retry_after(answer: &Response<Vec<u8>>) -> Option<i64> {
     let text = answer.headers().get(header::RETRY_AFTER)?.to_str().ok()?;
     Some(text.trim().parse().unwrap_or(30).clamp(1, 3_600))
 }
 
-fn members(answer: &Response<Vec<u8>>) -> Option<Map<String, Value>> {
+pub(super) fn members(answer: &Response<Vec<u8>>) -> Option<Map<String, Value>> {
     serde_json::from_slice(answer.body()).ok()
 }
 
@@ -232,34 +235,48 @@ impl Open<'_> {
             .header(header::AUTHORIZATION, format!("Bearer {}", self.token))
             .header(header::ACCEPT, "application/json")
             .header("client-request-id", id)
+            // A mail keeps its id when it is moved between reading and sending.
+            .header("Prefer", IMMUTABLE)
     }
 
-    /// Sends a request that does something, once.
+    /// Sends a request that does something to a user, once.
     pub async fn send(&self, app: &App, request: &Request, order: &str) -> Told {
+        match self.exchange(app, request, order).await {
+            Ok(answer) => self.told(&answer),
+            Err(told) => told,
+        }
+    }
+
+    /// Sends a request that does something, once, and gives what was answered.
+    pub(super) async fn exchange(
+        &self,
+        app: &App,
+        request: &Request,
+        order: &str,
+    ) -> Result<Response<Vec<u8>>, Told> {
         let body = request.body.as_ref().map(ToString::to_string).unwrap_or_default();
         let asked = self
             .request(request.method, &request.path, order)
             .header(header::CONTENT_TYPE, "application/json")
             .body(body.into_bytes());
         let Ok(asked) = asked else {
-            return Told::Refused("the product's address cannot be used".to_owned());
+            return Err(Told::Refused("the product's address cannot be used".to_owned()));
         };
         let title = self.title();
-        match outbound::ask(&app.config, asked, self.lines.lasts).await {
-            Ok(answer) => self.told(&answer),
-            Err(Unanswered::NotSent(error)) => {
+        outbound::ask(&app.config, asked, self.lines.lasts).await.map_err(|why| match why {
+            Unanswered::NotSent(error) => {
                 tracing::warn!(connector.id = self.connector.id, "not sent: {error}");
                 let reason = format!("{title} cannot be reached");
                 Told::Later { seconds: 5, reason, certain: true }
             }
-            Err(Unanswered::Lost(error)) => {
+            Unanswered::Lost(error) => {
                 tracing::warn!(connector.id = self.connector.id, "the answer was lost: {error}");
                 Told::Lost(format!("{title} was told, and its answer was lost"))
             }
-        }
+        })
     }
 
-    fn told(&self, answer: &Response<Vec<u8>>) -> Told {
+    pub(super) fn told(&self, answer: &Response<Vec<u8>>) -> Told {
         let (status, title) = (answer.status(), self.title());
         let code = status.as_u16();
         match status {
@@ -283,17 +300,23 @@ impl Open<'_> {
             StatusCode::REQUEST_TIMEOUT => Told::Lost(format!("{title} answered {code}")),
             _ if status.is_client_error() || status.is_redirection() => {
                 self.lines.forget(&self.connector);
-                Told::Refused(format!("{title} refused it: {}", meaning(status)))
+                Told::Refused(format!("{title} refused it: {}", meaning(status, "user")))
             }
             _ => Told::Lost(format!("{title} answered {code}")),
         }
     }
 
-    pub(super) async fn get(
+    async fn get(&self, app: &App, path: &str, id: &str) -> Result<Map<String, Value>, Fault> {
+        self.get_of(app, path, id, "user").await
+    }
+
+    /// Reads something of a thing that is called so where there is none.
+    pub(super) async fn get_of(
         &self,
         app: &App,
         path: &str,
         id: &str,
+        what: &str,
     ) -> Result<Map<String, Value>, Fault> {
         let title = self.title();
         let asked = self
@@ -317,7 +340,7 @@ impl Open<'_> {
                 Err(Fault::passing(format!("{title} has too much to do")))
             }
             _ if status.is_client_error() => {
-                Err(Fault::lasting(format!("{title} does not tell: {}", meaning(status))))
+                Err(Fault::lasting(format!("{title} does not tell: {}", meaning(status, what))))
             }
             _ => Err(Fault::passing(format!("{title} answered {}", status.as_u16()))),
         }
@@ -356,12 +379,12 @@ impl Open<'_> {
     }
 }
 
-fn meaning(status: StatusCode) -> String {
+pub(super) fn meaning(status: StatusCode, what: &str) -> String {
     let code = status.as_u16();
     match status {
         StatusCode::UNAUTHORIZED => format!("our client is not known there ({code})"),
         StatusCode::FORBIDDEN => format!("our client may not do that there ({code})"),
-        StatusCode::NOT_FOUND => format!("there is no such user or group ({code})"),
+        StatusCode::NOT_FOUND => format!("there is no such {what} ({code})"),
         _ => format!("it answered {code}"),
     }
 }

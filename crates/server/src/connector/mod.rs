@@ -5,13 +5,15 @@
 //! whose user a name means is never a guess. Invariants: nothing here asks for leave, writes what
 //! became of an action or tries anything twice (see `response::remote`); every word to a product goes
 //! through `outbound`; nothing of what a product answers is quoted to anybody. Not here: how a
-//! product is spoken to (`graph`; `directory`: of groups and roles).
+//! product is spoken to (`graph`; `directory`: of groups and roles, `mailbox`: of mails).
 
 mod directory;
 mod graph;
+mod mailbox;
 
 pub use directory::{Group, Page, group_id, holders_of, members_of};
 pub use graph::{Fault, Lines, Open, Request, Told};
+pub use mailbox::{Letter, Move, message_id};
 
 use openidconnect::url::Url;
 use sea_orm::QueryResult;
@@ -82,6 +84,14 @@ impl ConnectorKind {
     /// Whether it says who is in a group of users.
     #[must_use]
     pub fn is_directory(self) -> bool {
+        match self {
+            Self::MicrosoftGraph => true,
+        }
+    }
+
+    /// Whether it reaches into mailboxes.
+    #[must_use]
+    pub fn moves_mail(self) -> bool {
         match self {
             Self::MicrosoftGraph => true,
         }
@@ -216,7 +226,7 @@ pub async fn find_in(tx: &Transaction, tenant: TenantNo, id: &str) -> Result<Opt
     row.as_ref().map(Connector::from_row).transpose()
 }
 
-/// The connector of a tenant that can do something.
+/// The connector of a tenant that can do something to a user.
 pub async fn able(tx: &Transaction, tenant: TenantNo, verb: Verb) -> Result<Option<Connector>> {
     first(tx, tenant, |kind| kind.can(verb)).await
 }
@@ -224,6 +234,11 @@ pub async fn able(tx: &Transaction, tenant: TenantNo, verb: Verb) -> Result<Opti
 /// The connector of a tenant that says who is in a group of users.
 pub async fn directory_in(tx: &Transaction, tenant: TenantNo) -> Result<Option<Connector>> {
     first(tx, tenant, ConnectorKind::is_directory).await
+}
+
+/// The connector of a tenant that reaches into mailboxes.
+pub async fn for_mail(tx: &Transaction, tenant: TenantNo) -> Result<Option<Connector>> {
+    first(tx, tenant, ConnectorKind::moves_mail).await
 }
 
 async fn first(

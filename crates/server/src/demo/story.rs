@@ -182,6 +182,7 @@ impl<'a> Story<'a> {
                 {
                     "@odata.type": "#microsoft.graph.security.analyzedMessageEvidence",
                     "networkMessageId": format!("{}-{}", &self.hash()[..8], self.number),
+                    "internetMessageId": format!("<{}@parcel-desk.example>", &self.hash()[8..20]),
                     "subject": "Delivery note",
                     "recipientEmailAddress": self.mail(),
                     "senderIp": self.outside(),

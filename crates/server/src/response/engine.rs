@@ -23,7 +23,7 @@ use crate::actor::Actor;
 use crate::app::App;
 use crate::asset::{self, Device};
 use crate::clock::Timestamp;
-use crate::connector;
+use crate::connector::{self, Connector};
 use crate::coverage::{self, Deed, Refusal};
 use crate::db::column;
 use crate::error::{Error, Result};
@@ -31,10 +31,13 @@ use crate::event::Fact;
 use crate::id::{ActionId, IncidentId, TenantNo};
 use crate::incident::account::Names;
 use crate::response::catalog::{Effect, Kind, TargetKind};
+use crate::response::errand::Errand;
 use crate::response::model::{ActionState, ActionStep, proves};
-use crate::response::store::{self, Action, Attempt, Requester, Target, engine_key, user_key};
+use crate::response::store::{
+    self, Action, Attempt, Requester, Target, engine_key, mail_key, user_key,
+};
 use crate::response::target::Channel;
-use crate::response::{approval, follow, order};
+use crate::response::{approval, follow, mail, order};
 use crate::tx::Tx;
 use crate::word::Stage;
 
@@ -99,18 +102,27 @@ pub async fn request(tx: &mut Tx, wish: Wish<'_>) -> Result<Action> {
         }
         Channel::Connector(connector) => {
             let key = connector::user_name(&wish.target.key).map_err(Error::Invalid)?;
-            if !order::verb(wish.kind).is_some_and(|verb| connector.kind.can(verb)) {
-                return Err(Error::Invalid(format!("{} cannot do it", connector.name)));
-            }
+            must_do(connector, wish.kind)?;
             let target_key = user_key(&key);
             let target = Target { key, device: None, ..wish.target.clone() };
             (target_key, target, None, Some(connector.id.clone()))
         }
+        Channel::Mailbox(connector, mailbox) => {
+            let key = connector::message_id(&wish.target.key).map_err(Error::Invalid)?;
+            must_do(connector, wish.kind)?;
+            let target = Target { key, device: None, ..wish.channel.aimed(wish.target) };
+            (mail_key(mailbox, &target.key), target, None, Some(connector.id.clone()))
+        }
+    };
+    // In whose mailbox it is done its target says: tasks that share one share its action.
+    let options = match wish.channel {
+        Channel::Mailbox(..) => mail::within_one(wish.options),
+        Channel::Agent(_) | Channel::Connector(_) => wish.options.clone(),
     };
     let family = family(wish.kind);
     let open = store::open_actions(tx, &target_key, &family).await?;
     for same in open.iter().rev() {
-        if same.kind != wish.kind || same.options != *wish.options {
+        if same.kind != wish.kind || same.options != options {
             // A wish for something else came after it.
             if entry.effect == Effect::Sets {
                 break;
@@ -145,7 +157,7 @@ pub async fn request(tx: &mut Tx, wish: Wish<'_>) -> Result<Action> {
         }
     }
     let now = tx.now();
-    let thing = wish.target.thing(wish.channel.device());
+    let thing = target.thing(wish.channel.device());
     let authority = wish.requester.authority();
     let deed = Deed { confirmed: wish.confirmed, ..Deed::new(wish.kind, wish.incident) };
     let needs = coverage::may_ask(tx, tx.tenant(), &authority, (deed, thing), now).await?;
@@ -164,7 +176,7 @@ pub async fn request(tx: &mut Tx, wish: Wish<'_>) -> Result<Action> {
         device,
         connector,
         next: None,
-        options: wish.options.clone(),
+        options,
         generation,
         state,
         reason: None,
@@ -201,6 +213,14 @@ pub async fn request(tx: &mut Tx, wish: Wish<'_>) -> Result<Action> {
         tx.record(Fact::ActionWaits { incident: action.incident, action: id, because });
     }
     Ok(action)
+}
+
+/// Refuses what a product does not do.
+fn must_do(connector: &Connector, kind: Kind) -> Result<()> {
+    if Errand::of(kind).is_some_and(|errand| errand.is_for(connector.kind)) {
+        return Ok(());
+    }
+    Err(Error::Invalid(format!("{} cannot do it", connector.name)))
 }
 
 /// How long an action is worth trying once it may be sent.

@@ -315,6 +315,7 @@ pub async fn apply(
             name: format!("{sha256} on {}", device.name),
             key: sha256.clone(),
             device: Some(device.id.clone()),
+            mailbox: None,
         };
         // Where it was seen is looked at as well as where files like it usually are.
         let folder = path.as_deref().and_then(|path| path.rsplit_once('/')).map(|(it, _)| it);

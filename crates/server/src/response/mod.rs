@@ -15,8 +15,10 @@
 pub mod approval;
 mod each;
 pub mod engine;
+pub mod errand;
 mod follow;
 pub mod instances;
+mod mail;
 pub mod model;
 pub mod order;
 pub mod remote;
@@ -53,6 +55,7 @@ use crate::incident::{self, Incident};
 use crate::permission::Permission;
 use crate::response::catalog::{Entry, Kind, TargetKind};
 use crate::response::engine::Wish;
+use crate::response::errand::Errand;
 use crate::response::model::{ActionState, ActionStep, TaskState, TaskStep};
 use crate::tenant::caller::Caller;
 use crate::tx::Tx;
@@ -155,12 +158,15 @@ async fn target_of(
         (Some(device), _) => format!("{key} on {}", device.name),
         (None, _) => key.clone(),
     };
-    // A device goes by its id from here on: a name may come to mean another.
+    // A device goes by its id from here on: a name may come to mean another. A mail goes by its
+    // Internet message id where it is one.
     let key = match (&device, kind) {
         (Some(device), TargetKind::Device) => device.id.clone(),
+        (_, TargetKind::Mail) => connector::message_id(&key).unwrap_or(key),
         _ => key,
     };
-    Ok(Some(Target { kind, key, name, device: device.map(|device| device.id) }))
+    let device = device.map(|device| device.id);
+    Ok(Some(Target { kind, key, name, device, mailbox: None }))
 }
 
 /// An expert drafts a task: only the experts see it.
@@ -184,6 +190,7 @@ pub async fn draft(app: &App, caller: &Caller, id: IncidentId, new: NewTask) -> 
     let entry = new.kind.entry();
     let options = entry.options(&new.options).map_err(Error::Invalid)?;
     let target = target_of(&tx, entry, new.target, &options).await?;
+    let options = mail::completed(&tx, id, entry, target.as_ref(), options).await?;
     if let Some(target) = &target
         && order::word(entry.kind).is_some()
         && target.device.is_some()
@@ -319,7 +326,10 @@ pub async fn edit(app: &App, caller: &Caller, id: TaskId, patch: TaskPatch) -> R
         task.description = given;
     }
     if let Some(given) = patch.options {
-        let given = task.kind.entry().options(&given).map_err(Error::Invalid)?;
+        let entry = task.kind.entry();
+        let given = entry.options(&given).map_err(Error::Invalid)?;
+        let target = task.target.as_ref();
+        let given = mail::completed(&tx, task.incident, entry, target, given).await?;
         note("options", task.options.clone(), given.clone());
         task.options = given;
     }
@@ -401,7 +411,7 @@ async fn decide(
     };
     let (mut cleared, mut left, mut why) = (Vec::new(), Vec::new(), String::new());
     for channel in channels {
-        match not_cleared((tx, tx.now()), caller, (task, true), channel.device()).await? {
+        match not_cleared((tx, tx.now()), caller, (task, true), Some(&channel)).await? {
             None => cleared.push(channel),
             Some(reason) => {
                 why = reason;
@@ -420,21 +430,26 @@ async fn not_cleared(
     at: (&Transaction, Timestamp),
     requester: &Requester,
     task: (&Task, bool),
-    device: Option<&Device>,
+    channel: Option<&Channel>,
 ) -> Result<Option<String>> {
-    Ok(asked(at, requester, task, device).await?.err())
+    Ok(asked(at, requester, task, channel).await?.err())
 }
 
-/// For whom a task's action waits on a device, or why it is not to be done there; `confirmed` where it
-/// is published with a finding in this very change.
+/// For whom a task's action waits by one that carries it out, or why it is not to be done there;
+/// `confirmed` where it is published with a finding in this very change.
 async fn asked(
     (tx, now): (&Transaction, Timestamp),
     requester: &Requester,
     (task, confirmed): (&Task, bool),
-    device: Option<&Device>,
+    channel: Option<&Channel>,
 ) -> Result<std::result::Result<Vec<Need>, String>> {
+    let device = channel.and_then(Channel::device);
+    let target = match (&task.target, channel) {
+        (Some(target), Some(channel)) => Some(channel.aimed(target)),
+        (target, _) => target.clone(),
+    };
     let bare = Thing { device, ..Thing::default() };
-    let thing = task.target.as_ref().map_or(bare, |target| target.thing(device));
+    let thing = target.as_ref().map_or(bare, |target| target.thing(device));
     let authority = requester.authority();
     let deed = Deed { confirmed, ..Deed::new(task.kind, Some(task.incident)) };
     coverage::may_ask(tx, task.tenant, &authority, (deed, thing), now).await
@@ -448,8 +463,7 @@ async fn first_refusal(
     channels: &[Channel],
 ) -> Result<Option<String>> {
     for channel in channels {
-        let device = channel.device();
-        if let Some(reason) = not_cleared(at, requester, (task, false), device).await? {
+        if let Some(reason) = not_cleared(at, requester, (task, false), Some(channel)).await? {
             return Ok(Some(reason));
         }
     }
@@ -539,6 +553,7 @@ pub async fn publish(app: &App, caller: &Caller, id: IncidentId, finding: Findin
                 if let Some((left, reason)) = rest {
                     let sibling = leave(&mut tx, &task, &left, reason).await?;
                     guided.push(sibling);
+                    aim(&mut task, &channels);
                 }
                 let how = (BY_EXPERTS, None, true);
                 start(&mut tx, &mut task, &channels, &requester, how).await?;
@@ -589,19 +604,38 @@ pub async fn publish(app: &App, caller: &Caller, id: IncidentId, finding: Findin
     Ok(())
 }
 
+/// The mailboxes among those who carry something out.
+fn in_mailboxes(channels: &[Channel]) -> Vec<String> {
+    let all = channels.iter().filter_map(|channel| match channel {
+        Channel::Mailbox(_, mailbox) => Some(mailbox.clone()),
+        Channel::Agent(_) | Channel::Connector(_) => None,
+    });
+    all.collect()
+}
+
+/// Leaves a task for a mail with the mailboxes it is done in, and no others.
+fn aim(task: &mut Task, channels: &[Channel]) {
+    let mailboxes = in_mailboxes(channels);
+    if !mailboxes.is_empty() {
+        task.options = mail::naming(&task.options, &mailboxes);
+    }
+}
+
 /// A task for the customer on the devices that experts are not cleared for.
 async fn leave(tx: &mut Tx, task: &Task, left: &[Channel], reason: String) -> Result<TaskId> {
     let names: Vec<&str> = left.iter().map(Channel::name).collect();
+    let place = if in_mailboxes(left).is_empty() { "on" } else { "in" };
     let mut sibling = task.clone();
     sibling.id = TaskId(tx.next_id("task").await?);
     sibling.source = Some(Source::Guided);
     sibling.guided_because = Some(reason);
     sibling.state = TaskState::Open;
-    sibling.display_name = format!("{} (on {})", task.display_name, names.join(", "));
+    sibling.display_name = format!("{} ({place} {})", task.display_name, names.join(", "));
     sibling.display_name = sibling.display_name.chars().take(LONGEST_NAME).collect();
     if let ([Channel::Agent(device)], Value::Object(options)) = (left, &mut sibling.options) {
         options.insert("deviceId".to_owned(), json!(device.id));
     }
+    aim(&mut sibling, left);
     store::save_task(tx, &mut sibling).await?;
     Ok(sibling.id)
 }
@@ -813,6 +847,7 @@ pub async fn undo(app: &App, caller: &Caller, id: TaskId, comment: &str) -> Resu
         created: now,
         ..done.clone()
     };
+    aim(&mut task, &channels);
     if let Some(reason) = first_refusal((&tx, tx.now()), &requester, &task, &channels).await? {
         return Err(Error::Denied(format!("task {id}: {reason}")));
     }
@@ -1042,7 +1077,8 @@ async fn ask<'a>(
     requester: &Requester,
     more: impl FnOnce(Wish<'a>) -> Wish<'a>,
 ) -> Result<ActionId> {
-    let (thing, now) = (target.thing(channel.device()), tx.now());
+    let (aimed, now) = (channel.aimed(target), tx.now());
+    let thing = aimed.thing(channel.device());
     let covered = coverage::covers(tx, tx.tenant(), &requester.authority(), thing, now).await?;
     covered.map_err(Error::Denied)?;
     if let Channel::Agent(device) = channel {
@@ -1100,7 +1136,8 @@ pub async fn act_on_device(
         TargetKind::Device => device.name.clone(),
         _ => format!("{key} on {}", device.name),
     };
-    let target = Target { kind: entry.target, key, name, device: Some(device.id.clone()) };
+    let device_id = Some(device.id.clone());
+    let target = Target { kind: entry.target, key, name, device: device_id, mailbox: None };
     let requester = requester(caller);
     let channel = Channel::Agent(Box::new(device));
     let id = ask(&mut tx, (kind, &target), &channel, &options, &requester, |wish| Wish {
@@ -1119,8 +1156,8 @@ pub async fn act_on_device(
 pub enum Sends {
     /// To the agent of a device.
     Agent(Box<Device>, riposte_wire::Action),
-    /// To a product.
-    Connector(Box<connector::Connector>, connector::Request),
+    /// To a product, and in whose mailbox.
+    Connector(Box<connector::Connector>, connector::Request, Option<String>),
 }
 
 /// What a dry run of a task shows (MR-14): what would be sent to whom, and why not.
@@ -1152,12 +1189,12 @@ pub async fn preview(app: &App, caller: &Caller, id: TaskId) -> Result<Preview> 
     let mut shown = Preview { sends: Vec::new(), blocked: None, waits: None };
     let key = task.target.as_ref().map_or("", |target| target.key.as_str());
     for channel in channels {
-        let device = channel.device();
-        match asked((&tx, now), &requester, (&task, false), device).await? {
+        match asked((&tx, now), &requester, (&task, false), Some(&channel)).await? {
             Err(reason) => shown.blocked = Some(reason),
             Ok(needs) if needs.is_empty() => {}
             Ok(needs) => shown.waits = Some(approval::told(&needs)),
         }
+        let aimed = task.target.as_ref().map(|target| channel.aimed(target));
         shown.sends.push(match channel {
             Channel::Agent(device) => {
                 let told = order::action(task.kind, key, &task.options, now);
@@ -1167,7 +1204,13 @@ pub async fn preview(app: &App, caller: &Caller, id: TaskId) -> Result<Preview> 
                 let user = connector::user_name(key).map_err(Error::Conflict)?;
                 let verb = order::verb(task.kind)
                     .ok_or_else(|| Error::Conflict(format!("{} cannot do it", connector.name)))?;
-                Sends::Connector(connector, connector::Request::new(verb, &user))
+                Sends::Connector(connector, connector::Request::new(verb, &user), None)
+            }
+            Channel::Mailbox(connector, mailbox) => {
+                let aimed = aimed.ok_or_else(|| Error::Conflict("it names nothing".to_owned()))?;
+                let errand = Errand::of(task.kind)
+                    .ok_or_else(|| Error::Conflict(format!("{} cannot do it", connector.name)))?;
+                Sends::Connector(connector, errand.shown(&aimed), Some(mailbox))
             }
         });
     }

@@ -404,6 +404,19 @@ pub fn proves(kind: Kind, options: &serde_json::Value, read: &serde_json::Value)
         Kind::EnableUser => !flag("disabled")?,
         Kind::RequireSignIn => count("sessions")? == 0,
         Kind::ForceUserPasswordReset => flag("mustChangePassword")?,
+        Kind::SoftDeleteEmail
+        | Kind::HardDeleteEmail
+        | Kind::MoveEmailToJunk
+        | Kind::MoveEmailToInbox
+        | Kind::MoveEmailToDeletedItems => {
+            // What is not to be found at all shows that it was deleted for good, and nothing else:
+            // nobody is told that a mail can be recovered, or is in a folder, where none was seen.
+            let there = count("copies")? > 0 || kind == Kind::HardDeleteEmail;
+            if flag("more")? || (count("notAsWanted")? == 0 && !there) {
+                return None;
+            }
+            count("notAsWanted")? == 0
+        }
         _ => return None,
     })
 }
@@ -545,5 +558,19 @@ mod tests {
         let half = json!({ "gone": true, "alive": 1, "kept": true });
         assert_eq!(proves(Kind::StopAndQuarantineFile, &full, &half), Some(false));
         assert_eq!(proves(Kind::Text, &full, &read), None);
+        let mail = |copies: i64, wrong: i64, more: bool| json!({ "copies": copies, "notAsWanted": wrong, "more": more });
+        for (kind, read, so) in [
+            (Kind::SoftDeleteEmail, mail(2, 0, false), Some(true)),
+            (Kind::SoftDeleteEmail, mail(2, 1, false), Some(false)),
+            (Kind::SoftDeleteEmail, mail(0, 0, false), None),
+            (Kind::SoftDeleteEmail, mail(2, 0, true), None),
+            (Kind::HardDeleteEmail, mail(0, 0, false), Some(true)),
+            (Kind::HardDeleteEmail, mail(1, 1, false), Some(false)),
+            (Kind::MoveEmailToJunk, mail(0, 0, false), None),
+            (Kind::MoveEmailToInbox, mail(1, 0, false), Some(true)),
+            (Kind::MoveEmailToQuarantine, mail(1, 0, false), None),
+        ] {
+            assert_eq!(proves(kind, &full, &read), so, "{kind:?} {read}");
+        }
     }
 }

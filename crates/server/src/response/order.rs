@@ -9,9 +9,10 @@ use riposte_wire::{Action, Allowed, Indicator, IndicatorKind, Isolation};
 use serde_json::Value;
 
 use crate::clock::Timestamp;
-use crate::connector::{ConnectorKind, Verb};
+use crate::connector::{ConnectorKind, Move, Verb};
 use crate::network::Network;
 use crate::response::catalog::{CATALOG, Kind};
+use crate::response::errand::Errand;
 use crate::yara;
 
 /// The agent's word for a type of action; `None` where no agent can do it.
@@ -50,9 +51,28 @@ pub fn verb(kind: Kind) -> Option<Verb> {
     })
 }
 
+/// What is done to a mail in a mailbox; `None` where no product does it.
+#[must_use]
+pub fn mail(kind: Kind) -> Option<Move> {
+    Some(match kind {
+        Kind::HardDeleteEmail => Move::HardDelete,
+        Kind::SoftDeleteEmail => Move::SoftDelete,
+        Kind::MoveEmailToJunk => Move::Junk,
+        Kind::MoveEmailToInbox => Move::Inbox,
+        Kind::MoveEmailToDeletedItems => Move::DeletedItems,
+        _ => return None,
+    })
+}
+
+/// Whether something that can be connected carries it out, so that one click is enough.
+#[must_use]
+pub fn is_one_click(kind: Kind) -> bool {
+    word(kind).is_some() || Errand::of(kind).is_some()
+}
+
 /// The types of actions that a product of this kind carries out.
 pub fn kinds(product: ConnectorKind) -> impl Iterator<Item = Kind> {
-    let able = move |kind: &Kind| verb(*kind).is_some_and(|verb| product.can(verb));
+    let able = move |kind: &Kind| Errand::of(*kind).is_some_and(|it| it.is_for(product));
     CATALOG.iter().map(|entry| entry.kind).filter(able)
 }
 

@@ -1,11 +1,11 @@
 //! Products carry actions out over HTTP: each once, and each read back before it is called done.
 //!
 //! ```text
-//! prepare     a token, and the user as it is before anything is sent       no change
+//! prepare     a token, and the user or mail as it is before                no change
 //! start       looked at once more, written as Started                      Tx 1
 //! send        one request, shorter than half a lease                       no change
 //! answered    what came back: taken, not now, refused, or lost             Tx 2
-//! look        the user is read until it is as wanted, or long enough not   a Tx for each reading
+//! look        it is read until it is as wanted, or long enough not         a Tx for each reading
 //! ```
 //!
 //! Who works for a tenant holds its lease `respond N`, and each change is fenced by the lease's epoch
@@ -14,7 +14,9 @@
 //! proves nothing, only a reading does; what was lost is read before it is sent again, and read for
 //! as long as the product may lag behind itself; what happens once is never sent again unless it is
 //! certain that it was not begun. All waiting is written down and goes by the clock of the process,
-//! so whoever takes the work over goes on with it. Not here: which action may begin and what follows
+//! so whoever takes the work over goes on with it. A mail that is as wanted already is written as an
+//! attempt with nothing to send, and read like any other; one that is nowhere fails, and nothing was
+//! done. Not here: which action may begin and what follows
 //! when one ends (`engine`), how a product is spoken to (`connector`).
 
 use std::sync::Arc;
@@ -25,7 +27,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
 use crate::clock::Timestamp;
-use crate::connector::{self, Connector, Fault, Lines, Open, Request, Told, Verb};
+use crate::connector::{self, Connector, Fault, Lines, Open, Request, Told};
 use crate::db::column;
 use crate::error::{Error, Result};
 use crate::event::Fact;
@@ -33,10 +35,11 @@ use crate::id::{ActionId, TenantNo};
 use crate::lease::{self, Lease};
 use crate::response::catalog::Effect;
 use crate::response::engine::{self, MOST_ATTEMPTS, engine};
+use crate::response::errand::Errand;
+use crate::response::follow;
 use crate::response::model::{ActionState, ActionStep, proves};
 use crate::response::store::{self, Action, Attempt};
 use crate::response::target::{self, Channel};
-use crate::response::{follow, order};
 use crate::tx::Tx;
 
 /// How often to look for work that nobody rang for.
@@ -113,15 +116,17 @@ struct Turn<'a> {
 struct Ready {
     action: Action,
     connector: Connector,
-    verb: Verb,
+    errand: Errand,
 }
 
-/// An action about to be sent, with the way to the product and the user as it is before.
+/// An action about to be sent, with the way to the product and the thing as it is before.
 struct Prepared<'a> {
     action: Action,
-    verb: Verb,
+    errand: Errand,
     open: Open<'a>,
     order: String,
+    /// Nothing where it is as wanted already, and there is nothing that could be asked for.
+    request: Option<Request>,
     before: Value,
 }
 
@@ -173,12 +178,14 @@ impl Turn<'_> {
 
     /// The product an action is for. Without one it is never sent, and what became of it a person
     /// has to find out.
-    async fn product(tx: &mut Tx, action: &mut Action) -> Result<Option<(Connector, Verb)>> {
+    async fn product(tx: &mut Tx, action: &mut Action) -> Result<Option<(Connector, Errand)>> {
         let channel = target::channel_of(tx, action).await?;
-        if let (Some(Channel::Connector(connector)), Some(verb)) =
-            (channel, order::verb(action.kind))
+        if let (
+            Some(Channel::Connector(connector) | Channel::Mailbox(connector, _)),
+            Some(errand),
+        ) = (channel, Errand::of(action.kind))
         {
-            return Ok(Some((*connector, verb)));
+            return Ok(Some((*connector, errand)));
         }
         let gone = "its connector was removed";
         if action.state == ActionState::Approved {
@@ -197,7 +204,7 @@ impl Turn<'_> {
         if action.state != ActionState::Approved || !engine::is_next(&tx, &action).await? {
             return Ok(None);
         }
-        let Some((connector, verb)) = Self::product(&mut tx, &mut action).await? else {
+        let Some((connector, errand)) = Self::product(&mut tx, &mut action).await? else {
             tx.commit().await?;
             return Ok(None);
         };
@@ -206,32 +213,39 @@ impl Turn<'_> {
             return Ok(None);
         }
         // Nothing was changed: it is looked at again where it counts.
-        Ok(Some(Ready { action, connector, verb }))
+        Ok(Some(Ready { action, connector, errand }))
     }
 
-    /// Gets a token and reads the user as it is before.
+    /// Gets a token, reads the thing as it is before, and says what is to be sent then.
     async fn prepare(&self, ready: Ready) -> Result<Option<Prepared<'_>>> {
         let order = self.app.random.uuid()?;
-        let user = &ready.action.target.key;
+        let (errand, target) = (ready.errand, &ready.action.target);
         let read = match self.lines.open(self.app, &ready.connector).await {
             Ok(open) => {
-                let of = (ready.verb, user.as_str());
-                open.read(self.app, of, &order).await.map(|before| (open, before))
+                let read = errand.read(self.app, &open, target, &order).await;
+                read.map(|before| (open, before))
             }
             Err(fault) => Err(fault),
         };
+        let answers = read.is_ok();
         let fault = match read {
-            Ok((open, before)) => {
-                let Ready { action, verb, .. } = ready;
-                return Ok(Some(Prepared { action, verb, open, order, before }));
-            }
+            Ok((open, before)) => match errand.request(target, &before) {
+                Ok(request) => {
+                    let Ready { action, errand, .. } = ready;
+                    return Ok(Some(Prepared { action, errand, open, order, request, before }));
+                }
+                Err(fault) => fault,
+            },
             Err(fault) => fault,
         };
         let mut tx = self.begin().await?;
         let Some(mut action) = Self::unchanged(&tx, &ready.action).await? else { return Ok(None) };
         let now = tx.now();
-        connector::note(&tx, &ready.connector, now, Some(&fault.reason)).await?;
-        if fault.lasting {
+        let said = (!answers).then_some(fault.reason.as_str());
+        connector::note(&tx, &ready.connector, now, said).await?;
+        // What the product does not show yet it may show later, for as long as it may lag.
+        let waited = answers && now >= agreed(&action).plus_seconds(lag_s(self.app));
+        if fault.lasting || waited {
             engine::end(&mut tx, &mut action, ActionStep::Refuse, Some(fault.reason)).await?;
         } else {
             action.next = Some(now.plus_seconds(pause_s(action.requested, now, PAUSE_S)));
@@ -244,7 +258,7 @@ impl Turn<'_> {
 
     /// Tx 1, the request, Tx 2.
     async fn carry_out(&self, prepared: Prepared<'_>) -> Result<()> {
-        let Prepared { action: seen, verb, open, order, before } = prepared;
+        let Prepared { action: seen, errand, open, order, request, before } = prepared;
         let mut tx = self.begin().await?;
         let Some(mut action) = Self::unchanged(&tx, &seen).await? else { return Ok(()) };
         if !engine::is_next(&tx, &action).await? {
@@ -256,13 +270,15 @@ impl Turn<'_> {
         if !engine::may_begin(&mut tx, &mut action, None).await? {
             return tx.commit().await;
         }
-        let request = Request::new(verb, &action.target.key);
-        let attempt = written(&mut tx, &mut action, (&request, &order), before).await?;
+        let attempt = written(&mut tx, &mut action, (request.as_ref(), &order), before).await?;
         crate::failpoint::hit("respond.before_started");
         tx.commit().await?;
         crate::failpoint::hit("respond.after_started");
 
-        let told = open.send(self.app, &request, &order).await;
+        let told = match &request {
+            Some(request) => errand.send(self.app, &open, request, &order).await,
+            None => Told::Accepted,
+        };
         crate::failpoint::hit("respond.after_sent");
 
         let mut tx = self.begin().await?;
@@ -273,7 +289,7 @@ impl Turn<'_> {
         tx.commit().await
     }
 
-    /// Reads the user that something was sent for, and decides as far as the reading does.
+    /// Reads the thing that something was sent for, and decides as far as the reading does.
     async fn look(&self, id: ActionId) -> Result<()> {
         let mut tx = self.begin().await?;
         let mut action = store::action(&tx, id).await?;
@@ -284,7 +300,7 @@ impl Turn<'_> {
         let Some(attempt) = store::last_attempt(&tx, id).await? else {
             return Err(Error::Internal(format!("{id} was started without an attempt")));
         };
-        let Some((connector, verb)) = Self::product(&mut tx, &mut action).await? else {
+        let Some((connector, errand)) = Self::product(&mut tx, &mut action).await? else {
             return tx.commit().await;
         };
         if attempt.answered.is_none() {
@@ -297,12 +313,12 @@ impl Turn<'_> {
             drop(tx);
         }
         let read = match self.lines.open(self.app, &connector).await {
-            Ok(open) => open.read(self.app, (verb, &action.target.key), &attempt.order).await,
+            Ok(open) => errand.read(self.app, &open, &action.target, &attempt.order).await,
             Err(fault) => Err(fault),
         };
         let mut tx = self.begin().await?;
         let Some(mut action) = Self::unchanged(&tx, &action).await? else { return Ok(()) };
-        judge(&mut tx, &mut action, (&connector, verb), read).await?;
+        judge(&mut tx, &mut action, (&connector, errand), read).await?;
         tx.commit().await
     }
 }
@@ -311,7 +327,7 @@ impl Turn<'_> {
 async fn written(
     tx: &mut Tx,
     action: &mut Action,
-    (request, order): (&Request, &str),
+    (request, order): (Option<&Request>, &str),
     before: Value,
 ) -> Result<Attempt> {
     let now = tx.now();
@@ -322,7 +338,8 @@ async fn written(
     action.deadline = now.plus_seconds(SENDS_S + lag_s(tx.app()) + UNREAD_S);
     engine::step(action, ActionStep::Start)?;
     let sent = json!({
-        "method": request.method, "path": request.path, "body": request.body, "before": before,
+        "method": request.map(|it| it.method), "path": request.map(|it| &it.path),
+        "body": request.and_then(|it| it.body.as_ref()), "before": before,
     });
     let attempt = Attempt {
         number: action.attempts,
@@ -347,6 +364,11 @@ async fn written(
     Ok(attempt)
 }
 
+/// When an action was agreed to.
+fn agreed(action: &Action) -> Timestamp {
+    action.approved.as_ref().map_or(action.requested, |(_, at)| *at)
+}
+
 /// Writes what came back.
 async fn answered(tx: &mut Tx, action: &mut Action, attempt: &Attempt, told: Told) -> Result<()> {
     let (id, number) = (action.id, attempt.number);
@@ -364,8 +386,7 @@ async fn answered(tx: &mut Tx, action: &mut Action, attempt: &Attempt, told: Tol
             store::close_attempt(tx, id, number, "refused", Some(&answer), None).await?;
             engine::step(action, ActionStep::NeverBegun)?;
             // As before it was sent: a product that never has time is not asked for ever.
-            let agreed = action.approved.as_ref().map_or(action.requested, |(_, at)| *at);
-            action.deadline = agreed.plus_seconds(engine::patience_s(action.kind, true));
+            action.deadline = agreed(action).plus_seconds(engine::patience_s(action.kind, true));
             action.next = Some(tx.now().plus_seconds(seconds));
             action.reason = Some(reason);
             store::save_action(tx, action).await
@@ -400,7 +421,7 @@ async fn lose(tx: &mut Tx, action: &mut Action, number: i64, reason: &str) -> Re
 async fn judge(
     tx: &mut Tx,
     action: &mut Action,
-    (connector, verb): (&Connector, Verb),
+    (connector, errand): (&Connector, Errand),
     read: std::result::Result<Value, Fault>,
 ) -> Result<()> {
     let now = tx.now();
@@ -410,8 +431,8 @@ async fn judge(
     let since = attempt.answered.unwrap_or(now);
     let until = since.plus_seconds(lag_s(tx.app()));
     let next = now.plus_seconds(pause_s(since, now, PAUSE_S));
-    let user = match read {
-        Ok(user) => user,
+    let found = match read {
+        Ok(found) => found,
         Err(fault) => {
             // Until the deadline, when a person is asked (see `engine::watch`).
             connector::note(tx, connector, now, Some(&fault.reason)).await?;
@@ -423,17 +444,22 @@ async fn judge(
     connector::note(tx, connector, now, None).await?;
     let sent: Value = serde_json::from_str(&attempt.sent).map_err(Error::internal)?;
     let before = sent.get("before").unwrap_or(&Value::Null);
-    let read = connector::reading(verb, before, &user);
+    let read = errand.reading(before, &found);
     let so = proves(action.kind, &action.options, &read);
     action.read_back = Some(read.clone());
     // What was so before shows nothing of a request that was lost: it may be on its way yet, and
     // overtake what is wanted next.
-    let was = proves(action.kind, &action.options, &connector::reading(verb, before, before));
+    let was = proves(action.kind, &action.options, &errand.reading(before, before));
     let lost = attempt.outcome.as_deref() == Some("unknown") && now < until;
     if so == Some(true) && !(lost && was == Some(true)) {
         action.next = None;
         store::read_attempt(tx, action.id, attempt.number, "succeeded", Some(&read)).await?;
-        return engine::end(tx, action, ActionStep::Succeed, None).await;
+        let sent = sent.get("method").is_some_and(Value::is_string);
+        let reason = (!sent).then(|| match action.attempts {
+            1 => "it was so before; nothing was sent".to_owned(),
+            _ => "it was so before it was sent again".to_owned(),
+        });
+        return engine::end(tx, action, ActionStep::Succeed, reason).await;
     }
     if now < until {
         action.next = Some(next.min(until));

@@ -26,15 +26,19 @@ pub struct Target {
     pub name: String,
     /// The device it is, or is on, when that is known.
     pub device: Option<String>,
+    /// Of a mail, in whose mailbox: an action is done in one, a task in several.
+    pub mailbox: Option<String>,
 }
 
 impl Target {
-    /// What coverage is asked about: the user where it is one, on this device.
+    /// What coverage is asked about: the user where it is one, on this device; of a mail the owner
+    /// of the mailbox.
     #[must_use]
     pub fn thing<'a>(&'a self, device: Option<&'a Device>) -> Thing<'a> {
         let named = |kind| (self.kind == kind).then_some(self.key.as_str());
         let device_name = if device.is_none() { named(TargetKind::Device) } else { None };
-        Thing { device, device_name, user: named(TargetKind::User) }
+        let user = named(TargetKind::User).or(self.mailbox.as_deref());
+        Thing { device, device_name, user }
     }
 }
 
@@ -157,6 +161,7 @@ impl Task {
                 key,
                 name,
                 device: maybe(8)?,
+                mailbox: None,
             }),
             _ => None,
         };
@@ -391,15 +396,25 @@ pub const ACTION: &str = "action.id, action.tenant_no, action.incident_id, actio
 pub const USER: &str = "lower(case when action.target_key like 'device:%' \
     then substr(action.target_key, 45) else substr(action.target_key, 6) end)";
 
-/// `device:<id> <what>`: what the engine goes by says the device and, for things on it, which.
-fn split_key(key: &str) -> (Option<String>, String) {
+/// `device:<id> <what>`: what the engine goes by says the device and, for things on it, which; of a
+/// mail `mailbox:<address> <mail>`. Gives the device, the mailbox and the thing.
+fn split_key(key: &str) -> (Option<String>, Option<String>, String) {
+    if let Some((mailbox, mail)) = key.strip_prefix("mailbox:").and_then(|it| it.split_once(' ')) {
+        return (None, Some(mailbox.to_owned()), mail.to_owned());
+    }
     match key.strip_prefix("device:") {
         Some(rest) => match rest.split_once(' ') {
-            Some((device, thing)) => (Some(device.to_owned()), thing.to_owned()),
-            None => (Some(rest.to_owned()), rest.to_owned()),
+            Some((device, thing)) => (Some(device.to_owned()), None, thing.to_owned()),
+            None => (Some(rest.to_owned()), None, rest.to_owned()),
         },
-        None => (None, key.strip_prefix("user:").unwrap_or(key).to_owned()),
+        None => (None, None, key.strip_prefix("user:").unwrap_or(key).to_owned()),
     }
+}
+
+/// What the engine goes by for a mail in a mailbox: neither of the two has a blank in it.
+#[must_use]
+pub fn mail_key(mailbox: &str, mail: &str) -> String {
+    format!("mailbox:{mailbox} {mail}")
 }
 
 /// What the engine goes by for a user of a directory: one account, whoever carries it out.
@@ -443,7 +458,7 @@ impl Action {
         let maybe = |index: usize| column::<Option<String>>(row, index);
         let damaged = format!("action {id}");
         let target_key = text(6)?;
-        let (device, key) = split_key(&target_key);
+        let (device, mailbox, key) = split_key(&target_key);
         Ok(Self {
             id: ActionId(id),
             tenant: TenantNo(column(row, 1)?),
@@ -455,6 +470,7 @@ impl Action {
                 key,
                 name: text(7)?,
                 device,
+                mailbox,
             },
             target_key,
             device: column::<Option<i64>>(row, 8)?.map(DeviceNo),

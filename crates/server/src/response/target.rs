@@ -1,7 +1,7 @@
 //! Who carries an action out: what a task names, resolved at the moment of doing.
 //!
 //! A user of a directory is with the product that a connector of the customer's leads to, where there
-//! is one that can do it. Everything else is on devices: a device is named by itself. A file, an account, an indicator or a process is on one device that
+//! is one that can do it; so is a mail, in each mailbox by itself. Everything else is on devices: a device is named by itself. A file, an account, an indicator or a process is on one device that
 //! the options name, or on those of the incident (files), or of the customer (indicators). What
 //! resolves to nothing is a card for somebody to carry out by hand, and says why.
 
@@ -13,8 +13,9 @@ use crate::error::{Error, Result};
 use crate::id::{IncidentId, TenantNo};
 use crate::incident::entity::EntityKind;
 use crate::response::catalog::{Entry, Kind, TargetKind};
-use crate::response::order;
+use crate::response::errand::Errand;
 use crate::response::store::{Action, Target};
+use crate::response::{mail, order};
 
 /// Devices one action reaches at most (MR-18).
 const MOST: usize = 1_000;
@@ -26,6 +27,8 @@ pub enum Channel {
     Agent(Box<Device>),
     /// The product a connector leads to.
     Connector(Box<Connector>),
+    /// The same, in the mailbox of this address.
+    Mailbox(Box<Connector>, String),
 }
 
 impl Channel {
@@ -34,7 +37,20 @@ impl Channel {
     pub fn device(&self) -> Option<&Device> {
         match self {
             Self::Agent(device) => Some(device),
-            Self::Connector(_) => None,
+            Self::Connector(_) | Self::Mailbox(..) => None,
+        }
+    }
+
+    /// A target as it is there.
+    #[must_use]
+    pub fn aimed(&self, target: &Target) -> Target {
+        match self {
+            Self::Mailbox(_, mailbox) => Target {
+                name: format!("{} in {mailbox}", target.key),
+                mailbox: Some(mailbox.clone()),
+                ..target.clone()
+            },
+            Self::Agent(_) | Self::Connector(_) => target.clone(),
         }
     }
 
@@ -44,6 +60,7 @@ impl Channel {
         match self {
             Self::Agent(device) => &device.name,
             Self::Connector(connector) => &connector.name,
+            Self::Mailbox(_, mailbox) => mailbox,
         }
     }
 
@@ -51,7 +68,7 @@ impl Channel {
     pub(super) fn ring(&self, app: &App) {
         match self {
             Self::Agent(device) => app.agents.ring(device.no),
-            Self::Connector(_) => app.respond.notify_one(),
+            Self::Connector(_) | Self::Mailbox(..) => app.respond.notify_one(),
         }
     }
 }
@@ -60,7 +77,11 @@ impl Channel {
 pub(super) async fn channel_of(tx: &Transaction, action: &Action) -> Result<Option<Channel>> {
     if let Some(id) = &action.connector {
         let found = connector::find_in(tx, action.tenant, id).await?;
-        return Ok(found.map(|it| Channel::Connector(Box::new(it))));
+        let mailbox = action.target.mailbox.clone();
+        return Ok(found.map(|it| match mailbox {
+            Some(mailbox) => Channel::Mailbox(Box::new(it), mailbox),
+            None => Channel::Connector(Box::new(it)),
+        }));
     }
     let Some(no) = action.device else { return Ok(None) };
     Ok(asset::load_in(tx, no).await?.map(|device| Channel::Agent(Box::new(device))))
@@ -84,6 +105,18 @@ pub(super) async fn channels(
         return Ok(
             connector::user_name(&target.key).map(|_| vec![Channel::Connector(Box::new(found))])
         );
+    }
+    if let (Some(target), Some(errand @ Errand::Mail(_))) = (target, Errand::of(entry.kind))
+        && let Some(found) = errand.connector(tx, tenant).await?
+    {
+        let all = connector::message_id(&target.key).and_then(|_| mail::mailboxes(options));
+        return Ok(all.and_then(|all| {
+            if all.is_empty() {
+                return Err("nobody said in whose mailboxes the mail is".to_owned());
+            }
+            let found = Box::new(found);
+            Ok(all.into_iter().map(|one| Channel::Mailbox(found.clone(), one)).collect())
+        }));
     }
     let found = devices(tx, (tenant, incident), entry, target, options).await?;
     Ok(found.map(|all| all.into_iter().map(|it| Channel::Agent(Box::new(it))).collect()))

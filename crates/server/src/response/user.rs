@@ -66,6 +66,7 @@ pub async fn act_on_user(
             name: format!("{login} on {}", device.name),
             key: login,
             device: Some(device.id.clone()),
+            mailbox: None,
         });
         let what = target.map(|target| (target, options.clone()));
         let what = what.ok_or_else(|| format!("{} has no account of that name", device.name));
@@ -80,6 +81,7 @@ pub async fn act_on_user(
             key: it.name.clone(),
             name: it.name.clone(),
             device: None,
+            mailbox: None,
         };
         items.push((Channel::Connector(Box::new(found)), Ok((target, options.clone()))));
     }

@@ -280,7 +280,7 @@ async fn wishes(tx: &Transaction, tenant: TenantNo, since: Timestamp) -> Result<
                 before: nothing(),
                 after: nothing(),
             },
-            target: target.clone(),
+            target: channel.aimed(target),
         }));
     }
     all.sort_by_key(|it| std::cmp::Reverse(it.example.date_time));

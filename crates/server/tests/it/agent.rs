@@ -178,6 +178,7 @@ async fn want(app: &App, tenant: TenantNo, device: &Value, kind: &str) -> String
         key: device.id.clone(),
         name: device.name.clone(),
         device: Some(device.id.clone()),
+        mailbox: None,
     };
     let requester = Requester {
         name: "ida@alder.example".to_owned(),

@@ -33,7 +33,7 @@ const SECRET: &str = "a secret, with: signs & 100%";
 
 /// How the stand-in answers one request.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Fault {
+pub enum Fault {
     /// It refuses with this status, and says when to come back where it says so.
     Status(u16, Option<i64>),
     /// It does what is asked and answers with this status.
@@ -106,17 +106,17 @@ pub struct Vendor {
     hangs: Arc<Notify>,
 }
 
-fn never() -> Body {
+pub fn never() -> Body {
     Body::from_stream(stream::pending::<Result<Bytes, std::io::Error>>())
 }
 
-fn broken() -> Response {
+pub fn broken() -> Response {
     let end = Err::<Bytes, _>(std::io::Error::other("cut"));
     let parts = stream::iter([Ok(Bytes::from_static(b"{")), end]);
     (StatusCode::OK, Body::from_stream(parts)).into_response()
 }
 
-fn slow() -> Response {
+pub fn slow() -> Response {
     let drops = stream::unfold((), async |()| {
         tokio::time::sleep(Duration::from_millis(40)).await;
         Some((Ok::<_, std::io::Error>(Bytes::from_static(b" ")), ()))
@@ -124,7 +124,7 @@ fn slow() -> Response {
     (StatusCode::OK, Body::from_stream(Box::pin(drops))).into_response()
 }
 
-fn status(code: u16, after: Option<i64>) -> Response {
+pub fn status(code: u16, after: Option<i64>) -> Response {
     let code = StatusCode::from_u16(code).expect("a status");
     let body = r#"{"error":{"code":"x","message":"kanarie of the product"}}"#;
     let mut answer = (code, body).into_response();
@@ -505,7 +505,17 @@ async fn a_secret_is_never_shown_and_only_an_administrator_connects() {
     assert_eq!(shown["may"]["add"]["allowed"], false, "{shown}");
     assert_eq!(
         shown["value"][0]["actions"],
-        json!(["forceUserPasswordReset", "disableUser", "requireSignIn", "enableUser"])
+        json!([
+            "forceUserPasswordReset",
+            "disableUser",
+            "requireSignIn",
+            "hardDeleteEmail",
+            "softDeleteEmail",
+            "enableUser",
+            "moveEmailToJunk",
+            "moveEmailToInbox",
+            "moveEmailToDeletedItems",
+        ])
     );
     for moved in [json!({ "clientId": "another" }), json!({ "tokenUrl": scene.vendor.url })] {
         ida.patch(&path, &moved).await.expect(400);
@@ -867,10 +877,10 @@ async fn the_worker_is_rung_at_once() {
 }
 
 /// Numbers that follow from a seed.
-struct Dice(u64);
+pub struct Dice(pub u64);
 
 impl Dice {
-    fn roll(&mut self, sides: u64) -> u64 {
+    pub fn roll(&mut self, sides: u64) -> u64 {
         // SplitMix64.
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
@@ -879,7 +889,7 @@ impl Dice {
         (z ^ (z >> 31)) % sides
     }
 
-    fn pick<T: Copy>(&mut self, all: &[T]) -> T {
+    pub fn pick<T: Copy>(&mut self, all: &[T]) -> T {
         all[usize::try_from(self.roll(all.len() as u64)).expect("an index")]
     }
 }

@@ -32,6 +32,7 @@ mod intake;
 mod interleaving;
 mod isolation;
 mod limits;
+mod mailbox;
 mod matrix;
 mod notification;
 mod oidc;
