@@ -427,7 +427,7 @@ async fn without_its_connector_an_exclusion_holds_for_everybody() {
     scene.later(300);
     scene.read().await;
     let because = scene.why(KARI).await.expect("a reason");
-    assert!(because.contains("there is no such user or group (404)"), "{because}");
+    assert!(because.contains("there is no such group (404)"), "{because}");
     scene.directory(|it| it.group("cranes", &[KARI]));
     scene.later(60);
     scene.read().await;
