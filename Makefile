@@ -58,6 +58,7 @@ test:
 ## Unit and integration tests; those of the store run on SQLite and on PostgreSQL. The whole workspace is
 ## named both times: of one package alone other features would be built once more.
 unit: build oidc
+	scripts/need mail
 	cd portal && npm test --silent
 	export RIPOSTE_REQUIRE_OIDC=1 RIPOSTE_REQUIRE_DOVECOT=1 RIPOSTE_CACHE=$(CACHE); \
 	if cargo nextest --version >/dev/null 2>&1; then \
@@ -93,7 +94,7 @@ hostile: build
 ## looked at, and hostile texts in every field. Each file has a PostgreSQL of its own: each begins with
 ## an empty store.
 e2e: build oidc
-	scripts/need browser node postgres agents
+	scripts/need browser node postgres agents mail
 	export RIPOSTE=$(abspath $(RIPOSTE)) RIPOSTE_OIDC_MODULES=$(abspath $(CACHE))/oidc; \
 	failed=; for file in portal/e2e/*.test.mjs; do \
 	    $(LAB) postgres run -- node --test --test-reporter=spec $$file || failed="$$failed $$file"; \

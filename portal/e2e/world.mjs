@@ -23,7 +23,7 @@ const CHROMIUM = ['chromium', 'chromium-browser', 'google-chrome']
   .flatMap((name) => (process.env.PATH ?? '').split(delimiter).map((folder) => join(folder, name)))
   .find((path) => existsSync(path));
 
-const freePort = () =>
+export const freePort = () =>
   new Promise((resolve, reject) => {
     const server = createServer();
     server.on('error', reject);
@@ -37,10 +37,11 @@ const freePort = () =>
 export class Server {
   /**
    * With `store`, a postgres:// address, on that one instead of a file of its own; with `gateway`, an
-   * address of this machine, agents connect there.
+   * address of this machine, agents connect there; with `settings`, variables of its environment.
    */
-  static async start({ demo = false, store = null, gateway = null } = {}) {
+  static async start({ demo = false, store = null, gateway = null, settings = {} } = {}) {
     const server = new Server();
+    server.env = { ...process.env, ...settings };
     server.dir = mkdtempSync(join(tmpdir(), 'riposte-e2e-'));
     server.port = await freePort();
     server.url = `http://localhost:${server.port}`;
@@ -62,7 +63,7 @@ export class Server {
 
   async serve() {
     const words = [this.demo ? 'demo' : 'serve', ...this.listen, ...this.common];
-    this.child = spawn(RIPOSTE, words, { stdio: ['ignore', 'pipe', 'pipe'] });
+    this.child = spawn(RIPOSTE, words, { stdio: ['ignore', 'pipe', 'pipe'], env: this.env });
     this.said = '';
     for (const stream of [this.child.stdout, this.child.stderr]) {
       stream.on('data', (piece) => (this.said += piece));

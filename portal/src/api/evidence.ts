@@ -59,6 +59,15 @@ export function evidenceName(evidence: Evidence): string {
   return evidenceKind(evidence);
 }
 
+/** The hash that a file is known by, where the evidence is one. */
+export function fileHash(evidence: Evidence): string | null {
+  for (const path of ['fileDetails.sha256', 'imageFile.sha256', 'fileDetails.sha1', 'imageFile.sha1']) {
+    const found = at(evidence, path);
+    if (found) return found;
+  }
+  return null;
+}
+
 const LEFT_OUT = new Set([
   '@odata.type',
   'createdDateTime',

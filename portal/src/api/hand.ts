@@ -192,7 +192,7 @@ export type DemoMail = {
   /** Its Message-ID, the same when it is sent again. */
   id: string | null;
   receivedDateTime: string;
-  from: string;
+  from: string | null;
   to: string[];
   /** Whether it may be answered. */
   isAnswered: boolean;

@@ -1,13 +1,13 @@
-import { Badge, Button, Checkbox, Field, Input, Link, SearchBox, Textarea, makeStyles, tokens } from '@fluentui/react-components';
-import { ArrowDownloadRegular, ChatHelpRegular } from '@fluentui/react-icons';
+import { Badge, Button, Checkbox, Field, SearchBox, makeStyles, tokens } from '@fluentui/react-components';
+import { ArrowDownloadRegular } from '@fluentui/react-icons';
 import { useQuery } from '@tanstack/react-query';
-import { useMemo, useRef, useState } from 'react';
+import { useMemo, useState } from 'react';
 import { useSearchParams } from 'react-router';
 
 import { api, read } from '../api/client';
-import type { ConversationRow, ConversationsAsked } from '../api/hand';
+import type { About, ConversationRow, ConversationsAsked } from '../api/hand';
 import { useSession } from '../api/session';
-import { Ask } from '../ui/Ask';
+import { userPath } from '../api/user-path';
 import { Choices } from '../ui/Choices';
 import { Go } from '../ui/Go';
 import { GuardedButton } from '../ui/Guarded';
@@ -18,8 +18,9 @@ import { Section } from '../ui/Section';
 import { Table, type Column } from '../ui/Table';
 import { useToasts } from '../ui/Toasts';
 import { Empty, Failure, Waiting } from '../ui/states';
+import { AskExperts } from '../ui/AskExperts';
 import Chat from './Chat';
-import { useAskExperts, useClose, useConversation, useConversations, useLiveConversations, useMark } from './data';
+import { useClose, useConversation, useConversations, useLiveConversations, useMark } from './data';
 import { KINDS, grouped, standing, type Grouping } from './words';
 
 const useStyles = makeStyles({
@@ -76,8 +77,6 @@ function daysAgo(days: string): string | undefined {
 export default function Messages() {
   const styles = useStyles();
   const { side } = useSession();
-  const toasts = useToasts();
-  const ask = useAskExperts();
   const [params, setParams] = useSearchParams();
   const given = (name: string) => params.get(name) ?? '';
   const set = (name: string, value: string) => {
@@ -104,10 +103,6 @@ export default function Messages() {
   const rows = useMemo(() => (list.data?.pages ?? []).flatMap((page) => page.value), [list.data]);
   const by = (GROUPINGS.find((one) => one.value === given('group'))?.value ?? 'none') satisfies Grouping;
   const open = params.get('open');
-  const [asking, setAsking] = useState(false);
-  const [subject, setSubject] = useState('');
-  const [text, setText] = useState('');
-  const key = useRef('');
   const columns = useMemo<Column<ConversationRow>[]>(
     () => [
       {
@@ -159,18 +154,7 @@ export default function Messages() {
           <Button as="a" href={csv} icon={<ArrowDownloadRegular />}>
             Export as CSV
           </Button>
-          {side === 'customer' && (
-            <Button
-              appearance="primary"
-              icon={<ChatHelpRegular />}
-              onClick={() => {
-                key.current = crypto.randomUUID();
-                setAsking(true);
-              }}
-            >
-              Ask the experts
-            </Button>
-          )}
+          <AskExperts appearance="primary" onAsked={(made) => set('open', made.id)} />
         </>
       }
     >
@@ -262,28 +246,26 @@ export default function Messages() {
         </div>
       )}
       {open && <Opened id={open} onClose={() => set('open', '')} />}
-      <Ask
-        open={asking}
-        title="Ask the experts"
-        act="Send"
-        ready={subject.trim() !== '' && text.trim() !== ''}
-        onClose={() => setAsking(false)}
-        onAct={async () => {
-          const made = await ask({ subject: subject.trim(), text: text.trim() }, key.current);
-          setSubject('');
-          setText('');
-          toasts.done(`${made.subject ?? made.id}: your question has reached the experts.`);
-          set('open', made.id);
-        }}
-      >
-        <Field label="Subject" required>
-          <Input value={subject} maxLength={200} onChange={(_, data) => setSubject(data.value)} />
-        </Field>
-        <Field label="Question" required hint="What you saw, where, and what you want to know. Files are not sent here.">
-          <Textarea value={text} rows={6} maxLength={10_000} onChange={(_, data) => setText(data.value)} />
-        </Field>
-      </Ask>
     </Page>
+  );
+}
+
+/** What a question is about, as a way there where it has a page. */
+function AboutLink({ about, tenantId }: { about: About; tenantId: string }) {
+  const to =
+    about.kind === 'device'
+      ? `/devices/${encodeURIComponent(about.id)}`
+      : about.kind === 'incident'
+        ? `/incidents/${encodeURIComponent(about.id)}`
+        : about.kind === 'user'
+          ? userPath(tenantId, about.id)
+          : null;
+  return to ? (
+    <Go inline to={to}>
+      {about.name}
+    </Go>
+  ) : (
+    <>{about.name}</>
   );
 }
 
@@ -301,7 +283,7 @@ function Opened({ id, onClose }: { id: string; onClose: () => void }) {
           {it.incidentId && <Go to={`/incidents/${it.incidentId}?response=actions`}>Open incident {it.incidentId}</Go>}
           {it.about && (
             <span>
-              About the {it.about.kind} {it.about.kind === 'device' ? <Link href={`/devices/${encodeURIComponent(it.about.id)}`}>{it.about.name}</Link> : it.about.name}
+              About the {it.about.kind} <AboutLink about={it.about} tenantId={it.tenantId} />
             </span>
           )}
           <Button

@@ -75,15 +75,6 @@ export function useSay(id: string) {
   });
 }
 
-export function useAskExperts() {
-  const take = useTake();
-  return (body: { subject: string; text: string }, idempotency: string) =>
-    read(api.POST('/api/v1/conversations', { body, headers: { 'Idempotency-Key': idempotency } })).then((made) => {
-      take(made);
-      return made;
-    });
-}
-
 export function useRate(id: string) {
   const take = useTake();
   return useMutation({

@@ -76,7 +76,7 @@ export default function Mailbox() {
         <Panel title={subjectOf(mail)} open wide onClose={() => show(null)}>
           <Facts
             facts={[
-              ['From', mail.from],
+              ['From', mail.from ?? '–'],
               ['To', mail.to.join(', ')],
               ['Received', <Moment key="at" at={mail.receivedDateTime} as="second" />],
             ]}

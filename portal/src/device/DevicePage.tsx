@@ -24,6 +24,7 @@ import { useLive } from '../api/live';
 import { useSession } from '../api/session';
 import { useWords } from '../api/use-words';
 import { labelOf, spelled } from '../api/words';
+import { AskExperts } from '../ui/AskExperts';
 import { CopyText } from '../ui/Copy';
 import { ActionsOf } from '../ui/ActionsOf';
 import { Facts } from '../ui/Facts';
@@ -160,6 +161,7 @@ function Shown({ device }: { device: Device }) {
               </MenuPopover>
             </Menu>
           )}
+          <AskExperts about={{ kind: 'device', id: device.id, name: device.name }} />
           <GuardedButton icon={<EditRegular />} may={device.may.edit} onClick={() => setDialog({ is: 'edit' })}>
             Edit
           </GuardedButton>

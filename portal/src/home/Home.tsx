@@ -8,6 +8,7 @@ import { api, read } from '../api/client';
 import { useEvents } from '../api/events';
 import type { Home as Figures } from '../api/hand';
 import { CASES, concerns, useSession } from '../api/session';
+import { AskExperts } from '../ui/AskExperts';
 import { Go } from '../ui/Go';
 import { Page } from '../ui/Page';
 import { Section } from '../ui/Section';
@@ -66,7 +67,7 @@ export default function Home() {
     }, AGAIN_MS);
   });
   return (
-    <Page title="Home" lead={`${session.organisation.name} · ${session.role}`}>
+    <Page title="Home" lead={`${session.organisation.name} · ${session.role}`} actions={<AskExperts />}>
       {!cases ? (
         <Places />
       ) : home.data ? (

@@ -8,6 +8,7 @@ import type { Alert, AlertChange, Incident } from '../api/hand';
 import { useSession } from '../api/session';
 import { useWords } from '../api/use-words';
 import { labelOf, sourceName, spelled } from '../api/words';
+import { AskExperts } from '../ui/AskExperts';
 import { Choices } from '../ui/Choices';
 import { Facts } from '../ui/Facts';
 import { GuardedButton } from '../ui/Guarded';
@@ -79,6 +80,7 @@ export function AlertDetails({ alert, incident }: { alert: Alert; incident?: Inc
             Move to another incident
           </GuardedButton>
         )}
+        <AskExperts about={{ kind: 'alert', id: alert.id, name: alert.title }} />
       </div>
       {managing && <ManageAlert alert={alert} onDone={() => setManaging(false)} />}
       {alert.description && <p className={styles.text}>{alert.description}</p>}

@@ -2,6 +2,7 @@ import { Badge, Button, Field, Link as FluentLink, makeStyles } from '@fluentui/
 import { useMemo, useState } from 'react';
 
 import type { Incident } from '../api/hand';
+import { AskExperts } from '../ui/AskExperts';
 import { Choices } from '../ui/Choices';
 import { Facts } from '../ui/Facts';
 import { Go } from '../ui/Go';
@@ -9,7 +10,7 @@ import { Moment } from '../ui/Moment';
 import { Panel } from '../ui/Panel';
 import { Table, type Column } from '../ui/Table';
 import { Empty, Failure, Waiting } from '../ui/states';
-import { evidenceFacts, gathered, words, type EvidenceRow } from '../api/evidence';
+import { evidenceFacts, fileHash, gathered, words, type EvidenceRow } from '../api/evidence';
 import { useIncidentAlerts } from '../api/incident-alerts';
 import { userOf, userPath } from '../api/user-path';
 import { spelled } from '../api/words';
@@ -62,6 +63,7 @@ export default function EvidenceTab({ incident, onAlert }: { incident: Incident;
   const at = shown.findIndex((row) => row.id === open);
   const row = shown[at];
   const user = row ? userOf(row.evidence) : null;
+  const hash = row ? fileHash(row.evidence) : null;
   const to = (next: number) => {
     const neighbour = shown[next];
     return neighbour ? () => setOpen(neighbour.id) : null;
@@ -99,6 +101,11 @@ export default function EvidenceTab({ incident, onAlert }: { incident: Incident;
           onClose={() => setOpen(null)}
           step={{ previous: to(at - 1), next: to(at + 1) }}
         >
+          {hash && (
+            <div>
+              <AskExperts about={{ kind: 'file', id: hash, name: row.name }} />
+            </div>
+          )}
           <Facts
             facts={[
               ['Kind', row.kind],

@@ -22,6 +22,7 @@ import { useEvents } from '../api/events';
 import { Refusal } from '../api/error';
 import type { Incident } from '../api/hand';
 import { useSession } from '../api/session';
+import { AskExperts } from '../ui/AskExperts';
 import { GuardedButton, GuardedMenuItem } from '../ui/Guarded';
 import { Moment } from '../ui/Moment';
 import { Page } from '../ui/Page';
@@ -161,6 +162,7 @@ function Shown({ incident, response: Response }: { incident: Incident; response:
           <GuardedButton appearance="primary" icon={<EditRegular />} may={incident.may.change} onClick={() => setManaging(true)}>
             Manage incident
           </GuardedButton>
+          {open && <AskExperts about={{ kind: 'incident', id: incident.id, name: incident.displayName }} />}
           <Menu>
             <MenuTrigger disableButtonEnhancement>
               <Button icon={<MoreHorizontalRegular />} aria-label="More" />

@@ -24,6 +24,7 @@ import { useSession } from '../api/session';
 import { useLive } from '../api/live';
 import { useWords } from '../api/use-words';
 import { labelOf, spelled } from '../api/words';
+import { AskExperts } from '../ui/AskExperts';
 import { ActionsOf } from '../ui/ActionsOf';
 import { Facts } from '../ui/Facts';
 import { Go } from '../ui/Go';
@@ -135,6 +136,7 @@ function Shown({ user }: { user: User }) {
       }
       actions={
         <>
+          <AskExperts about={{ kind: 'user', id: user.name, name: user.name }} />
           <GuardedButton may={user.may.edit} onClick={() => setEditing(true)}>
             Edit
           </GuardedButton>

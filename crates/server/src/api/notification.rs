@@ -343,7 +343,7 @@ fn mail_of(at: Timestamp, mail: &Envelope) -> Value {
     json!({
         "id": read.as_ref().and_then(|it| it.message_id()),
         "receivedDateTime": at,
-        "from": mail.from,
+        "from": read.as_ref().and_then(|it| it.from()?.first()?.address()),
         "to": mail.to,
         "isAnswered": read.as_ref().is_some_and(|it| it.reply_to().is_some()),
         "subject": read.as_ref().and_then(|it| it.subject()),

@@ -57,6 +57,8 @@ const LANES: [(Channel, usize); 2] =
     [(Channel::Mail, mail::CONNECTIONS as usize), (Channel::Webhook, 256)];
 /// How often a process shows that it lives.
 const BEAT: Duration = Duration::from_secs(2);
+/// How often what a turn came to is written before it is left to the next one.
+const TRIES: usize = 3;
 /// Lanes settled in one change.
 const SETTLED: usize = 128;
 
@@ -266,7 +268,7 @@ pub async fn tick(app: &App, ways: &Ways) -> Result<usize> {
         for lane in claim(app, channel, most).await? {
             let done = turn(app, ways, lane, &CancellationToken::new()).await?;
             tried += done.ends.len();
-            write(app, vec![done]).await?;
+            write(app, &mut vec![done]).await?;
         }
     }
     // What failed for good is told to others at once.
@@ -483,27 +485,38 @@ async fn settle(app: App, mut ended: mpsc::Receiver<Done>) {
         {
             batch.push(next);
         }
-        if let Err(error) = write(&app, batch).await {
-            // Their lanes are free again when the leases end; each is sent again under its id.
-            tracing::error!("what became of deliveries was not written: {error}");
+        for left in (0..TRIES).rev() {
+            match write(&app, &mut batch).await {
+                Ok(()) => break,
+                // Two changes that wait for each other's lanes: one of them is told to try again.
+                Err(error) if left > 0 => {
+                    tracing::warn!("what became of deliveries is written once more: {error}");
+                }
+                Err(error) => {
+                    // Their lanes are free again when the leases end; each is sent again under its id.
+                    tracing::error!("what became of deliveries was not written: {error}");
+                }
+            }
         }
     }
 }
 
-async fn write(app: &App, mut batch: Vec<Done>) -> Result<()> {
+async fn write(app: &App, batch: &mut Vec<Done>) -> Result<()> {
     failpoint::hit("notification.before_settled");
     batch.sort_by_key(|done| done.lane.id);
-    let (dead, rest): (Vec<_>, Vec<_>) = batch.into_iter().partition(Done::has_dead);
+    let rest: Vec<&Done> = batch.iter().filter(|done| !done.has_dead()).collect();
     if !rest.is_empty() {
         let tenants: Vec<TenantNo> = rest.iter().map(|done| done.lane.tenant).collect();
         let tx = app.db.reach(&tenants).begin().await?;
-        for done in &rest {
+        for done in rest {
             close(app, &tx, done).await?;
         }
         tx.commit().await?;
     }
+    // What is written is taken out: only what is not may be written again.
+    batch.retain(Done::has_dead);
     // That something is given up is a fact of its tenant's, in the same change.
-    for done in &dead {
+    while let Some(done) = batch.last() {
         let mut tx = Tx::begin(app, done.lane.tenant, Actor::system(NOTIFIER)).await?;
         for (it, detail) in close(app, &tx, done).await? {
             if done.lane.channel == Channel::Webhook && detail.starts_with("410") {
@@ -518,6 +531,7 @@ async fn write(app: &App, mut batch: Vec<Done>) -> Result<()> {
             });
         }
         tx.commit().await?;
+        batch.pop();
     }
     Ok(())
 }

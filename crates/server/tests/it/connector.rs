@@ -476,6 +476,42 @@ async fn users_of_a_directory_are_acted_on_read_back_and_told_apart_from_local_o
 }
 
 #[tokio::test]
+async fn a_client_of_the_contract_executes_each_action_on_a_user_that_a_product_can_do() {
+    let scene = scene("reader").await;
+    let deeds = [
+        ("disableUser", "a@alder.example"),
+        ("enableUser", "b@alder.example"),
+        ("forceUserPasswordReset", "c@alder.example"),
+        ("requireSignIn", "d@alder.example"),
+    ];
+    let mut tasks = Vec::new();
+    for (kind, user) in deeds {
+        scene.vendor.add(user);
+        scene.vendor.with(|it| {
+            let (is, shown, _) = it.users.get_mut(user).expect("a user");
+            is.enabled = kind != "enableUser";
+            shown.enabled = is.enabled;
+        });
+        tasks.push(scene.draft(kind, user).await);
+    }
+    scene.case.publish().await;
+    let siem = &scene.case.siem;
+    for task in &tasks {
+        let run = format!("/beta/security/incidentTasks/{task}/executeResponseAction");
+        siem.send("POST", &run, None, &[]).await.expect(204);
+    }
+    for ((kind, user), task) in deeds.into_iter().zip(&tasks) {
+        assert_eq!(scene.settle(user).await, "succeeded", "{kind}");
+        assert_eq!(scene.vendor.effects(user).len(), 1, "{kind}, once");
+        let path = format!("/beta/security/incidentTasks/{task}");
+        let shown = scene.case.face.customer().await.get(&path).await.expect(200).json();
+        let so = (&shown["status"], &shown["actionStatus"]);
+        assert_eq!(so, (&json!("completed"), &json!("completed")), "{shown}");
+        assert_eq!(shown["responseAction"]["identifierValue"], user, "{shown}");
+    }
+}
+
+#[tokio::test]
 async fn a_secret_is_never_shown_and_only_an_administrator_connects() {
     let scene = scene("operator").await;
     let (ida, face) = (&scene.case.ida, &scene.case.face);
