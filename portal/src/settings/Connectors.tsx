@@ -29,7 +29,7 @@ const KEY = ['connectors'];
 /** Who could not change them was not given the list. */
 const MAY = { allowed: true };
 const GRAPH = 'https://graph.microsoft.com';
-const PRODUCT: Record<Connector['kind'], string> = { microsoftGraph: 'Microsoft Graph: users of Microsoft Entra ID' };
+const PRODUCT: Record<Connector['kind'], string> = { microsoftGraph: 'Microsoft Graph: users, groups and mailboxes of Microsoft Entra ID and Exchange Online' };
 /** What our client needs there, and for what. */
 const NEEDS = [
   ['User.EnableDisableAccount.All and User.Read.All', 'to disable and enable users'],
@@ -246,7 +246,7 @@ function Form(props: {
     <FormPanel title={props.title} act={props.act} about={ABOUT} onClose={props.onClose} onAct={act}>
       {(at) => (
         <>
-          <Notice title="Microsoft Graph, for users of Microsoft Entra ID.">
+          <Notice title="Microsoft Graph, for users, groups and mailboxes.">
             Register an application there with these application permissions, and a client secret:
             <ul className={styles.list}>
               {NEEDS.map(([permission, why]) => (

@@ -220,6 +220,7 @@ impl Work<'_> {
         if connector::find_in(&tx, self.tenant, &self.connector.id).await?.is_none() {
             return Ok(());
         }
+        connector::note(&tx, self.connector, began, None).await?;
         let kept = tx
             .execute(
                 "update directory_set set name = $3, connector_id = $4, read_at = $5, \
@@ -276,6 +277,10 @@ impl Work<'_> {
         let now = self.app.clock.now();
         let tx = self.app.db.of(self.tenant).begin().await?;
         self.lease.fence(self.app, &tx).await?;
+        // What is so of one group says nothing of the way there.
+        if !fault.lasting {
+            connector::note(&tx, self.connector, now, Some(&fault.reason)).await?;
+        }
         tx.execute(
             "update directory_set set tried_at = $3, error = $4, due_at = $5 \
              where tenant_no = $1 and id = $2",

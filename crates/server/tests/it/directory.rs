@@ -277,6 +277,8 @@ async fn a_member_of_an_excluded_group_is_left_alone_whichever_way_it_is_one() {
     assert_eq!((&group["name"], &group["groupId"]), (&json!("The cranes"), &json!("cranes")));
     assert_eq!(group["reading"]["members"], 2_102, "{shown}");
     assert_eq!(group["reading"]["because"], Value::Null, "{shown}");
+    let way = scene.case.ida.get("/api/v1/connectors").await.expect(200).json();
+    assert!(way["value"][0]["lastOkDateTime"].is_string(), "its connector works: {way}");
     // By every name a user goes by, and one without a domain may be anybody's.
     for name in [KARI, "Kari@Alder.example", "kari", "ALDER\\Kari", "last@alder.example", "lnord"] {
         assert_eq!(scene.why(name).await.as_deref(), Some(LEFT), "{name}");
