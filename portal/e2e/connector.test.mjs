@@ -6,7 +6,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 
-import { Browser, Directory, Server, setUpWithPasskey } from './world.mjs';
+import { Browser, Directory, Server, send, setUpWithPasskey } from './world.mjs';
 
 const KARI = 'kari@alder.example';
 
@@ -33,11 +33,6 @@ async function journey(server, browser, directory) {
   const ida = await browser.person(server.url, { passkey: true });
   await setUpWithPasskey(signe, expert.setupUrl, 'Signe Holm');
   await setUpWithPasskey(ida, customer.setupUrl, 'Ida Berg');
-  const send = async (page, method, path, data) => {
-    const answer = await page.request.fetch(path, { method, data, headers: { 'X-Riposte': '1' } });
-    assert.ok(answer.ok(), `${method} ${path}: ${answer.status()} ${await answer.text()}`);
-    return answer.json();
-  };
 
   // Connected through the form, and what the server refuses stands beside its field.
   await ida.goto('/settings/connectors');

@@ -6,7 +6,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, afterEach, before, beforeEach, test } from 'node:test';
 
-import { Browser, IdentityProvider, Server, setUpWithPasskey, settled } from './world.mjs';
+import { Browser, IdentityProvider, Server, send, settled, setUpWithPasskey } from './world.mjs';
 
 const CORPUS = [
   '<script>alert(1)</script>',
@@ -151,12 +151,6 @@ async function inspect(page) {
   if (over > 0) faults.add(`${new URL(page.url()).pathname}${new URL(page.url()).search}: scrolls ${over} px sideways`);
   await page.setViewportSize({ width: 1360, height: 900 });
 }
-
-const send = async (page, method, path, data) => {
-  const answer = await page.request.fetch(path, { method, data, headers: { 'X-Riposte': '1' } });
-  assert.ok(answer.ok(), `${method} ${path}: ${answer.status()} ${(await answer.text()).slice(0, 400)}`);
-  return answer.status() === 204 ? null : answer.json();
-};
 
 test('the watch notices what it is for', async () => {
   await server.command('init', '--provider', 'Fjordwatch', '--admin', 'odd@fjordwatch.example');

@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 
 import { Postfix, missing } from './postfix.mjs';
-import { Browser, Server, freePort, setUpWithPasskey } from './world.mjs';
+import { Browser, Server, freePort, send, setUpWithPasskey, until } from './world.mjs';
 
 const PICTURES = process.env.RIPOSTE_SCREENSHOTS ?? join(tmpdir(), 'riposte-screenshots');
 const STORES = { SQLite: null, PostgreSQL: process.env.RIPOSTE_TEST_POSTGRES };
@@ -37,15 +37,6 @@ for (const [name, store] of Object.entries(STORES)) {
     });
     await journey({ server, browser, postfix });
   });
-}
-
-async function until(what, holds) {
-  for (let tries = 0; tries < 150; tries += 1) {
-    const held = await holds();
-    if (held) return held;
-    await new Promise((resolve) => setTimeout(resolve, 100));
-  }
-  throw new Error(`it did not come to this: ${what}`);
 }
 
 /** A header of a mail, unfolded. */
@@ -82,11 +73,6 @@ async function journey({ server, browser, postfix }) {
   const ida = await browser.person(server.url, { passkey: true });
   await setUpWithPasskey(signe, expert.setupUrl, 'Signe Holm');
   await setUpWithPasskey(ida, customer.setupUrl, 'Ida Berg');
-  const send = async (page, method, path, data) => {
-    const said = await page.request.fetch(path, { method, data, headers: { 'X-Riposte': '1' } });
-    assert.ok(said.ok(), `${method} ${path}: ${said.status()} ${await said.text()}`);
-    return said.json();
-  };
 
   // Who hears of it, and that it is told so.
   await send(ida, 'POST', '/api/v1/contacts', { name: 'Ida Berg', kind: 'person', role: 'incidentNotification', email: 'ida@alder.example' });

@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 
 import { missing } from './devices.mjs';
-import { Browser, Directory, IdentityProvider, Server, enterDemo, settled } from './world.mjs';
+import { Browser, Directory, IdentityProvider, Server, enterDemo, send, settled } from './world.mjs';
 
 const PICTURES = process.env.RIPOSTE_SCREENSHOTS ?? join(tmpdir(), 'riposte-screenshots');
 const AXE = readFileSync(new URL('../node_modules/axe-core/axe.min.js', import.meta.url), 'utf8');
@@ -119,11 +119,6 @@ test('every page, as who uses it', { timeout: 600_000, concurrency: true }, asyn
   }
   const { signe, ida, tomas } = people;
   const json = async (page, path) => (await page.request.get(path)).json();
-  const send = async (page, method, path, data) => {
-    const answer = await page.request.fetch(path, { method, data, headers: { 'X-Riposte': '1' } });
-    assert.ok(answer.ok(), `${method} ${path}: ${answer.status()} ${await answer.text()}`);
-    return answer.status() === 204 ? null : answer.json();
-  };
 
   // What the demo has not: names of every length, an identity provider, saved filters.
   const { value: incidents } = await json(ida, '/api/v1/incidents?top=60');

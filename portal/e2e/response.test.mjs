@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 
 import { Devices, missing } from './devices.mjs';
-import { Browser, Server, setUpWithPasskey } from './world.mjs';
+import { Browser, Server, send, setUpWithPasskey, until } from './world.mjs';
 
 const PICTURES = process.env.RIPOSTE_SCREENSHOTS ?? join(tmpdir(), 'riposte-screenshots');
 const now = () => new Date().toISOString();
@@ -34,16 +34,6 @@ const alert = (id, title, user, hosts) => ({
     { '@odata.type': '#microsoft.graph.security.userEvidence', userAccount: { userPrincipalName: `${user}@alder.example` } },
   ],
 });
-
-/** Until something holds; a page that is looked at asks nobody to hurry. */
-async function until(what, holds) {
-  for (let tries = 0; tries < 100; tries += 1) {
-    const held = await holds();
-    if (held) return held;
-    await new Promise((resolve) => setTimeout(resolve, 100));
-  }
-  throw new Error(`it did not come to this: ${what}`);
-}
 
 const STORES = { SQLite: null, PostgreSQL: process.env.RIPOSTE_TEST_POSTGRES };
 
@@ -96,11 +86,6 @@ async function journey(t, { server, browser, devices }) {
   const ida = await browser.person(server.url, { passkey: true, acceptDownloads: true });
   await setUpWithPasskey(signe, expert.setupUrl, 'Signe Holm');
   await setUpWithPasskey(ida, customer.setupUrl, 'Ida Berg');
-  const send = async (page, method, path, data) => {
-    const answer = await page.request.fetch(path, { method, data, headers: { 'X-Riposte': '1' } });
-    assert.ok(answer.ok(), `${method} ${path}: ${answer.status()} ${await answer.text()}`);
-    return answer.json();
-  };
   /** How far experts may go from now on, and the expert inside as far. */
   const grant = async (level) => {
     // The access that was ends with the grant it was under.

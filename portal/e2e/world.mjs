@@ -254,6 +254,23 @@ export async function confirmApp(page) {
   return app;
 }
 
+/** Until something holds, looked at ten times a second. */
+export async function until(what, holds) {
+  for (let tries = 0; tries < 100; tries += 1) {
+    const held = await holds();
+    if (held) return held;
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+  throw new Error(`it did not come to this: ${what}`);
+}
+
+/** Asks the server as the person of a page; what it answers, which is a success. */
+export async function send(page, method, path, data) {
+  const answer = await page.request.fetch(path, { method, data, headers: { 'X-Riposte': '1' } });
+  if (!answer.ok()) throw new Error(`${method} ${path}: ${answer.status()} ${(await answer.text()).slice(0, 400)}`);
+  return answer.status() === 204 ? null : answer.json();
+}
+
 /** Enters the demo as one of its people, known by the first name. */
 export async function enterDemo(page, name) {
   const { people } = await (await page.request.get('/api/v1/sign-in/demo')).json();
