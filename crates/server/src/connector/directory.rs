@@ -11,7 +11,7 @@ use std::result::Result;
 
 use serde_json::{Map, Value};
 
-use super::graph::{Fault, Open, encoded};
+use super::graph::{Fault, Open, encoded, literal};
 use crate::app::App;
 
 /// Rows of a page that are asked for: the most there are.
@@ -94,16 +94,7 @@ fn is_name(text: &str) -> bool {
     !text.is_empty() && text.chars().count() <= LONGEST && !text.chars().any(char::is_control)
 }
 
-/// A text inside a filter.
-fn literal(text: &str) -> String {
-    encoded(&text.replace('\'', "''"))
-}
-
 impl Open<'_> {
-    fn unreadable(&self) -> Fault {
-        Fault::passing(format!("{} answers what cannot be read", self.title()))
-    }
-
     async fn list(&self, app: &App, path: &str) -> Result<(Vec<Value>, Option<String>), Fault> {
         let id = app.random.uuid().map_err(|error| Fault::passing(error.to_string()))?;
         let mut read = self.get_of(app, path, &id, "group").await?;

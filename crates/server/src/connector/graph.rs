@@ -143,6 +143,11 @@ pub(super) fn encoded(text: &str) -> String {
     out
 }
 
+/// A text inside a filter.
+pub(super) fn literal(text: &str) -> String {
+    encoded(&text.replace('\'', "''"))
+}
+
 /// The seconds after which to ask again; a date is no number, and half a minute then.
 pub(super) fn retry_after(answer: &Response<Vec<u8>>) -> Option<i64> {
     let text = answer.headers().get(header::RETRY_AFTER)?.to_str().ok()?;
@@ -222,6 +227,10 @@ impl Lines {
 impl Open<'_> {
     pub(super) fn title(&self) -> &'static str {
         self.connector.kind.title()
+    }
+
+    pub(super) fn unreadable(&self) -> Fault {
+        Fault::passing(format!("{} answers what cannot be read", self.title()))
     }
 
     pub(super) fn base_url(&self) -> &str {
@@ -330,8 +339,7 @@ impl Open<'_> {
         })?;
         let status = answer.status();
         match status {
-            StatusCode::OK => members(&answer)
-                .ok_or_else(|| Fault::passing(format!("{title} answers what cannot be read"))),
+            StatusCode::OK => members(&answer).ok_or_else(|| self.unreadable()),
             StatusCode::UNAUTHORIZED if !self.fresh => {
                 self.lines.forget(&self.connector);
                 Err(Fault::passing(format!("{title} does not take the token any more")))

@@ -10,7 +10,9 @@
 use axum::http::{Response, StatusCode};
 use serde_json::{Map, Value, json};
 
-use super::graph::{Fault, IMMUTABLE, Open, Request, Told, encoded, meaning, members, retry_after};
+use super::graph::{
+    Fault, IMMUTABLE, Open, Request, Told, encoded, literal, meaning, members, retry_after,
+};
 use crate::app::App;
 
 /// Copies of a mail in one mailbox that one request reaches: a batch has no more.
@@ -268,24 +270,23 @@ impl Open<'_> {
         letter: Letter<'_>,
         id: &str,
     ) -> Result<Page, Fault> {
-        let filter = format!("internetMessageId eq '{}'", letter.id.replace('\'', "''"));
         let path = format!(
-            "{path}?$filter={}&$select=id,parentFolderId,internetMessageId&$top={}",
-            encoded(&filter),
+            "{path}?$filter=internetMessageId%20eq%20%27{}%27&$select=id,parentFolderId,\
+             internetMessageId&$top={}",
+            literal(letter.id),
             MOST + 1
         );
         let page = self.get_of(app, &path, id, "mailbox").await?;
-        let unread = || Fault::passing(format!("{} answers what cannot be read", self.title()));
-        let all = page.get("value").and_then(Value::as_array).ok_or_else(unread)?;
+        let all = page.get("value").and_then(Value::as_array).ok_or_else(|| self.unreadable())?;
         let mut copies = Vec::new();
         for copy in all.iter().take(MOST + 1) {
-            let copy = copy.as_object().ok_or_else(unread)?;
+            let copy = copy.as_object().ok_or_else(|| self.unreadable())?;
             let of = copy.get("internetMessageId").and_then(Value::as_str).unwrap_or_default();
             if !of.eq_ignore_ascii_case(letter.id) {
                 return Err(Fault::passing(format!("{} speaks of another mail", self.title())));
             }
             let ids = (key(copy, "id"), key(copy, "parentFolderId"));
-            let (Some(id), Some(folder)) = ids else { return Err(unread()) };
+            let (Some(id), Some(folder)) = ids else { return Err(self.unreadable()) };
             copies.push((id, folder));
         }
         let more = all.len() > MOST || page.get("@odata.nextLink").is_some();
@@ -302,8 +303,7 @@ impl Open<'_> {
         let Some(name) = name else { return Ok(None) };
         let path = format!("{mailbox}/mailFolders/{name}?$select=id");
         let read = self.get_of(app, &path, id, "mailbox").await?;
-        let unread = || Fault::passing(format!("{} answers what cannot be read", self.title()));
-        key(&read, "id").map(Some).ok_or_else(unread)
+        key(&read, "id").map(Some).ok_or_else(|| self.unreadable())
     }
 
     /// Sends what does something to a mail, once.
