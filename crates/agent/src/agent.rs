@@ -186,13 +186,15 @@ impl Agent {
         Arc::clone(lock(&self.cancels).entry(order.to_owned()).or_default())
     }
 
-    /// Stops an order; says whether it was taken on at all.
+    /// Stops an order; says whether it is under way. One of which the outcome is written down is
+    /// over, though its thread may not have let go of it yet.
     pub(crate) fn cancel(&self, order: &str) -> bool {
-        let taken = lock(&self.taken).contains(order);
-        if taken {
+        let over = lock(&self.journal).entry(order).is_some_and(|entry| entry.result.is_some());
+        let is_under_way = !over && lock(&self.taken).contains(order);
+        if is_under_way {
             self.cancel_flag(order).store(true, Ordering::Relaxed);
         }
-        taken
+        is_under_way
     }
 
     /// Stops everything that can be stopped.
