@@ -23,6 +23,7 @@ const Chat = lazy(() => import('./conversation/Chat'));
 const Flyout = lazy(() => import('./response/Flyout'));
 const response = {
   Card: lazy(() => import('./response/ResponseCard')),
+  Clocks: lazy(() => import('./clock/Clocks')),
   Tab: lazy(() => import('./response/ResponseTab')),
   Flyout: ({ incident }: { incident: Incident }) => <Flyout incident={incident} chat={Chat} />,
   Undelivered: lazy(() => import('./notification/Undelivered')),
@@ -45,6 +46,7 @@ const Authority = lazy(() => import('./settings/Authority'));
 const Exclusions = lazy(() => import('./settings/Exclusions'));
 const Connectors = lazy(() => import('./settings/Connectors'));
 const Notifications = lazy(() => import('./notification/Notifications'));
+const Agreement = lazy(() => import('./clock/Agreement'));
 const Agents = lazy(() => import('./settings/Agents'));
 const Audit = lazy(() => import('./settings/Audit'));
 const Account = lazy(() => import('./settings/Account'));
@@ -93,6 +95,7 @@ export function Portal() {
           <Route path="settings/authority" element={<Authority />} />
           <Route path="settings/exclusions" element={<Exclusions />} />
           <Route path="settings/notifications" element={<Notifications />} />
+          <Route path="settings/clocks" element={<Agreement />} />
           <Route path="settings/agents" element={<Agents />} />
           <Route path="settings/connectors" element={<Connectors />} />
           <Route path="settings/people" element={<People />} />

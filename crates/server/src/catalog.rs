@@ -650,6 +650,32 @@ impl Kind {
         CATALOG.iter().find(|entry| entry.kind == self).unwrap_or(&CATALOG[0])
     }
 
+    /// Whether an attack gets no further once it is verified: a service clock stops there.
+    #[must_use]
+    pub fn contains(self) -> bool {
+        matches!(
+            self,
+            Self::IsolateDevice
+                | Self::ContainDevice
+                | Self::RestrictAppExecution
+                | Self::StopAndQuarantineFile
+                | Self::StopProcess
+                | Self::SubmitIocRule
+                | Self::DisableUser
+                | Self::SuspendUser
+                | Self::ContainUser
+                | Self::ForceUserPasswordReset
+                | Self::RequireSignIn
+                | Self::HardDeleteEmail
+                | Self::SoftDeleteEmail
+                | Self::MoveEmailToJunk
+                | Self::MoveEmailToQuarantine
+                | Self::MoveEmailToDeletedItems
+                | Self::StopExternalForwarding
+                | Self::BlockOAuthApp
+        )
+    }
+
     /// The type of a word of the contract or of ours, in any case.
     #[must_use]
     pub fn read(word: &str) -> Option<Self> {

@@ -255,6 +255,24 @@ pub enum Fact {
         receiver: String,
         because: String,
     },
+    /// What the provider promises is different.
+    ServiceAgreementChanged { changes: Vec<Change> },
+    /// A service clock will miss its target, in minutes, at `due`.
+    ClockNearing {
+        incident: IncidentId,
+        clock: &'static str,
+        whose: &'static str,
+        due: Timestamp,
+        target: i64,
+    },
+    /// A service clock has missed its target, in minutes, at `due`.
+    ClockMissed {
+        incident: IncidentId,
+        clock: &'static str,
+        whose: &'static str,
+        due: Timestamp,
+        target: i64,
+    },
 }
 
 /// Kinds of facts about what only the experts see: drafts of a response, and words among themselves.
@@ -344,6 +362,9 @@ impl Fact {
             Self::DeliveryFailed { .. } => "delivery.failed",
             Self::DeliveryRepeated { .. } => "delivery.repeated",
             Self::ReplyRefused { .. } => "reply.refused",
+            Self::ServiceAgreementChanged { .. } => "serviceAgreement.changed",
+            Self::ClockNearing { .. } => "clock.nearing",
+            Self::ClockMissed { .. } => "clock.missed",
         }
     }
 
@@ -389,7 +410,9 @@ impl Fact {
             | Self::ResponseRejected { incident, .. }
             | Self::TaskStarted { incident, .. }
             | Self::TaskClosed { incident, .. }
-            | Self::TaskReopened { incident, .. } => Some(*incident),
+            | Self::TaskReopened { incident, .. }
+            | Self::ClockNearing { incident, .. }
+            | Self::ClockMissed { incident, .. } => Some(*incident),
             // The log of the target tells it; the source's own log ends with its redirection.
             Self::IncidentMerged { target, .. } | Self::AlertsMoved { target, .. } => Some(*target),
             Self::AlertReceived { .. }
@@ -429,6 +452,7 @@ impl Fact {
             | Self::WebhookChanged { .. }
             | Self::WebhookRemoved { .. }
             | Self::NotificationSettingChanged { .. }
+            | Self::ServiceAgreementChanged { .. }
             | Self::ConversationOpened { .. } => None,
         }
     }
@@ -441,9 +465,34 @@ impl Fact {
             | Self::ContactAdded { .. }
             | Self::ActionRequested { .. }
             | Self::ActionWaits { .. }
-            | Self::DeliveryFailed { .. } => true,
+            | Self::DeliveryFailed { .. }
+            | Self::ClockNearing { .. }
+            | Self::ClockMissed { .. } => true,
             Self::ContactChanged { moved, .. } => *moved,
             Self::MessageSent { side, .. } => *side == "expert",
+            _ => false,
+        }
+    }
+
+    /// Whether a service clock may go by it: each comes with a row in `untimed`.
+    #[must_use]
+    pub fn times(&self) -> bool {
+        match self {
+            Self::IncidentQueued { .. }
+            | Self::IncidentLeftOut { .. }
+            | Self::IncidentMerged { .. }
+            | Self::IncidentStarted { .. }
+            | Self::IncidentConcluded { .. }
+            | Self::ResponsePublished { .. }
+            | Self::ResponseRejected { .. }
+            | Self::TaskBegun { .. }
+            | Self::TaskStarted { .. }
+            | Self::TaskClosed { .. } => true,
+            Self::IncidentChanged { changes, .. } => {
+                changes.iter().any(|change| matches!(change.field, "state" | "severity"))
+            }
+            Self::MessageSent { side, incident, .. } => *side == "customer" && incident.is_some(),
+            Self::ActionEnded { incident, verified, .. } => *verified && incident.is_some(),
             _ => false,
         }
     }
@@ -471,6 +520,7 @@ impl Fact {
             Self::AlertChanged { changes, .. }
             | Self::FeedChanged { changes }
             | Self::NotificationSettingChanged { changes }
+            | Self::ServiceAgreementChanged { changes }
             | Self::ExclusionChanged { changes }
             | Self::IncidentStarted { changes, .. }
             | Self::IncidentConcluded { changes, .. }
@@ -602,6 +652,10 @@ impl Fact {
             Self::ReplyRefused { delivery, receiver, because, .. } => {
                 json!({ "deliveryId": delivery, "receiver": receiver, "because": because })
             }
+            Self::ClockNearing { clock, whose, due, target, .. }
+            | Self::ClockMissed { clock, whose, due, target, .. } => json!({
+                "clock": clock, "whose": whose, "dueDateTime": due, "targetMinutes": target,
+            }),
             Self::ProviderNamed { provider, name } => {
                 json!({ "providerId": provider, "name": name })
             }

@@ -127,11 +127,14 @@ impl Ledger {
         let count: usize = ledgers.iter().map(|(_, events)| events.len()).sum();
         let mut rows: Vec<Value> = Vec::with_capacity(count * 10);
         let mut sizes: Vec<Value> = Vec::with_capacity(ledgers.len() * 4);
-        let mut untold: Vec<Value> = Vec::new();
+        let (mut untold, mut untimed): (Vec<Value>, Vec<Value>) = (Vec::new(), Vec::new());
         for (mut ledger, events) in ledgers {
             for event in events {
                 if event.fact.tells() {
                     untold.extend([ledger.tenant.0.into(), ledger.size.into()]);
+                }
+                if event.fact.times() {
+                    untimed.extend([ledger.tenant.0.into(), ledger.size.into()]);
                 }
                 ledger.leaf(event, &mut rows);
             }
@@ -153,6 +156,9 @@ impl Ledger {
         // With the fact itself, so that no crash comes between it and who must hear of it.
         if !untold.is_empty() {
             tx.insert_rows("insert into untold (tenant_no, position)", 2, "", untold).await?;
+        }
+        if !untimed.is_empty() {
+            tx.insert_rows("insert into untimed (tenant_no, position)", 2, "", untimed).await?;
         }
         tx.update_rows("ledger", &["tenant_no"], &["size", "peaks", "last_update"], sizes).await?;
         Ok(())

@@ -21,6 +21,8 @@ pub mod permission;
 pub mod smtp;
 pub mod word;
 
+pub mod hours;
+
 pub mod db;
 
 pub mod presence;
@@ -65,6 +67,8 @@ pub mod coverage;
 pub mod response;
 
 pub mod agent;
+pub mod service_clock;
+
 pub mod notification;
 
 // Roof.

@@ -32,6 +32,7 @@ type Post<Body, Reply, Path = never> = Send<'post', Body, Reply, Path>;
 type Ok<Reply> = { 200: { headers: Record<string, unknown>; content: { 'application/json': Reply } } };
 type At<Path> = [Path] extends [never] ? { path?: never } : { path: Path };
 type Id = { id: string };
+type OfTenant = { tenantId?: string };
 type Nothing = Record<string, never>;
 
 /** What the caller may do now and, if not, why not. */
@@ -288,6 +289,42 @@ export type IncidentRow = {
   deviceGroups?: string[];
   sensitivityLabels?: string[];
   threats?: string[];
+  /** The running service clock that is due first. */
+  nextDue: { clock: ClockName; whose: ServiceClock['whose']; dueDateTime: string } | null;
+};
+
+export type ClockName = 'detect' | 'triage' | 'decide' | 'acknowledge' | 'contain' | 'customer' | 'resolve';
+
+export type ServiceClock = {
+  clock: ClockName;
+  whose: 'source' | 'experts' | 'customer';
+  about: string;
+  state: 'notStarted' | 'running' | 'paused' | 'stopped' | 'void';
+  run: number | null;
+  startedDateTime: string | null;
+  stoppedDateTime: string | null;
+  countedSeconds: number;
+  targetSeconds: number | null;
+  workingHours: boolean;
+  dueDateTime: string | null;
+  isMissed: boolean;
+  forecast: { expectedDateTime: string; percentMissed: number | null; learnedFrom: number } | null;
+};
+
+export type ServiceAgreement = {
+  agreement: Schemas['Agreement'];
+  isOwn: boolean;
+  clocks: Pick<ServiceClock, 'clock' | 'whose' | 'about'>[];
+  last30Days: {
+    clock: ClockName;
+    severity: string;
+    runs: number;
+    medianSeconds: number;
+    p90Seconds: number;
+    withTarget: number;
+    keptTarget: number;
+  }[];
+  may: Record<'change', May>;
 };
 
 export type Entity = {
@@ -408,6 +445,8 @@ export type Home = {
   alertsByHour: { at: string; alerts: number; incidents: number }[];
   accessRequests: number;
   runningAccess: number;
+  /** Incidents with a service clock that has missed its target, or will within half an hour. */
+  clocks?: { missed: number; near: number };
 };
 
 export type AuditRecord = {
@@ -924,6 +963,11 @@ export type Undocumented = {
   '/api/v1/webhooks': Get<{ value: Webhook[]; may: { change: May } }> & Post<{ name: string; url: string }, Webhook>;
   '/api/v1/webhooks/{id}/test': Post<Nothing, { deliveryId: string }, Id>;
   '/api/v1/notifications/settings': Get<NotificationSettings> & Send<'put', { reminderHours: number }, NotificationSettings>;
+  '/api/v1/incidents/{id}/clocks': Get<{ value: ServiceClock[] }, Record<never, never>, Id>;
+  '/api/v1/service-agreement': Get<ServiceAgreement, OfTenant> & {
+    put: Omit<Send<'put', Schemas['Agreement'], ServiceAgreement>['put'], 'parameters'> & Pick<Get<ServiceAgreement, OfTenant>['get'], 'parameters'>;
+    delete: Get<ServiceAgreement, OfTenant>['get'];
+  };
   '/api/v1/notifications/previews/{kind}': Get<{ subject: string; text: string; html: string }, { language?: string }, { kind: string }>;
   '/api/v1/deliveries': Get<
     Page<Delivery> & { may: { again: May } },

@@ -127,6 +127,12 @@ function Cards({ figures }: { figures: Figures }) {
       ? ([['Waiting for experts', figures.queued, `/incidents?${queued}`]] as [string, number, string][])
       : ([['Awaiting customer action', awaiting, '/incidents?status=awaitingAction&severity=all']] as [string, number, string][])),
     ['Resolved in the last month', figures.resolvedLastMonth, '/incidents?status=resolved&severity=all&period=30d'],
+    ...(figures.clocks && figures.clocks.missed + figures.clocks.near > 0
+      ? ([
+          ['Past a service target', figures.clocks.missed, '/incidents?severity=all&period=all'],
+          ['Due within 30 minutes', figures.clocks.near, '/incidents?severity=all&period=all'],
+        ] as [string, number, string][])
+      : []),
     ['Access requests to decide', figures.accessRequests, '/access?state=open'],
     [customer ? 'Experts with access now' : 'Running access', figures.runningAccess, '/access?state=open'],
   ];

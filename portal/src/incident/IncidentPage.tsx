@@ -64,7 +64,7 @@ const useStyles = makeStyles({
 });
 
 /** What other parts of the portal show of an incident; the route table puts them in. */
-export type Guests = Record<'Card' | 'Tab' | 'Flyout' | 'Undelivered', ComponentType<{ incident: Incident }>>;
+export type Guests = Record<'Card' | 'Clocks' | 'Tab' | 'Flyout' | 'Undelivered', ComponentType<{ incident: Incident }>>;
 
 export default function IncidentPage({ response }: { response: Guests }) {
   const { id = '' } = useParams();
@@ -197,6 +197,9 @@ function Shown({ incident, response: Response }: { incident: Incident; response:
         <>
           <Suspense>
             <Response.Undelivered incident={incident} />
+          </Suspense>
+          <Suspense>
+            <Response.Clocks incident={incident} />
           </Suspense>
           <Suspense>
             <Response.Card incident={incident} />

@@ -8,11 +8,14 @@ import {
   tokens,
 } from '@fluentui/react-components';
 
+import { NAMES } from '../api/clock-words';
 import type { IncidentRow } from '../api/hand';
 import { useWords } from '../api/use-words';
 import { labelOf } from '../api/words';
+import { Moment } from '../ui/Moment';
 
 const useStyles = makeStyles({
+  missed: { color: tokens.colorPaletteRedForeground1, fontWeight: tokens.fontWeightSemibold },
   line: { display: 'inline-flex', alignItems: 'center', gap: '6px', whiteSpace: 'nowrap' },
   bars: { display: 'inline-flex', gap: '2px', alignItems: 'flex-end' },
   bar: { width: '4px', height: '12px', borderRadius: '1px', backgroundColor: tokens.colorNeutralStroke2 },
@@ -160,5 +163,17 @@ export function Priority({ row }: { row: Pick<IncidentRow, 'priorityScore' | 'pr
         </ul>
       </PopoverSurface>
     </Popover>
+  );
+}
+
+/** What of an incident is due next, and when. */
+export function NextDue({ of }: { of: IncidentRow['nextDue'] }) {
+  const styles = useStyles();
+  if (!of) return <>–</>;
+  const late = new Date(of.dueDateTime).getTime() < Date.now();
+  return (
+    <span className={late ? styles.missed : undefined}>
+      {NAMES[of.clock]} <Moment at={of.dueDateTime} as="distance" />
+    </span>
   );
 }

@@ -6,7 +6,7 @@ import { labelOf, spelled } from '../api/words';
 import { Moment } from '../ui/Moment';
 import type { Column } from '../ui/Table';
 import { remembered } from '../ui/remember';
-import { Priority, Severity, Status, Tags } from './badges';
+import { NextDue, Priority, Severity, Status, Tags } from './badges';
 
 export type QueueColumn = Column<IncidentRow> & {
   /** The member it is sorted by. */
@@ -69,6 +69,7 @@ export const COLUMNS: QueueColumn[] = [
   { id: 'status', label: 'Status', field: 'status', sorts: true, nowrap: true, cell: (row) => <Status value={row.status} /> },
   { id: 'owner', label: 'Assigned to', field: 'assignedTo', sorts: true, nowrap: true, cell: (row) => <Owner name={row.assignedTo} /> },
   { id: 'tenant', label: 'Customer', nowrap: true, side: 'provider', cell: (row) => <Names of={[row.tenantName]} /> },
+  { id: 'due', label: 'Next due', nowrap: true, cell: (row) => <NextDue of={row.nextDue} /> },
   { id: 'alerts', label: 'Alerts', nowrap: true, end: true, minor: true, cell: (row) => row.alertCount.toLocaleString() },
   { id: 'tags', label: 'Tags', minor: true, cell: (row) => <Tags row={row} most={2} /> },
   { id: 'categories', label: 'Categories', minor: true, cell: (row) => <List of={row.categories} /> },
@@ -83,7 +84,7 @@ export const COLUMNS: QueueColumn[] = [
   { id: 'modifiedBy', label: 'Changed by', field: 'lastModifiedBy', sorts: true, nowrap: true, minor: true, cell: (row) => row.lastModifiedBy },
 ];
 
-const FIRST = ['name', 'priority', 'severity', 'status', 'owner', 'tenant', 'alerts', 'tags', 'updated'];
+const FIRST = ['name', 'priority', 'severity', 'status', 'owner', 'tenant', 'due', 'alerts', 'tags', 'updated'];
 /** What the browser remembers them by. */
 export const KEY = 'queue.columns';
 

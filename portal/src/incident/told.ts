@@ -1,5 +1,6 @@
 /** What a fact of the log says, as a sentence behind the name of who caused it. Pure. */
-import type { Fact } from '../api/hand';
+import { NAMES } from '../api/clock-words';
+import type { ClockName, Fact } from '../api/hand';
 import { spelled } from '../api/words';
 
 /** Facts whose reason somebody wrote, or an asset gave. */
@@ -38,6 +39,7 @@ const CLOSED: Record<string, string> = {
 };
 
 const names = (of: unknown): string => (Array.isArray(of) && of.length > 0 ? of.join(', ') : 'nobody, because there is no contact for it,');
+const clock = (of: unknown): string => `the clock ${NAMES[of as ClockName] ?? String(of)}`;
 /** Of what somebody was told. */
 const NEWS: Record<string, string> = {
   responsePublished: 'of the managed response',
@@ -46,6 +48,8 @@ const NEWS: Record<string, string> = {
   approvalNeeded: 'that an approval is needed',
   contactAdded: 'of a new contact',
   deliveryFailed: 'of a message that did not reach somebody else',
+  clockNearing: 'that a service target is near',
+  clockMissed: 'that a service target was missed',
 };
 
 const actions = (of: unknown): string => many(Array.isArray(of) ? of : [], 'action').replace(/^0 /, 'no ');
@@ -93,6 +97,9 @@ export function told(fact: Fact): string {
     'delivery.failed': () => `could not bring a message to ${fact.receiver}: ${fact.because}`,
     'delivery.repeated': () => `had the message to ${fact.receiver} sent again`,
     'reply.refused': () => `did not take a mail in answer to what ${fact.receiver} was sent: ${fact.because}`,
+    'clock.nearing': () => `saw that ${clock(fact.clock)} is near its target of ${many(fact.targetMinutes, 'minute')}`,
+    'clock.missed': () => `saw that ${clock(fact.clock)} missed its target of ${many(fact.targetMinutes, 'minute')}`,
+    'serviceAgreement.changed': () => 'changed what is promised',
     'contact.added': () => `added the contact ${fact.name} (${fact.email})`,
     'contact.changed': () => `changed the contact ${fact.name}`,
     'contact.removed': () => `removed the contact ${fact.name}`,

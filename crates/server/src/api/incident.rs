@@ -26,6 +26,7 @@ use crate::incident::entity::EntityKind;
 use crate::incident::model::{Finding, Patch, State as Standing};
 use crate::incident::{self, Incident};
 use crate::permission::Permission;
+use crate::service_clock;
 use crate::tenant::caller::{Caller, Reach};
 use crate::word::{Classification, Determination, Stage};
 
@@ -112,10 +113,17 @@ pub(super) async fn list(
         Some(last) if more => Some(plan.behind(last)?.token()?),
         _ => None,
     };
+    let found = rows.iter().map(|row| Incident::from_row(&row.row));
+    let found = found.collect::<crate::error::Result<Vec<_>>>()?;
+    let ids: Vec<IncidentId> = found.iter().map(|incident| incident.id).collect();
+    let due = service_clock::due(&site.app.db.reach(caller.queue.tenants()), &ids).await?;
     let mut value = Vec::with_capacity(rows.len());
-    for row in &rows {
-        let incident = Incident::from_row(&row.row)?;
-        let mut out = shown(&site, &incident, &[], &base).await?;
+    for incident in &found {
+        let mut out = shown(&site, incident, &[], &base).await?;
+        let next = due.get(&incident.id).map(
+            |(clock, at)| json!({ "clock": clock, "whose": clock.row().whose, "dueDateTime": at }),
+        );
+        out.insert("nextDue".to_owned(), json!(next));
         if !caller.reach.includes(incident.tenant) {
             outside(&mut out);
         }

@@ -26,6 +26,7 @@ mod package;
 mod people;
 mod queue;
 mod response;
+mod service_clock;
 mod session;
 mod sign_in;
 mod story;
@@ -111,6 +112,8 @@ pub fn routes() -> OpenApiRouter<Site> {
         .routes(routes!(notification::settings, notification::choose))
         .routes(routes!(notification::preview))
         .routes(routes!(notification::mails))
+        .routes(routes!(service_clock::of_incident))
+        .routes(routes!(service_clock::agreed, service_clock::agree, service_clock::end))
         .routes(routes!(notification::answer))
         .routes(routes!(session::get, session::end))
         .routes(routes!(session::switch))

@@ -17,6 +17,7 @@ use crate::db::column;
 use crate::http::{Answer, Failure, Site, csv, json_response};
 use crate::incident::Incident;
 use crate::permission::Permission;
+use crate::service_clock;
 use crate::tenant::caller::Caller;
 use crate::word::{Classification, Determination, IncidentStatus, Severity};
 
@@ -24,6 +25,8 @@ use crate::word::{Classification, Determination, IncidentStatus, Severity};
 const EXPORTED: u64 = 10_000;
 /// Rows read at a time for it.
 const PIECE: u64 = 500;
+/// What is due within so many seconds is due soon.
+const SOON_S: i64 = 1_800;
 /// Saved filter sets of a person.
 const FILTERS: i64 = 50;
 
@@ -247,6 +250,8 @@ pub(super) async fn home(State(site): State<Site>, caller: Caller) -> Answer {
             home[name] = json!(plan.count(app).await?);
         }
         home["alertsByHour"] = by_hour(&site, &caller, now).await?;
+        let (missed, near) = service_clock::late(app, caller.queue.tenants(), SOON_S).await?;
+        home["clocks"] = json!({ "missed": missed, "near": near });
     }
     if caller.may(&[Permission::GrantRead, Permission::AccessRequest]) {
         let filter = Filter { state: Some(Standing::Open), ..Filter::default() };

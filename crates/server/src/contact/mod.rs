@@ -183,7 +183,7 @@ fn phone(given: &str) -> Result<String> {
     ))
 }
 
-fn address(given: &str) -> Result<String> {
+pub(crate) fn address(given: &str) -> Result<String> {
     let address = invitation::address(given)?;
     // What a mail server would take for something else is no address of a contact.
     let sound = |c: char| c.is_ascii_alphanumeric() || "@.!#$%&'*+/=?^_`{|}~-".contains(c);

@@ -39,6 +39,10 @@ choices! {
         ContactAdded = "contactAdded",
         /// Something could not be brought to somebody else.
         DeliveryFailed = "deliveryFailed",
+        /// A service clock reaches its target soon.
+        ClockNearing = "clockNearing",
+        /// A service clock has missed its target.
+        ClockMissed = "clockMissed",
         /// Somebody wants to see whether it arrives.
         Test = "test",
     }
@@ -69,6 +73,10 @@ impl Kind {
             "role": "incidentNotification",
             "receiver": "Ida Berg",
             "what": "Action needed: incident 4711",
+            "clock": "acknowledge",
+            "whose": "customer",
+            "minutes": 60,
+            "due": "2026-11-22 03:15 UTC",
         })
     }
 
@@ -83,9 +91,12 @@ impl Kind {
         match self {
             Self::ResponsePublished | Self::Reminder => (Some("pending"), None),
             Self::MessageFromExperts => (None, Some("text")),
-            Self::ApprovalNeeded | Self::ContactAdded | Self::DeliveryFailed | Self::Test => {
-                (None, None)
-            }
+            Self::ApprovalNeeded
+            | Self::ContactAdded
+            | Self::DeliveryFailed
+            | Self::ClockNearing
+            | Self::ClockMissed
+            | Self::Test => (None, None),
         }
     }
 }
@@ -142,12 +153,13 @@ pub fn write(kind: Kind, language: Language, data: &Value, link: &str) -> Result
     let lacks =
         |what: &str| Error::Internal(format!("the phrases in {} have no {what}", language.word()));
     let mut values = plain(data);
-    if let Some(severity) = values.pointer_mut("/incident/severity") {
-        let word = severity.as_str().unwrap_or_default();
-        let words = phrases.get("severity").and_then(toml::Value::as_table);
-        let words = words.ok_or_else(|| lacks("severity"))?;
+    for (place, table) in [("/incident/severity", "severity"), ("/clock", "clock")] {
+        let Some(value) = values.pointer_mut(place) else { continue };
+        let word = value.as_str().unwrap_or_default();
+        let words = phrases.get(table).and_then(toml::Value::as_table);
+        let words = words.ok_or_else(|| lacks(table))?;
         let said = words.get(word).or_else(|| words.get("unknown")).and_then(toml::Value::as_str);
-        *severity = json!(said.ok_or_else(|| lacks("severity.unknown"))?);
+        *value = json!(said.ok_or_else(|| lacks(table))?);
     }
     let values = Plain::from_serialize(&values);
     let say = |phrase: &str| {

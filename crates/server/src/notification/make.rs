@@ -26,6 +26,7 @@ use crate::notification::model::LASTS_S;
 use crate::notification::webhook;
 use crate::response::model::{ActionState, TaskState};
 use crate::response::store::{self, Source};
+use crate::service_clock::{self, model::Whose};
 use crate::tx::Tx;
 use crate::word::choices;
 
@@ -198,6 +199,15 @@ async fn plan(tx: &Tx, id: String, fact: &Untold) -> Result<Option<(Notice, Vec<
             });
             (Kind::ContactAdded, data, vec![contact.into()])
         }
+        "clock.nearing" | "clock.missed" => {
+            let missed = fact.kind == "clock.missed";
+            let (data, receivers) = late(tx, fact, missed).await?;
+            // Nobody of the provider wants to hear of it: the incident says it.
+            if receivers.is_empty() {
+                return Ok(None);
+            }
+            (if missed { Kind::ClockMissed } else { Kind::ClockNearing }, data, receivers)
+        }
         "delivery.failed" => {
             let Some((data, receivers)) = instead(tx, fact).await? else { return Ok(None) };
             (Kind::DeliveryFailed, data, receivers)
@@ -292,6 +302,38 @@ async fn approval(tx: &Tx, fact: &Untold) -> Result<Option<Value>> {
         "because": action.reason.unwrap_or_default(),
         "link": "/actions",
     })))
+}
+
+/// What is said of a service clock that is late, and who hears of it: of the experts' the provider's
+/// lead, of the customer's its contacts, and once it is missed those for emergencies and the lead too.
+async fn late(tx: &Tx, fact: &Untold, missed: bool) -> Result<(Value, Vec<Receiver>)> {
+    let customer = fact.text("whose") == Whose::Customer.word();
+    let mut receivers = match (customer, missed) {
+        (false, _) => Vec::new(),
+        (true, false) => everybody(tx).await?,
+        (true, true) => all(tx).await?,
+    };
+    if !customer || missed {
+        let lead = service_clock::lead(tx, tx.tenant()).await?;
+        receivers.extend(lead.map(|it| Receiver {
+            channel: Channel::Mail,
+            to: it.email,
+            name: it.name,
+            contact: None,
+            language: it.language,
+        }));
+    }
+    let due: String = fact.text("dueDateTime").chars().take(16).collect();
+    let link = fact.incident.map_or_else(|| "/".to_owned(), |id| format!("/incidents/{id}"));
+    let data = json!({
+        "clock": fact.text("clock"),
+        "whose": fact.text("whose"),
+        "minutes": fact.body["targetMinutes"],
+        "due": format!("{} UTC", due.replace('T', " ")),
+        "lead": !customer,
+        "link": link,
+    });
+    Ok((data, receivers))
 }
 
 /// Who hears of something in the place of a receiver that could not be reached: the other channels,

@@ -44,6 +44,7 @@ mod provider;
 mod queue;
 mod reply;
 mod response;
+mod service_clock;
 mod task;
 mod tidy;
 mod traces;

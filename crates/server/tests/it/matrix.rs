@@ -487,6 +487,21 @@ fn own() -> Vec<Row> {
             IR,
             Some(("/api/v1/incidents/<incident>/notifications", "")),
         ),
+        row(
+            "GET",
+            "/api/v1/incidents/{id}/clocks",
+            IR,
+            Some(("/api/v1/incidents/<incident>/clocks", "")),
+        ),
+        row(
+            "GET",
+            "/api/v1/service-agreement",
+            Any(&[P::IncidentRead, P::TenantRead]),
+            // The provider's administrator promises something to each customer; see service_clock.
+            None,
+        ),
+        row("PUT", "/api/v1/service-agreement", Any(&[P::TenantReadWrite]), None),
+        row("DELETE", "/api/v1/service-agreement", Any(&[P::TenantReadWrite]), None),
         row("GET", "/api/v1/notifications/settings", Any(&[P::ContactRead]), None),
         row("PUT", "/api/v1/notifications/settings", Any(&[P::ContactReadWrite]), None),
         row("GET", "/api/v1/notifications/previews/{kind}", Any(&[P::ContactRead]), None),

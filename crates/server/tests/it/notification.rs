@@ -3,6 +3,7 @@
 //! they get and fail in every way we know of.
 
 use std::collections::{HashMap, VecDeque};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use axum::body::{Body, Bytes};
@@ -35,13 +36,14 @@ pub struct MailServer {
     pub url: String,
     pub kept: Arc<Mutex<Vec<Envelope>>>,
     faults: Arc<Mutex<VecDeque<Fault>>>,
+    away: Arc<AtomicBool>,
 }
 
 impl MailServer {
     pub async fn start() -> Self {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let url = format!("smtp://{}", listener.local_addr().expect("an address"));
-        let it = Self { url, kept: Arc::default(), faults: Arc::default() };
+        let it = Self { url, kept: Arc::default(), faults: Arc::default(), away: Arc::default() };
         let shared = it.clone();
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
@@ -55,7 +57,15 @@ impl MailServer {
         it
     }
 
+    /// Takes nothing while it is away.
+    pub fn go(&self, away: bool) {
+        self.away.store(away, Ordering::Relaxed);
+    }
+
     fn take(&self, mail: &Envelope) -> Vec<String> {
+        if self.away.load(Ordering::Relaxed) {
+            return vec!["451 4.3.2 not now".to_owned(); mail.to.len()];
+        }
         let fault = self.faults.lock().expect("faults").pop_front();
         match fault {
             Some(Fault::Says(answer)) => return vec![answer.to_owned(); mail.to.len()],

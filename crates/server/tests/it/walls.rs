@@ -178,6 +178,16 @@ async fn neighbours() -> Face {
         tx.execute(kept, vec![tenant.no.0.into()]).await.expect("a row");
         let untold = "insert into untold (tenant_no, position) values ($1, 0)";
         tx.execute(untold, vec![tenant.no.0.into()]).await.expect("a row");
+        for kept in [
+            "insert into untimed (tenant_no, position) values ($1, 0)",
+            "insert into service_clock (incident_id, tenant_no, marks, said) \
+             values (-$1, $1, '[]', '[]')",
+            "insert into clock_run (incident_id, clock, number, tenant_no, severity, began_at, \
+             stopped_at, took) values (-$1, 'triage', 1, $1, 4, 0, 0, 0)",
+            "insert into service_agreement (tenant_no, body) values ($1, '{}')",
+        ] {
+            tx.execute(kept, vec![tenant.no.0.into()]).await.expect("a row");
+        }
         let reply = "insert into reply (tenant_no, id, delivery_id, at, outcome) \
                      values ($1, 'x', 'x', 1, 'said')";
         tx.execute(reply, vec![tenant.no.0.into()]).await.expect("a row");

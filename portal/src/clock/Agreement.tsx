@@ -1,0 +1,324 @@
+import { Checkbox, Field, Input, Select, SpinButton, Switch, makeStyles, tokens } from '@fluentui/react-components';
+import { useQuery, useQueryClient } from '@tanstack/react-query';
+import { useId, useState } from 'react';
+
+import { api, read } from '../api/client';
+import { NAMES, WHOSE, lasting } from '../api/clock-words';
+import type { ClockName, ServiceAgreement } from '../api/hand';
+import { useSession } from '../api/session';
+import { GuardedButton } from '../ui/Guarded';
+import { Page } from '../ui/Page';
+import { Section } from '../ui/Section';
+import { Table, type Column } from '../ui/Table';
+import { useToasts } from '../ui/Toasts';
+import { Empty, Failure, Notice, Waiting } from '../ui/states';
+
+const useStyles = makeStyles({
+  form: { display: 'flex', flexDirection: 'column', alignItems: 'stretch', gap: '16px' },
+  who: { maxWidth: '360px' },
+  clocks: { display: 'grid', gap: '14px', margin: 0, padding: 0, listStyleType: 'none' },
+  clock: {
+    display: 'grid',
+    gridTemplateColumns: 'minmax(200px, 1fr) repeat(3, minmax(150px, 190px))',
+    gap: '6px 16px',
+    alignItems: 'start',
+    '@media (max-width: 860px)': { gridTemplateColumns: 'repeat(3, minmax(90px, 1fr))' },
+    '@media (max-width: 480px)': { gridTemplateColumns: '1fr' },
+  },
+  what: { '@media (max-width: 860px)': { gridColumn: '1 / -1' } },
+  name: { fontWeight: tokens.fontWeightSemibold },
+  about: { margin: '2px 0 0', color: tokens.colorNeutralForeground2, fontSize: tokens.fontSizeBase200 },
+  target: { display: 'grid', gap: '2px', minWidth: 0, '& input': { minWidth: 0 }, '& .fui-SpinButton': { minWidth: 0, width: '100%' } },
+  week: { display: 'grid', gap: '8px', margin: 0, padding: 0, listStyleType: 'none' },
+  day: { display: 'flex', flexWrap: 'wrap', alignItems: 'center', gap: '8px', '& > :first-child': { width: '150px' } },
+  pair: { display: 'flex', flexWrap: 'wrap', gap: '12px', '& > *': { flex: '1 1 220px', minWidth: 0 } },
+  acts: { display: 'flex', flexWrap: 'wrap', gap: '8px' },
+  part: { margin: 0, fontSize: tokens.fontSizeBase300, fontWeight: tokens.fontWeightSemibold },
+});
+
+type Terms = ServiceAgreement['agreement'];
+const KEY = 'service-agreement';
+const SEVERITIES = ['high', 'medium', 'low'] as const;
+const DAYS = ['Monday', 'Tuesday', 'Wednesday', 'Thursday', 'Friday', 'Saturday', 'Sunday'];
+const SPELT: Record<string, string> = { high: 'High', medium: 'Medium', low: 'Low', informational: 'Informational' };
+const OFFICE = { from: '08:00', until: '17:00' };
+const ZONES = Intl.supportedValuesOf('timeZone');
+
+/** What the provider promises, and how it did. */
+export default function Agreement() {
+  const styles = useStyles();
+  const { side, organisation } = useSession();
+  const provider = side === 'provider';
+  const [tenant, setTenant] = useState('');
+  const tenants = useQuery({ queryKey: ['tenants'], queryFn: () => read(api.GET('/api/v1/tenants')), enabled: provider });
+  const query = tenant ? { tenantId: tenant } : {};
+  const found = useQuery({
+    queryKey: [KEY, tenant],
+    queryFn: ({ signal }) => read(api.GET('/api/v1/service-agreement', { params: { query }, signal })),
+  });
+  const name = tenants.data?.value.find((one) => one.id === tenant)?.name;
+  return (
+    <Page
+      title="Service clocks"
+      lead={
+        provider
+          ? 'How long each part of an incident may take, who is told before a target is missed, and how it went.'
+          : `What your provider has promised ${organisation.name}: how long each part of an incident may take, and how it went.`
+      }
+    >
+      {provider && (
+        <Field label="Agreement with" className={styles.who}>
+          <Select value={tenant} onChange={(_, data) => setTenant(data.value)}>
+            <option value="">All customers without one of their own</option>
+            {tenants.data?.value.map((one) => (
+              <option key={one.id} value={one.id}>
+                {one.name}
+              </option>
+            ))}
+          </Select>
+        </Field>
+      )}
+      {found.data ? (
+        <>
+          {tenant && !found.data.isOwn && (
+            <Notice title={`${name ?? 'This customer'} has no agreement of its own`}>What is promised to all customers holds. Saving makes one for this customer.</Notice>
+          )}
+          <Form key={`${tenant} ${found.dataUpdatedAt}`} found={found.data} tenant={tenant} />
+          {(tenant || !provider) && <Measured rows={found.data.last30Days} />}
+        </>
+      ) : found.isError ? (
+        <Failure error={found.error} retry={() => void found.refetch()} />
+      ) : (
+        <Waiting rows={8} />
+      )}
+    </Page>
+  );
+}
+
+function Form({ found, tenant }: { found: ServiceAgreement; tenant: string }) {
+  const styles = useStyles();
+  const form = useId();
+  const zones = useId();
+  const queries = useQueryClient();
+  const toasts = useToasts();
+  const [terms, setTerms] = useState<Terms>(found.agreement);
+  const [busy, setBusy] = useState(false);
+  const [error, setError] = useState<unknown>(null);
+  const fixed = !found.may.change.allowed;
+  const changed = JSON.stringify(terms) !== JSON.stringify(found.agreement);
+  const query = tenant ? { tenantId: tenant } : {};
+
+  const promised = (clock: ClockName, severity: string) => terms.targets.find((one) => one.clock === clock && one.severity === severity);
+  const promise = (clock: ClockName, severity: string, change: { minutes?: number | null; workingHours?: boolean }) => {
+    const before = promised(clock, severity);
+    const rest = terms.targets.filter((one) => one !== before);
+    const minutes = change.minutes === undefined ? (before?.minutes ?? null) : change.minutes;
+    const workingHours = change.workingHours ?? before?.workingHours ?? false;
+    setTerms({ ...terms, targets: minutes === null ? rest : [...rest, { clock, severity, minutes, workingHours }] });
+  };
+  const send = async (what: () => Promise<ServiceAgreement>, said: string) => {
+    setBusy(true);
+    setError(null);
+    try {
+      queries.setQueryData([KEY, tenant], await what());
+      toasts.done(said);
+    } catch (refused) {
+      setError(refused);
+    } finally {
+      setBusy(false);
+    }
+  };
+  const save = () => send(() => read(api.PUT('/api/v1/service-agreement', { params: { query }, body: terms })), 'The agreement is saved. Clocks that run are held against it.');
+  const drop = () => send(() => read(api.DELETE('/api/v1/service-agreement', { params: { query } })), 'What is promised to all customers holds.');
+
+  return (
+    <Section title="Targets">
+      <form
+        id={form}
+        className={styles.form}
+        onSubmit={(event) => {
+          event.preventDefault();
+          if (!fixed && changed && !busy) void save();
+        }}
+      >
+        <ul className={styles.clocks}>
+          {found.clocks.map((one) => (
+            <li key={one.clock} className={styles.clock}>
+              <div className={styles.what}>
+                <span className={styles.name}>{NAMES[one.clock]}</span> · {WHOSE[one.whose]}
+                <p className={styles.about}>{one.about}</p>
+              </div>
+              {SEVERITIES.map((severity) => {
+                const it = promised(one.clock, severity);
+                return (
+                  <div key={severity} className={styles.target}>
+                    <Field label={`${SPELT[severity]}, minutes`} size="small">
+                      <SpinButton
+                        min={0}
+                        max={527_040}
+                        disabled={fixed}
+                        value={it?.minutes ?? null}
+                        displayValue={it ? String(it.minutes) : ''}
+                        placeholder="No target"
+                        aria-label={`${NAMES[one.clock]}, ${SPELT[severity]}: minutes, empty for no target`}
+                        onChange={(_, data) => {
+                          const typed = data.value ?? (data.displayValue?.trim() ? Number(data.displayValue) : null);
+                          if (typed !== null && !Number.isInteger(typed)) return;
+                          promise(one.clock, severity, { minutes: typed !== null && typed > 0 ? typed : null });
+                        }}
+                      />
+                    </Field>
+                    {terms.hours && it && (
+                      <Checkbox
+                        size="medium"
+                        disabled={fixed}
+                        checked={it.workingHours ?? false}
+                        label="Working hours only"
+                        onChange={(_, data) => promise(one.clock, severity, { workingHours: data.checked === true })}
+                      />
+                    )}
+                  </div>
+                );
+              })}
+            </li>
+          ))}
+        </ul>
+        <Switch
+          label="Some targets count in working hours only"
+          checked={terms.hours !== null && terms.hours !== undefined}
+          disabled={fixed}
+          onChange={(_, data) =>
+            setTerms({
+              ...terms,
+              hours: data.checked
+                ? { timeZone: Intl.DateTimeFormat().resolvedOptions().timeZone, days: DAYS.map((_, at) => (at < 5 ? { ...OFFICE } : null)) }
+                : null,
+              targets: data.checked ? terms.targets : terms.targets.map((one) => ({ ...one, workingHours: false })),
+            })
+          }
+        />
+        {terms.hours && (
+          <>
+            <Field label="Time zone" hint="A name such as Europe/Oslo; its summer time is kept." className={styles.who}>
+              <Input
+                list={zones}
+                disabled={fixed}
+                value={terms.hours.timeZone}
+                onChange={(_, data) => terms.hours && setTerms({ ...terms, hours: { ...terms.hours, timeZone: data.value } })}
+              />
+            </Field>
+            <datalist id={zones}>
+              {ZONES.map((zone) => (
+                <option key={zone} value={zone} />
+              ))}
+            </datalist>
+            <ul className={styles.week}>
+              {DAYS.map((day, at) => {
+                const hours = terms.hours;
+                if (!hours) return null;
+                const it = hours.days[at] ?? null;
+                const set = (value: { from: string; until: string } | null) =>
+                  setTerms({ ...terms, hours: { ...hours, days: DAYS.map((_, other) => (other === at ? value : (hours.days[other] ?? null))) } });
+                return (
+                  <li key={day} className={styles.day}>
+                    <Checkbox label={day} checked={it !== null} disabled={fixed} onChange={(_, data) => set(data.checked ? { ...OFFICE } : null)} />
+                    {it && (
+                      <>
+                        <Input size="small" disabled={fixed} aria-label={`${day} from`} value={it.from} onChange={(_, data) => set({ ...it, from: data.value })} />
+                        to
+                        <Input size="small" disabled={fixed} aria-label={`${day} until`} value={it.until} onChange={(_, data) => set({ ...it, until: data.value })} />
+                      </>
+                    )}
+                  </li>
+                );
+              })}
+            </ul>
+          </>
+        )}
+        <Field label="Give notice after this share of a target, in per cent" className={styles.who}>
+          <SpinButton
+            min={10}
+            max={95}
+            disabled={fixed}
+            value={terms.noticePercent}
+            onChange={(_, data) => {
+              const typed = data.value ?? Number(data.displayValue);
+              if (Number.isInteger(typed)) setTerms({ ...terms, noticePercent: typed });
+            }}
+          />
+        </Field>
+        <h3 className={styles.part}>The provider’s lead</h3>
+        <Switch
+          label="Somebody of the provider is told when a target is near or missed"
+          checked={terms.lead !== null && terms.lead !== undefined}
+          disabled={fixed}
+          onChange={(_, data) => setTerms({ ...terms, lead: data.checked ? { name: '', email: '', language: 'en' } : null })}
+        />
+        {terms.lead && (
+          <div className={styles.pair}>
+            <Field label="Name" required>
+              <Input
+                disabled={fixed}
+                value={terms.lead.name}
+                onChange={(_, data) => terms.lead && setTerms({ ...terms, lead: { ...terms.lead, name: data.value } })}
+              />
+            </Field>
+            <Field label="Mail address" required>
+              <Input
+                type="email"
+                disabled={fixed}
+                value={terms.lead.email}
+                onChange={(_, data) => terms.lead && setTerms({ ...terms, lead: { ...terms.lead, email: data.value } })}
+              />
+            </Field>
+          </div>
+        )}
+        <Failure error={error} />
+        <div className={styles.acts}>
+          <GuardedButton
+            appearance="primary"
+            type="submit"
+            busy={busy}
+            may={fixed || changed ? found.may.change : { allowed: false, because: 'Nothing has changed.' }}
+          >
+            {busy ? 'Saving…' : 'Save'}
+          </GuardedButton>
+          {changed && <GuardedButton may={found.may.change} onClick={() => setTerms(found.agreement)}>Undo changes</GuardedButton>}
+          {found.isOwn && tenant && (
+            <GuardedButton may={found.may.change} busy={busy} onClick={() => void drop()}>
+              Use what is promised to all
+            </GuardedButton>
+          )}
+        </div>
+      </form>
+    </Section>
+  );
+}
+
+type Row = ServiceAgreement['last30Days'][number];
+const keyOf = (row: Row) => `${NAMES[row.clock]}, ${row.severity}`;
+
+function Measured({ rows }: { rows: Row[] }) {
+  const columns: Column<Row>[] = [
+    { id: 'clock', label: 'Clock', lead: true, cell: (row) => `${NAMES[row.clock]}, ${SPELT[row.severity] ?? row.severity}` },
+    { id: 'runs', label: 'Ended', end: true, nowrap: true, cell: (row) => row.runs.toLocaleString() },
+    { id: 'median', label: 'Half took at most', end: true, nowrap: true, cell: (row) => lasting(row.medianSeconds) },
+    { id: 'p90', label: 'Nine of ten', end: true, nowrap: true, cell: (row) => lasting(row.p90Seconds) },
+    {
+      id: 'kept',
+      label: 'Target kept',
+      end: true,
+      nowrap: true,
+      cell: (row) => (row.withTarget ? `${Math.floor((row.keptTarget * 100) / row.withTarget)} % (${row.keptTarget.toLocaleString()} of ${row.withTarget.toLocaleString()})` : '–'),
+    },
+  ];
+  return (
+    <Section title="The last 30 days">
+      {rows.length === 0 ? (
+        <Empty title="Nothing has been measured yet">As soon as a clock of an incident stops, it is counted here.</Empty>
+      ) : (
+        <Table label="The last 30 days" rows={rows} columns={columns} id={keyOf} name={keyOf} />
+      )}
+    </Section>
+  );
+}

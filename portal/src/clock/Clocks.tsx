@@ -1,0 +1,163 @@
+import { Button, ProgressBar, makeStyles, tokens } from '@fluentui/react-components';
+import { ClockRegular } from '@fluentui/react-icons';
+import { useQuery, useQueryClient } from '@tanstack/react-query';
+import { useEffect, useState } from 'react';
+
+import { api, read } from '../api/client';
+import { NAMES, STATES, WHOSE, counted, lasting, standing, type Look } from '../api/clock-words';
+import { useEvents } from '../api/events';
+import type { Incident, ServiceClock } from '../api/hand';
+import { Moment } from '../ui/Moment';
+import { Panel } from '../ui/Panel';
+import { Failure, Waiting } from '../ui/states';
+
+const useStyles = makeStyles({
+  strip: { display: 'flex', flexWrap: 'wrap', alignItems: 'center', gap: '8px' },
+  chip: {
+    display: 'grid',
+    gap: '4px',
+    minWidth: '132px',
+    padding: '6px 12px 8px',
+    border: `1px solid ${tokens.colorNeutralStroke2}`,
+    borderRadius: tokens.borderRadiusMedium,
+    backgroundColor: tokens.colorNeutralBackground1,
+  },
+  line: { display: 'flex', justifyContent: 'space-between', gap: '12px', whiteSpace: 'nowrap' },
+  name: { fontWeight: tokens.fontWeightSemibold },
+  muted: { color: tokens.colorNeutralForeground2 },
+  calm: { color: tokens.colorNeutralForeground2 },
+  done: { color: tokens.colorNeutralForeground2 },
+  near: { color: tokens.colorPaletteDarkOrangeForeground1, fontWeight: tokens.fontWeightSemibold },
+  missed: { color: tokens.colorPaletteRedForeground1, fontWeight: tokens.fontWeightSemibold },
+  list: { display: 'grid', gap: '16px', margin: 0, padding: 0, listStyleType: 'none' },
+  one: { display: 'grid', gap: '4px' },
+  about: { margin: 0, color: tokens.colorNeutralForeground2, fontSize: tokens.fontSizeBase200 },
+});
+
+const BARS = { calm: 'brand', done: 'success', near: 'warning', missed: 'error' } as const;
+const SECOND_MS = 1_000;
+/** The server follows what happens within about a second. */
+const AGAIN_MS = 1_200;
+
+/** How long the parts of an incident take, and what is left of what was promised. */
+export default function Clocks({ incident }: { incident: Incident }) {
+  const styles = useStyles();
+  const queries = useQueryClient();
+  const [all, setAll] = useState(false);
+  const key = ['clocks', incident.id];
+  const clocks = useQuery({
+    queryKey: key,
+    queryFn: ({ signal }) => read(api.GET('/api/v1/incidents/{id}/clocks', { params: { path: { id: incident.id } }, signal })),
+    refetchInterval: 60_000,
+  });
+  useEvents((fact) => {
+    if (fact.incidentId === incident.id) setTimeout(() => void queries.invalidateQueries({ queryKey: key }), AGAIN_MS);
+  });
+  const now = useSecond();
+  // A page without its clocks is still of use; the pane says what is wrong.
+  if (!clocks.data && !clocks.isError) return null;
+  const since = Math.max(0, (now.getTime() - clocks.dataUpdatedAt) / SECOND_MS);
+  const value = clocks.data?.value ?? [];
+  const shown = value.filter((one) => (one.state === 'running' || one.state === 'paused') && one.targetSeconds !== null);
+  return (
+    <>
+      <div className={styles.strip} role="group" aria-label="Service clocks">
+        {shown.map((one) => (
+          <Chip key={one.clock} clock={one} look={standing(one, since, now)} since={since} />
+        ))}
+        <Button appearance={shown.length ? 'subtle' : 'outline'} size="small" icon={<ClockRegular />} onClick={() => setAll(true)}>
+          Service clocks
+        </Button>
+      </div>
+      <Panel title="Service clocks" open={all} onClose={() => setAll(false)}>
+        {clocks.isError ? (
+          <Failure error={clocks.error} retry={() => void clocks.refetch()} />
+        ) : clocks.data ? (
+          <ul className={styles.list}>
+            {value.map((one) => (
+              <One key={one.clock} clock={one} since={since} now={now} />
+            ))}
+          </ul>
+        ) : (
+          <Waiting rows={7} />
+        )}
+      </Panel>
+    </>
+  );
+}
+
+function Bar({ clock, look, since }: { clock: ServiceClock; look: Look | null; since: number }) {
+  if (clock.targetSeconds === null || !look) return null;
+  const share = Math.min(1, counted(clock, since) / clock.targetSeconds);
+  return <ProgressBar value={share} color={BARS[look.tone]} aria-label={`${NAMES[clock.clock]}: ${look.text}`} />;
+}
+
+function Chip({ clock, look, since }: { clock: ServiceClock; look: Look | null; since: number }) {
+  const styles = useStyles();
+  if (!look) return null;
+  return (
+    <div className={styles.chip} title={clock.about}>
+      <span className={styles.line}>
+        <span className={styles.name}>{NAMES[clock.clock]}</span>
+        <span className={styles[look.tone]}>{look.text}</span>
+      </span>
+      <Bar clock={clock} look={look} since={since} />
+    </div>
+  );
+}
+
+function One({ clock, since, now }: { clock: ServiceClock; since: number; now: Date }) {
+  const styles = useStyles();
+  const look = standing(clock, since, now);
+  const { forecast } = clock;
+  return (
+    <li className={styles.one}>
+      <span className={styles.line}>
+        <span>
+          <span className={styles.name}>{NAMES[clock.clock]}</span> <span className={styles.muted}>· {WHOSE[clock.whose]}</span>
+        </span>
+        <span className={look ? styles[look.tone] : styles.muted}>{look ? look.text : STATES[clock.state]}</span>
+      </span>
+      <Bar clock={clock} look={look} since={since} />
+      <p className={styles.about}>
+        {clock.about}
+        {clock.targetSeconds !== null && ` Target: ${lasting(clock.targetSeconds)}${clock.workingHours ? ' of working hours' : ''}.`}
+      </p>
+      {clock.startedDateTime && (
+        <p className={styles.about}>
+          Began <Moment at={clock.startedDateTime} />
+          {clock.stoppedDateTime && (
+            <>
+              {clock.state === 'paused' ? ', paused ' : ', ended '}
+              <Moment at={clock.stoppedDateTime} />
+            </>
+          )}
+          {clock.dueDateTime && (
+            <>
+              , due <Moment at={clock.dueDateTime} />
+            </>
+          )}
+          .
+        </p>
+      )}
+      {forecast && (
+        <p className={styles.about}>
+          Forecast: half of the incidents like it were done by <Moment at={forecast.expectedDateTime} />
+          {forecast.percentMissed !== null && `; ${forecast.percentMissed} of 100 missed the target`} (learned from {forecast.learnedFrom}).
+        </p>
+      )}
+    </li>
+  );
+}
+
+/** Now, renewed each second while the window is looked at. */
+function useSecond(): Date {
+  const [now, setNow] = useState(() => new Date());
+  useEffect(() => {
+    const timer = setInterval(() => {
+      if (!document.hidden) setNow(new Date());
+    }, SECOND_MS);
+    return () => clearInterval(timer);
+  }, []);
+  return now;
+}
