@@ -424,6 +424,11 @@ test('every page, as who uses it', { timeout: 600_000, concurrency: true }, asyn
       ['access', 'access-refused', '/access'],
       ['settings/people', 'people-provider', '/settings/people'],
       ['settings/audit', 'audit-provider', '/settings/audit'],
+      ['settings/clocks', 'clocks-administrator', '/settings/clocks'],
+      ['settings/clocks', 'clocks-hours', '/settings/clocks', async (page) => {
+        await page.getByRole('switch', { name: /working hours only/ }).click();
+        await page.getByRole('checkbox', { name: 'Saturday' }).waitFor();
+      }],
     ],
     // One of the customer's people.
     tomas: [
@@ -453,6 +458,8 @@ test('every page, as who uses it', { timeout: 600_000, concurrency: true }, asyn
       ['settings/exclusions', 'exclusions-reader', '/settings/exclusions'],
       ['settings/agents', 'agents-reader', '/settings/agents'],
       ['settings/notifications', 'notifications-reader', '/settings/notifications'],
+      ['settings/clocks', 'clocks-reader', '/settings/clocks'],
+      ['incidents/:id', 'clocks-incident', waits[0], dialog('Service clocks')],
     ],
     // Another customer's administrator.
     aino: [

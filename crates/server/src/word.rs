@@ -71,7 +71,8 @@ macro_rules! words {
 
 /// Declares a closed set of words of ours, spelt alike on the wire and in the store.
 macro_rules! choices {
-    ($(#[$meta:meta])* $name:ident { $($(#[$about:meta])* $variant:ident = $word:literal,)+ }) => {
+    // A bare token: utoipa reads no name that comes wrapped up as a `literal`.
+    ($(#[$meta:meta])* $name:ident { $($(#[$about:meta])* $variant:ident = $word:tt,)+ }) => {
         $(#[$meta])*
         #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
         #[derive(serde::Serialize, serde::Deserialize, utoipa::ToSchema)]

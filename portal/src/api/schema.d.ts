@@ -1453,6 +1453,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/incidents/{id}/clocks": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What the service clocks of an incident show now. */
+        get: operations["get_api_v1_incidents_id_clocks"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/incidents/{id}/comments": {
         parameters: {
             query?: never;
@@ -1761,6 +1778,28 @@ export interface paths {
         /** Ends every session of a person in the organisation. */
         post: operations["post_api_v1_people_id_sign_out"];
         delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/service-agreement": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What the provider promises, and how the last 30 days were. */
+        get: operations["get_api_v1_service_agreement"];
+        /** Promises something to a customer, or to all that have no agreement of their own. */
+        put: operations["put_api_v1_service_agreement"];
+        post?: never;
+        /**
+         * Takes a customer's own agreement away: that for all customers holds. Without a customer, that for
+         *     all is as it was at first.
+         */
+        delete: operations["delete_api_v1_service_agreement"];
         options?: never;
         head?: never;
         patch?: never;
@@ -3396,6 +3435,18 @@ export interface components {
             /** @description `fingerprint` of the action as it was shown. */
             fingerprint: string;
         };
+        /** @description An agreement. */
+        Agreement: {
+            hours?: components["schemas"]["Week"] | null;
+            lead?: components["schemas"]["Lead"] | null;
+            /**
+             * Format: int64
+             * @description After which share of a target notice is given, in per cent: 10 to 95.
+             */
+            noticePercent: number;
+            /** @description What is promised; a clock and severity that is not named has no target. */
+            targets: components["schemas"]["Promise"][];
+        };
         /** @description What changes. Only what is named changes; null clears. */
         AlertChange: {
             assignedTo?: string | null;
@@ -3473,6 +3524,11 @@ export interface components {
             flow: string;
             totp: components["schemas"]["Enrolment"];
         };
+        /**
+         * @description What is measured.
+         * @enum {string}
+         */
+        Clock: "detect" | "triage" | "decide" | "acknowledge" | "contain" | "customer" | "resolve";
         /** @description A code of the authenticator app. */
         Code: {
             /** @description Six digits; to sign in also a recovery code. */
@@ -3517,12 +3573,12 @@ export interface components {
          * @description Whether it is one person or several behind one address.
          * @enum {string}
          */
-        ContactKind: "Person" | "Group";
+        ContactKind: "person" | "group";
         /**
          * @description What a contact hears of (NOT-2).
          * @enum {string}
          */
-        ContactRole: "IncidentNotification" | "ServiceReview";
+        ContactRole: "incidentNotification" | "serviceReview";
         /** @description A contact. */
         ContactView: {
             createdBy: string;
@@ -3541,6 +3597,13 @@ export interface components {
         Credentials: {
             email: string;
             password: string;
+        };
+        /** @description One day's hours: from and until, as `08:00` and `17:30`; `24:00` is the end of the day. */
+        Day: {
+            /** @description The first minute, `HH:MM`. */
+            from: string;
+            /** @description The first minute that is not any more, `HH:MM`, at most `24:00`. */
+            until: string;
         };
         /** @description Who of them. */
         DemoChoice: {
@@ -3705,7 +3768,16 @@ export interface components {
          * @description In which language a contact is written to (COM-3).
          * @enum {string}
          */
-        Language: "English" | "Spanish" | "Japanese" | "PortugueseOfBrazil" | "PortugueseOfPortugal";
+        Language: "en" | "es" | "ja" | "pt-BR" | "pt-PT";
+        /** @description Who of the provider is told when a target is near or missed. */
+        Lead: {
+            /** @description The mail address. */
+            email: string;
+            /** @description In which language. */
+            language?: components["schemas"]["Language"];
+            /** @description What people call them. */
+            name: string;
+        };
         /** @description An answer to a mail of the demo, as whoever got it would write it. */
         MailAnswer: {
             /** @description The mail's `id`. */
@@ -3901,7 +3973,21 @@ export interface components {
          * @description Who is reached first.
          * @enum {string}
          */
-        Priority: "Primary" | "Backup";
+        Priority: "primary" | "backup";
+        /** @description What is promised of one clock. */
+        Promise: {
+            /** @description Which clock. */
+            clock: components["schemas"]["Clock"];
+            /**
+             * Format: int64
+             * @description It is to have its time within so many minutes.
+             */
+            minutes: number;
+            /** @description Of incidents of this severity: `high`, `medium`, `low` or `informational`. */
+            severity: string;
+            /** @description Whether only the working hours count. */
+            workingHours?: boolean;
+        };
         /** @description An identity provider; the secret is never shown. */
         ProviderView: {
             clientId: string;
@@ -4139,6 +4225,13 @@ export interface components {
             /** @description Only in the answer that drew it. */
             secret?: string | null;
             url: string;
+        };
+        /** @description A week's hours as people write them. */
+        Week: {
+            /** @description Monday to Sunday; null where nobody works. */
+            days: (components["schemas"]["Day"] | null)[];
+            /** @description A name of the IANA time zone database: `Europe/Oslo`. */
+            timeZone: string;
         };
         /** @description Why. */
         Why: {
@@ -7036,6 +7129,29 @@ export interface operations {
             };
         };
     };
+    get_api_v1_incidents_id_clocks: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description the incident's id */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description value: Array<ClockView> */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+        };
+    };
     post_api_v1_incidents_id_comments: {
         parameters: {
             query?: never;
@@ -7609,6 +7725,79 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+        };
+    };
+    get_api_v1_service_agreement: {
+        parameters: {
+            query?: {
+                /** @description This customer's; for the provider, that for all customers when absent. */
+                tenantId?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description agreement, isOwn, clocks, last30Days, may */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+        };
+    };
+    put_api_v1_service_agreement: {
+        parameters: {
+            query?: {
+                /** @description This customer's; for the provider, that for all customers when absent. */
+                tenantId?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Agreement"];
+            };
+        };
+        responses: {
+            /** @description the agreement */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+        };
+    };
+    delete_api_v1_service_agreement: {
+        parameters: {
+            query?: {
+                /** @description This customer's; for the provider, that for all customers when absent. */
+                tenantId?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description the agreement that holds now */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
             };
         };
     };

@@ -30,7 +30,7 @@ const useStyles = makeStyles({
   about: { margin: '2px 0 0', color: tokens.colorNeutralForeground2, fontSize: tokens.fontSizeBase200 },
   target: { display: 'grid', gap: '2px', minWidth: 0, '& input': { minWidth: 0 }, '& .fui-SpinButton': { minWidth: 0, width: '100%' } },
   week: { display: 'grid', gap: '8px', margin: 0, padding: 0, listStyleType: 'none' },
-  day: { display: 'flex', flexWrap: 'wrap', alignItems: 'center', gap: '8px', '& > :first-child': { width: '150px' } },
+  day: { display: 'flex', flexWrap: 'wrap', alignItems: 'center', gap: '8px', '& .fui-Checkbox': { minWidth: '140px' }, '& .fui-Input': { width: '96px' } },
   pair: { display: 'flex', flexWrap: 'wrap', gap: '12px', '& > *': { flex: '1 1 220px', minWidth: 0 } },
   acts: { display: 'flex', flexWrap: 'wrap', gap: '8px' },
   part: { margin: 0, fontSize: tokens.fontSizeBase300, fontWeight: tokens.fontWeightSemibold },
@@ -83,7 +83,11 @@ export default function Agreement() {
           {tenant && !found.data.isOwn && (
             <Notice title={`${name ?? 'This customer'} has no agreement of its own`}>What is promised to all customers holds. Saving makes one for this customer.</Notice>
           )}
-          <Form key={`${tenant} ${found.dataUpdatedAt}`} found={found.data} tenant={tenant} />
+          {found.data.may.change.allowed ? (
+            <Form key={`${tenant} ${found.dataUpdatedAt}`} found={found.data} tenant={tenant} />
+          ) : (
+            <Promised found={found.data} />
+          )}
           {(tenant || !provider) && <Measured rows={found.data.last30Days} />}
         </>
       ) : found.isError ? (
@@ -92,6 +96,47 @@ export default function Agreement() {
         <Waiting rows={8} />
       )}
     </Page>
+  );
+}
+
+/** For who reads it. */
+function Promised({ found }: { found: ServiceAgreement }) {
+  const styles = useStyles();
+  const { targets, hours, noticePercent, lead } = found.agreement;
+  type Clock = ServiceAgreement['clocks'][number];
+  const promise = (clock: ClockName, severity: string) => {
+    const it = targets.find((one) => one.clock === clock && one.severity === severity);
+    return it ? `${lasting(it.minutes * 60)}${it.workingHours ? ' of working hours' : ''}` : '–';
+  };
+  const columns: Column<Clock>[] = [
+    {
+      id: 'clock',
+      label: 'Clock',
+      lead: true,
+      cell: (row) => (
+        <>
+          <span className={styles.name}>{NAMES[row.clock]}</span> · {WHOSE[row.whose]}
+          <p className={styles.about}>{row.about}</p>
+        </>
+      ),
+    },
+    ...SEVERITIES.map((severity) => ({
+      id: severity,
+      label: SPELT[severity] ?? severity,
+      nowrap: true,
+      named: true,
+      cell: (row: Clock) => promise(row.clock, severity),
+    })),
+  ];
+  const open = hours?.days.flatMap((day, at) => (day ? [`${DAYS[at]} ${day.from}–${day.until}`] : [])).join(', ');
+  return (
+    <Section title="Targets">
+      <Table label="Targets" rows={found.clocks} columns={columns} id={(row) => row.clock} name={(row) => NAMES[row.clock]} />
+      <span>
+        Notice is given after {noticePercent} % of a target{lead ? `; the provider’s lead is ${lead.name}` : ''}.
+        {hours && ` Working hours (${hours.timeZone}): ${open}.`}
+      </span>
+    </Section>
   );
 }
 
@@ -104,7 +149,6 @@ function Form({ found, tenant }: { found: ServiceAgreement; tenant: string }) {
   const [terms, setTerms] = useState<Terms>(found.agreement);
   const [busy, setBusy] = useState(false);
   const [error, setError] = useState<unknown>(null);
-  const fixed = !found.may.change.allowed;
   const changed = JSON.stringify(terms) !== JSON.stringify(found.agreement);
   const query = tenant ? { tenantId: tenant } : {};
 
@@ -138,7 +182,7 @@ function Form({ found, tenant }: { found: ServiceAgreement; tenant: string }) {
         className={styles.form}
         onSubmit={(event) => {
           event.preventDefault();
-          if (!fixed && changed && !busy) void save();
+          if (changed && !busy) void save();
         }}
       >
         <ul className={styles.clocks}>
@@ -156,7 +200,6 @@ function Form({ found, tenant }: { found: ServiceAgreement; tenant: string }) {
                       <SpinButton
                         min={0}
                         max={527_040}
-                        disabled={fixed}
                         value={it?.minutes ?? null}
                         displayValue={it ? String(it.minutes) : ''}
                         placeholder="No target"
@@ -171,7 +214,6 @@ function Form({ found, tenant }: { found: ServiceAgreement; tenant: string }) {
                     {terms.hours && it && (
                       <Checkbox
                         size="medium"
-                        disabled={fixed}
                         checked={it.workingHours ?? false}
                         label="Working hours only"
                         onChange={(_, data) => promise(one.clock, severity, { workingHours: data.checked === true })}
@@ -186,7 +228,6 @@ function Form({ found, tenant }: { found: ServiceAgreement; tenant: string }) {
         <Switch
           label="Some targets count in working hours only"
           checked={terms.hours !== null && terms.hours !== undefined}
-          disabled={fixed}
           onChange={(_, data) =>
             setTerms({
               ...terms,
@@ -202,7 +243,6 @@ function Form({ found, tenant }: { found: ServiceAgreement; tenant: string }) {
             <Field label="Time zone" hint="A name such as Europe/Oslo; its summer time is kept." className={styles.who}>
               <Input
                 list={zones}
-                disabled={fixed}
                 value={terms.hours.timeZone}
                 onChange={(_, data) => terms.hours && setTerms({ ...terms, hours: { ...terms.hours, timeZone: data.value } })}
               />
@@ -221,12 +261,12 @@ function Form({ found, tenant }: { found: ServiceAgreement; tenant: string }) {
                   setTerms({ ...terms, hours: { ...hours, days: DAYS.map((_, other) => (other === at ? value : (hours.days[other] ?? null))) } });
                 return (
                   <li key={day} className={styles.day}>
-                    <Checkbox label={day} checked={it !== null} disabled={fixed} onChange={(_, data) => set(data.checked ? { ...OFFICE } : null)} />
+                    <Checkbox label={day} checked={it !== null} onChange={(_, data) => set(data.checked ? { ...OFFICE } : null)} />
                     {it && (
                       <>
-                        <Input size="small" disabled={fixed} aria-label={`${day} from`} value={it.from} onChange={(_, data) => set({ ...it, from: data.value })} />
+                        <Input size="small" aria-label={`${day} from`} value={it.from} onChange={(_, data) => set({ ...it, from: data.value })} />
                         to
-                        <Input size="small" disabled={fixed} aria-label={`${day} until`} value={it.until} onChange={(_, data) => set({ ...it, until: data.value })} />
+                        <Input size="small" aria-label={`${day} until`} value={it.until} onChange={(_, data) => set({ ...it, until: data.value })} />
                       </>
                     )}
                   </li>
@@ -239,7 +279,6 @@ function Form({ found, tenant }: { found: ServiceAgreement; tenant: string }) {
           <SpinButton
             min={10}
             max={95}
-            disabled={fixed}
             value={terms.noticePercent}
             onChange={(_, data) => {
               const typed = data.value ?? Number(data.displayValue);
@@ -251,14 +290,12 @@ function Form({ found, tenant }: { found: ServiceAgreement; tenant: string }) {
         <Switch
           label="Somebody of the provider is told when a target is near or missed"
           checked={terms.lead !== null && terms.lead !== undefined}
-          disabled={fixed}
           onChange={(_, data) => setTerms({ ...terms, lead: data.checked ? { name: '', email: '', language: 'en' } : null })}
         />
         {terms.lead && (
           <div className={styles.pair}>
             <Field label="Name" required>
               <Input
-                disabled={fixed}
                 value={terms.lead.name}
                 onChange={(_, data) => terms.lead && setTerms({ ...terms, lead: { ...terms.lead, name: data.value } })}
               />
@@ -266,7 +303,6 @@ function Form({ found, tenant }: { found: ServiceAgreement; tenant: string }) {
             <Field label="Mail address" required>
               <Input
                 type="email"
-                disabled={fixed}
                 value={terms.lead.email}
                 onChange={(_, data) => terms.lead && setTerms({ ...terms, lead: { ...terms.lead, email: data.value } })}
               />
@@ -279,7 +315,7 @@ function Form({ found, tenant }: { found: ServiceAgreement; tenant: string }) {
             appearance="primary"
             type="submit"
             busy={busy}
-            may={fixed || changed ? found.may.change : { allowed: false, because: 'Nothing has changed.' }}
+            may={changed ? found.may.change : { allowed: false, because: 'Nothing has changed.' }}
           >
             {busy ? 'Saving…' : 'Save'}
           </GuardedButton>
@@ -301,12 +337,13 @@ const keyOf = (row: Row) => `${NAMES[row.clock]}, ${row.severity}`;
 function Measured({ rows }: { rows: Row[] }) {
   const columns: Column<Row>[] = [
     { id: 'clock', label: 'Clock', lead: true, cell: (row) => `${NAMES[row.clock]}, ${SPELT[row.severity] ?? row.severity}` },
-    { id: 'runs', label: 'Ended', end: true, nowrap: true, cell: (row) => row.runs.toLocaleString() },
-    { id: 'median', label: 'Half took at most', end: true, nowrap: true, cell: (row) => lasting(row.medianSeconds) },
-    { id: 'p90', label: 'Nine of ten', end: true, nowrap: true, cell: (row) => lasting(row.p90Seconds) },
+    { id: 'runs', named: true, label: 'Ended', end: true, nowrap: true, cell: (row) => row.runs.toLocaleString() },
+    { id: 'median', named: true, label: 'Half took at most', end: true, nowrap: true, cell: (row) => lasting(row.medianSeconds) },
+    { id: 'p90', named: true, label: 'Nine of ten', end: true, nowrap: true, cell: (row) => lasting(row.p90Seconds) },
     {
       id: 'kept',
       label: 'Target kept',
+      named: true,
       end: true,
       nowrap: true,
       cell: (row) => (row.withTarget ? `${Math.floor((row.keptTarget * 100) / row.withTarget)} % (${row.keptTarget.toLocaleString()} of ${row.withTarget.toLocaleString()})` : '–'),

@@ -8,11 +8,11 @@ import {
   tokens,
 } from '@fluentui/react-components';
 
-import { NAMES } from '../api/clock-words';
+import { NAMES, lasting } from '../api/clock-words';
 import type { IncidentRow } from '../api/hand';
 import { useWords } from '../api/use-words';
 import { labelOf } from '../api/words';
-import { Moment } from '../ui/Moment';
+import { local } from '../ui/time';
 
 const useStyles = makeStyles({
   missed: { color: tokens.colorPaletteRedForeground1, fontWeight: tokens.fontWeightSemibold },
@@ -170,10 +170,10 @@ export function Priority({ row }: { row: Pick<IncidentRow, 'priorityScore' | 'pr
 export function NextDue({ of }: { of: IncidentRow['nextDue'] }) {
   const styles = useStyles();
   if (!of) return <>–</>;
-  const late = new Date(of.dueDateTime).getTime() < Date.now();
+  const left = (new Date(of.dueDateTime).getTime() - Date.now()) / 1_000;
   return (
-    <span className={late ? styles.missed : undefined}>
-      {NAMES[of.clock]} <Moment at={of.dueDateTime} as="distance" />
+    <span className={left < 0 ? styles.missed : undefined} title={`${NAMES[of.clock]} is due ${local(new Date(of.dueDateTime))}`}>
+      {NAMES[of.clock]} {left < 0 ? `${lasting(-left)} late` : `in ${lasting(left)}`}
     </span>
   );
 }

@@ -84,7 +84,10 @@ export const COLUMNS: QueueColumn[] = [
   { id: 'modifiedBy', label: 'Changed by', field: 'lastModifiedBy', sorts: true, nowrap: true, minor: true, cell: (row) => row.lastModifiedBy },
 ];
 
-const FIRST = ['name', 'priority', 'severity', 'status', 'owner', 'tenant', 'due', 'alerts', 'tags', 'updated'];
+const FIRST = ['name', 'priority', 'severity', 'status', 'owner'];
+/** Experts are led by what is due next, customers by what is new. */
+const THEN: Record<Side, string[]> = { provider: ['tenant', 'due', 'alerts', 'tags'], customer: ['alerts', 'tags', 'updated'] };
+const first = (side: Side): string[] => [...FIRST, ...THEN[side]];
 /** What the browser remembers them by. */
 export const KEY = 'queue.columns';
 
@@ -95,12 +98,12 @@ export function chosenColumns(asked: string[] | null, side: Side): QueueColumn[]
   const all = available(side);
   const pick = (ids: string[]) =>
     ids.map((id) => all.find((column) => column.id === id)).filter((column) => column !== undefined);
-  const given = pick(asked ?? remembered(KEY) ?? FIRST);
-  const columns = given.length ? given : pick(FIRST);
+  const given = pick(asked ?? remembered(KEY) ?? first(side));
+  const columns = given.length ? given : pick(first(side));
   // Without its name a row says nothing.
   return columns.some((column) => column.id === 'name') ? columns : [...pick(['name']), ...columns];
 }
 
 export function usualColumns(side: Side): string[] {
-  return FIRST.filter((id) => available(side).some((column) => column.id === id));
+  return first(side).filter((id) => available(side).some((column) => column.id === id));
 }

@@ -156,7 +156,7 @@ impl Server {
         Self {
             url: format!("https://{bound}"),
             authority,
-            patience: Duration::from_secs(60),
+            patience: Duration::from_mins(1),
             state,
             key: Ed25519KeyPair::from_seed_unchecked(&[5; 32]).unwrap(),
         }

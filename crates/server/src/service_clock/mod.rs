@@ -393,7 +393,9 @@ pub async fn performance(app: &App, tenant: TenantNo) -> Result<Vec<Performance>
             vec![tenant.0.into(), since.micros().into(), MEASURED.into()],
         )
         .await?;
-    let mut all: HashMap<(String, i64), Vec<(i64, Option<i64>)>> = HashMap::new();
+    // What each run took, and what was promised of it.
+    type Runs = Vec<(i64, Option<i64>)>;
+    let mut all: HashMap<(String, i64), Runs> = HashMap::new();
     for row in &rows {
         let key = (column(row, 0)?, column(row, 1)?);
         all.entry(key).or_default().push((column(row, 2)?, column(row, 3)?));
