@@ -257,6 +257,8 @@ pub enum Fact {
     },
     /// What the provider promises is different.
     ServiceAgreementChanged { changes: Vec<Change> },
+    /// Whether questions to the experts cost credits is different (ASK-2).
+    CreditRuleChanged { changes: Vec<Change> },
     /// A service clock will miss its target, in minutes, at `due`.
     ClockNearing {
         incident: IncidentId,
@@ -363,6 +365,7 @@ impl Fact {
             Self::DeliveryRepeated { .. } => "delivery.repeated",
             Self::ReplyRefused { .. } => "reply.refused",
             Self::ServiceAgreementChanged { .. } => "serviceAgreement.changed",
+            Self::CreditRuleChanged { .. } => "creditRule.changed",
             Self::ClockNearing { .. } => "clock.nearing",
             Self::ClockMissed { .. } => "clock.missed",
         }
@@ -453,6 +456,7 @@ impl Fact {
             | Self::WebhookRemoved { .. }
             | Self::NotificationSettingChanged { .. }
             | Self::ServiceAgreementChanged { .. }
+            | Self::CreditRuleChanged { .. }
             | Self::ConversationOpened { .. } => None,
         }
     }
@@ -521,6 +525,7 @@ impl Fact {
             | Self::FeedChanged { changes }
             | Self::NotificationSettingChanged { changes }
             | Self::ServiceAgreementChanged { changes }
+            | Self::CreditRuleChanged { changes }
             | Self::ExclusionChanged { changes }
             | Self::IncidentStarted { changes, .. }
             | Self::IncidentConcluded { changes, .. }

@@ -179,24 +179,23 @@ mod tests {
 
     const HOUR: i64 = 3_600_000_000;
 
-    fn day(from: &str, until: &str) -> Option<Day> {
-        Some(Day { from: from.to_owned(), until: until.to_owned() })
+    fn day(from: &str, until: &str) -> Day {
+        Day { from: from.to_owned(), until: until.to_owned() }
     }
 
-    fn week(zone: &str, days: [Option<Day>; 7]) -> Week {
-        Week { time_zone: zone.to_owned(), days: days.to_vec() }
+    fn week(zone: &str, days: impl Into<Vec<Option<Day>>>) -> Week {
+        Week { time_zone: zone.to_owned(), days: days.into() }
     }
 
     fn oslo() -> Hours {
-        let office = || day("08:00", "16:00");
+        let office = || Some(day("08:00", "16:00"));
         let days = [office(), office(), office(), office(), office(), None, None];
         week("Europe/Oslo", days).read().expect("hours")
     }
 
     /// Every night, when clocks are moved.
     fn nights() -> Hours {
-        let night = || day("00:00", "06:00");
-        let days = std::array::from_fn(|_| night());
+        let days = vec![Some(day("00:00", "06:00")); 7];
         week("America/New_York", days).read().expect("hours")
     }
 
@@ -240,14 +239,14 @@ mod tests {
         assert!(refused(week("Mars/Olympus", none())).contains("Mars/Olympus"));
         assert!(refused(week("UTC", none())).contains("somebody has to work"));
         let mut days = none();
-        days[2] = day("17:00", "09:00");
+        days[2] = Some(day("17:00", "09:00"));
         assert!(refused(week("UTC", days)).contains("days, 3: 17:00 is not before 09:00"));
         for bad in ["9:00", "24:01", "08:60", "", "08", "+8:00", "08:00:00"] {
             let mut days = none();
-            days[0] = day(bad, "24:00");
+            days[0] = Some(day(bad, "24:00"));
             assert!(refused(week("UTC", days)).contains("no time HH:MM"), "{bad}");
         }
-        let short = Week { time_zone: "UTC".to_owned(), days: vec![day("00:00", "24:00")] };
+        let short = week("UTC", [Some(day("00:00", "24:00"))]);
         assert!(refused(short).contains("seven"));
     }
 

@@ -57,7 +57,7 @@ export type Session = {
 
 export type Invitation = Schemas['Invited'];
 /** What an authenticator app must be told, and the name of the step. */
-export type Enrolment = Schemas['Chosen'];
+export type Enrolment = Schemas['CountedQuestions'];
 
 /** The browser's own JSON form of passkeys: bytes as base64url. */
 export type PasskeyFinish = { flow: string; credential: unknown };
@@ -309,6 +309,28 @@ export type ServiceClock = {
   dueDateTime: string | null;
   isMissed: boolean;
   forecast: { expectedDateTime: string; percentMissed: number | null; learnedFrom: number } | null;
+};
+
+/** ASK-2: what questions to the experts cost. What follows `may` is there where they are counted. */
+export type Credits = {
+  rule: 'unlimited' | 'quarterly';
+  grantedEachQuarter: number;
+  usableEachQuarter: number;
+  may: Record<'change', May>;
+  sinceDateTime?: string;
+  untilDateTime?: string | null;
+  balance?: number;
+  usable?: number;
+  nextDateTime?: string | null;
+  expiresDateTime?: string;
+  ledger?: {
+    dateTime: string;
+    what: 'granted' | 'spent' | 'expired';
+    credits: number;
+    balance: number;
+    conversationId: string | null;
+    by: string | null;
+  }[];
 };
 
 export type ServiceAgreement = {
@@ -964,6 +986,9 @@ export type Undocumented = {
   '/api/v1/webhooks/{id}/test': Post<Nothing, { deliveryId: string }, Id>;
   '/api/v1/notifications/settings': Get<NotificationSettings> & Send<'put', { reminderHours: number }, NotificationSettings>;
   '/api/v1/incidents/{id}/clocks': Get<{ value: ServiceClock[] }, Record<never, never>, Id>;
+  '/api/v1/credits': Get<Credits, OfTenant> & {
+    put: Omit<Send<'put', Schemas['CountedQuestions'], Credits>['put'], 'parameters'> & Pick<Get<Credits, OfTenant>['get'], 'parameters'>;
+  };
   '/api/v1/service-agreement': Get<ServiceAgreement, OfTenant> & {
     put: Omit<Send<'put', Schemas['Agreement'], ServiceAgreement>['put'], 'parameters'> & Pick<Get<ServiceAgreement, OfTenant>['get'], 'parameters'>;
     delete: Get<ServiceAgreement, OfTenant>['get'];

@@ -2,10 +2,12 @@ import { Checkbox, Field, Input, Select, SpinButton, Switch, makeStyles, tokens 
 import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { useId, useState } from 'react';
 
+import { useCredits } from '../api/ask';
 import { api, read } from '../api/client';
 import { NAMES, WHOSE, lasting } from '../api/clock-words';
 import type { ClockName, ServiceAgreement } from '../api/hand';
 import { useSession } from '../api/session';
+import { CreditLedger } from '../ui/Credits';
 import { GuardedButton } from '../ui/Guarded';
 import { Page } from '../ui/Page';
 import { Section } from '../ui/Section';
@@ -89,6 +91,7 @@ export default function Agreement() {
             <Promised found={found.data} />
           )}
           {(tenant || !provider) && <Measured rows={found.data.last30Days} />}
+          {tenant && found.data.may.change.allowed && <Questions key={tenant} tenant={tenant} />}
         </>
       ) : found.isError ? (
         <Failure error={found.error} retry={() => void found.refetch()} />
@@ -355,6 +358,52 @@ function Measured({ rows }: { rows: Row[] }) {
         <Empty title="Nothing has been measured yet">As soon as a clock of an incident stops, it is counted here.</Empty>
       ) : (
         <Table label="The last 30 days" rows={rows} columns={columns} id={keyOf} name={keyOf} />
+      )}
+    </Section>
+  );
+}
+
+/** ASK-2: whether a customer's questions to the experts cost credits. */
+function Questions({ tenant }: { tenant: string }) {
+  const styles = useStyles();
+  const queries = useQueryClient();
+  const toasts = useToasts();
+  const [busy, setBusy] = useState(false);
+  const credits = useCredits(tenant);
+  const [until, setUntil] = useState<string | null>(null);
+  if (credits.isError) return <Failure error={credits.error} retry={() => void credits.refetch()} />;
+  if (!credits.data) return <Waiting rows={3} />;
+  const it = credits.data;
+  const counted = it.rule === 'quarterly';
+  const day = until ?? it.untilDateTime?.slice(0, 10) ?? '';
+  const choose = async (rule: 'unlimited' | 'quarterly', ends: string) => {
+    setBusy(true);
+    try {
+      const body = { rule, ...(rule === 'quarterly' && ends && { untilDateTime: `${ends}T00:00:00Z` }) };
+      queries.setQueryData(['credits', tenant], await read(api.PUT('/api/v1/credits', { params: { query: { tenantId: tenant } }, body })));
+      setUntil(null);
+      toasts.done(rule === 'quarterly' ? 'Questions cost credits.' : 'Questions are unlimited.');
+    } catch (refused) {
+      toasts.fail(refused);
+    } finally {
+      setBusy(false);
+    }
+  };
+  return (
+    <Section title="Questions to the experts">
+      <Switch
+        label={`Questions cost credits: ${it.grantedEachQuarter} at the start of each quarter, at most ${it.usableEachQuarter} used in one`}
+        checked={counted}
+        disabled={busy}
+        onChange={(_, data) => void choose(data.checked ? 'quarterly' : 'unlimited', day)}
+      />
+      {counted && (
+        <>
+          <Field label="The subscription ends" hint="UTC; every credit expires with it. Empty while it goes on." className={styles.who}>
+            <Input type="date" value={day} onChange={(_, data) => setUntil(data.value)} onBlur={() => until !== null && void choose('quarterly', until)} />
+          </Field>
+          <CreditLedger credits={it} />
+        </>
       )}
     </Section>
   );

@@ -4,6 +4,7 @@ import { useQuery } from '@tanstack/react-query';
 import { useMemo, useState } from 'react';
 import { useSearchParams } from 'react-router';
 
+import { useCredits } from '../api/ask';
 import { api, read } from '../api/client';
 import type { About, ConversationRow, ConversationsAsked } from '../api/hand';
 import { useSession } from '../api/session';
@@ -19,6 +20,7 @@ import { Table, type Column } from '../ui/Table';
 import { useToasts } from '../ui/Toasts';
 import { Empty, Failure, Waiting } from '../ui/states';
 import { AskExperts } from '../ui/AskExperts';
+import { CreditLedger } from '../ui/Credits';
 import Chat from './Chat';
 import { useClose, useConversation, useConversations, useLiveConversations, useMark } from './data';
 import { KINDS, grouped, standing, type Grouping } from './words';
@@ -99,6 +101,7 @@ export default function Messages() {
   const filtered = Object.keys(asked).length > 0;
   const list = useConversations(asked);
   useLiveConversations();
+  const credits = useCredits('', side === 'customer');
   const tenants = useQuery({ queryKey: ['tenants'], queryFn: () => read(api.GET('/api/v1/tenants')), enabled: side === 'provider' });
   const rows = useMemo(() => (list.data?.pages ?? []).flatMap((page) => page.value), [list.data]);
   const by = (GROUPINGS.find((one) => one.value === given('group'))?.value ?? 'none') satisfies Grouping;
@@ -154,6 +157,9 @@ export default function Messages() {
           <Button as="a" href={csv} icon={<ArrowDownloadRegular />}>
             Export as CSV
           </Button>
+          {side === 'customer' && credits.data?.rule === 'quarterly' && (
+            <Button onClick={() => set('credits', 'ledger')}>{credits.data.usable} credits</Button>
+          )}
           <AskExperts appearance="primary" onAsked={(made) => set('open', made.id)} />
         </>
       }
@@ -246,6 +252,9 @@ export default function Messages() {
         </div>
       )}
       {open && <Opened id={open} onClose={() => set('open', '')} />}
+      <Panel title="Credits" open={given('credits') !== '' && !open} onClose={() => set('credits', '')}>
+        {credits.data ? <CreditLedger credits={credits.data} /> : credits.isError ? <Failure error={credits.error} /> : <Waiting rows={4} />}
+      </Panel>
     </Page>
   );
 }

@@ -246,6 +246,9 @@ pub(super) struct Question {
     /// At most 10,000 characters.
     text: String,
     about: Option<AboutGiven>,
+    /// Mail addresses that are told when the experts answer, besides the contacts: five at most (ASK-3).
+    #[serde(default)]
+    notify: Vec<String>,
     /// Refused: files are not sent here.
     #[schema(value_type = Option<Object>)]
     attachments: Option<Value>,
@@ -254,7 +257,10 @@ pub(super) struct Question {
 /// Asks the experts something (ASK-1).
 #[utoipa::path(
     post, path = "/api/v1/conversations", tag = "conversation", request_body = Question,
-    responses((status = 201, description = "the conversation", body = Object)),
+    responses(
+        (status = 201, description = "the conversation", body = Object),
+        (status = 409, description = "no credit can be used"),
+    ),
 )]
 pub(super) async fn ask(
     State(site): State<Site>,
@@ -267,12 +273,14 @@ pub(super) async fn ask(
     if asked.attachments.is_some() {
         return Err(Failure::bad(NO_FILES));
     }
-    let about = asked.about.map(|AboutGiven { kind, id, name }| About { kind, id, name });
+    let Question { subject, text, about, notify, .. } = asked;
+    let about = about.map(|AboutGiven { kind, id, name }| About { kind, id, name });
+    let question = conversation::Question { subject, about, text, notify };
     let (app, who) = (site.app.clone(), caller.clone());
     let work = move |made: Option<String>| async move {
         let id = match made {
             Some(known) => known,
-            None => conversation::ask(&site.app, &who, &asked.subject, about, asked.text).await?,
+            None => conversation::ask(&site.app, &who, question).await?,
         };
         show(&site, &who, &id, StatusCode::CREATED).await
     };

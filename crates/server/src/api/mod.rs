@@ -14,6 +14,7 @@ mod authority;
 mod connector;
 mod contact;
 mod conversation;
+mod credit;
 mod device;
 mod event;
 mod exclusion;
@@ -112,6 +113,7 @@ pub fn routes() -> OpenApiRouter<Site> {
         .routes(routes!(notification::settings, notification::choose))
         .routes(routes!(notification::preview))
         .routes(routes!(notification::mails))
+        .routes(routes!(credit::get, credit::choose))
         .routes(routes!(service_clock::of_incident))
         .routes(routes!(service_clock::agreed, service_clock::agree, service_clock::end))
         .routes(routes!(notification::answer))

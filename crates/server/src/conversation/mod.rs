@@ -8,6 +8,7 @@
 //! never changed and never lost. Files are not sent here (COM-6). Not here: whose turn it is (`model`),
 //! the page of all conversations (`list`), how words come in and go out by mail (`notification`).
 
+pub mod credit;
 pub mod list;
 pub mod model;
 
@@ -17,6 +18,7 @@ use serde_json::{Value, json};
 use crate::actor::{Actor, ActorKind};
 use crate::app::App;
 use crate::clock::Timestamp;
+use crate::contact;
 use crate::conversation::model::{
     ACKNOWLEDGED, ASSISTANT, FILES_LEFT_OUT, NOT_FORGOTTEN, PATIENCE_S, Side, Turn,
 };
@@ -32,6 +34,8 @@ use crate::tx::Tx;
 pub const LONGEST: usize = 10_000;
 /// The longest subject and remark, in characters.
 const LONGEST_LINE: usize = 200;
+/// Addresses that a question names to be told of its answers.
+const MOST_TOLD: usize = 5;
 const LONGEST_REMARK: usize = 1_000;
 /// Waits that are looked at in one go.
 const LOOKED_AT: i64 = 200;
@@ -243,7 +247,7 @@ fn line(field: &str, given: &str, most: usize) -> Result<String> {
 pub(crate) async fn open(tx: &Tx, incident: IncidentId) -> Result<()> {
     let mut thread = begun(tx, of_incident(incident));
     thread.incident = Some(incident);
-    insert(tx, &thread).await
+    insert(tx, &thread, &[]).await
 }
 
 /// A conversation that begins in this change, with nothing said yet.
@@ -263,11 +267,11 @@ fn begun(tx: &Tx, id: String) -> Thread {
     }
 }
 
-async fn insert(tx: &Tx, thread: &Thread) -> Result<()> {
+async fn insert(tx: &Tx, thread: &Thread, notify: &[String]) -> Result<()> {
     tx.execute(
         "insert into thread (id, tenant_no, incident_id, subject, about, opened_by, opened_at, \
-         last_number, last_shared, last_at, waits_for) \
-         values ($1, $2, $3, $4, $5, $6, $7, 0, 0, $7, 'nobody') on conflict do nothing",
+         notify, last_number, last_shared, last_at, waits_for) \
+         values ($1, $2, $3, $4, $5, $6, $7, $8, 0, 0, $7, 'nobody') on conflict do nothing",
         vec![
             thread.id.clone().into(),
             thread.tenant.0.into(),
@@ -276,6 +280,7 @@ async fn insert(tx: &Tx, thread: &Thread) -> Result<()> {
             thread.about.as_ref().map(Value::to_string).into(),
             thread.opened.0.clone().into(),
             thread.opened.1.micros().into(),
+            (!notify.is_empty()).then(|| json!(notify).to_string()).into(),
         ],
     )
     .await?;
@@ -293,20 +298,36 @@ pub struct About {
     pub name: String,
 }
 
-/// Somebody of the customer asks the experts something (ASK-1); gives the conversation's id.
-pub async fn ask(
-    app: &App,
-    caller: &Caller,
-    subject: &str,
-    about: Option<About>,
-    text: String,
-) -> Result<String> {
+/// A question to the experts.
+#[derive(Clone, Debug)]
+pub struct Question {
+    /// One line.
+    pub subject: String,
+    /// What it is about.
+    pub about: Option<About>,
+    /// The question.
+    pub text: String,
+    /// Who is told by mail when the experts answer (ASK-3): addresses, besides the contacts.
+    pub notify: Vec<String>,
+}
+
+/// Somebody of the customer asks the experts something (ASK-1), for a credit where they are counted
+/// (ASK-2); gives the conversation's id.
+///
+/// # Errors
+/// `Conflict` when no credit can be used.
+pub async fn ask(app: &App, caller: &Caller, question: Question) -> Result<String> {
+    let Question { subject, about, text, notify } = question;
     caller.require(&[Permission::IncidentRead])?;
     if side(caller) == Side::Expert {
         return Err(Error::Denied("the customer asks, the experts answer".to_owned()));
     }
     let tenant = caller.own_tenant()?;
-    let subject = line("subject", subject, LONGEST_LINE)?;
+    let subject = line("subject", &subject, LONGEST_LINE)?;
+    if notify.len() > MOST_TOLD {
+        return Err(Error::Invalid(format!("notify has {MOST_TOLD} addresses at most")));
+    }
+    let notify = notify.iter().map(|it| contact::address(it)).collect::<Result<Vec<_>>>()?;
     let about = about.map(|about| {
         let kind = ABOUT.into_iter().find(|known| *known == about.kind);
         let kind = kind
@@ -319,7 +340,8 @@ pub async fn ask(
     let mut tx = Tx::begin(app, tenant, caller.actor()).await?;
     let id = format!("question-{}", tx.next_id("question").await?);
     let mut thread = Thread { subject: Some(subject), about, ..begun(&tx, id) };
-    insert(&tx, &thread).await?;
+    credit::spend(&tx, &thread.id).await?;
+    insert(&tx, &thread, &notify).await?;
     tx.record(Fact::ConversationOpened { thread: thread.id.clone() });
     say_in(&mut tx, &mut thread, caller, Word { text, shared: true }).await?;
     tx.made(&thread.id).await?;

@@ -33,6 +33,8 @@ pub const WALLED: &[&str] = &[
     "comment",
     "connector",
     "contact",
+    "credit",
+    "credit_rule",
     "delivery",
     "delivery_attempt",
     "desired",

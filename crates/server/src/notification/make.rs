@@ -180,8 +180,9 @@ async fn plan(tx: &Tx, id: String, fact: &Untold) -> Result<Option<(Notice, Vec<
             (Kind::ResponsePublished, data, everybody(tx).await?)
         }
         "message.sent" => {
-            let Some(data) = message(tx, fact).await? else { return Ok(None) };
-            (Kind::MessageFromExperts, data, everybody(tx).await?)
+            let Some((data, named)) = message(tx, fact).await? else { return Ok(None) };
+            let receivers = [everybody(tx).await?, named].concat();
+            (Kind::MessageFromExperts, data, receivers)
         }
         "action.requested" | "action.waits" => {
             let Some(data) = approval(tx, fact).await? else { return Ok(None) };
@@ -264,11 +265,12 @@ pub(super) async fn tasks(tx: &Tx, incident: IncidentId) -> Result<(Vec<String>,
     Ok((pending, done))
 }
 
-async fn message(tx: &Tx, fact: &Untold) -> Result<Option<Value>> {
+/// What an expert wrote, and whom the question named to be told of it (ASK-3).
+async fn message(tx: &Tx, fact: &Untold) -> Result<Option<(Value, Vec<Receiver>)>> {
     let row = tx
         .query_one(
             "select message.author, message.text, thread.subject, incident.display_name, \
-             thread.id from message join thread on thread.id = message.thread_id \
+             thread.id, thread.notify from message join thread on thread.id = message.thread_id \
              left join incident on incident.id = thread.incident_id where message.id = $1",
             vec![fact.text("messageId").into()],
         )
@@ -280,13 +282,30 @@ async fn message(tx: &Tx, fact: &Untold) -> Result<Option<Value>> {
         Some(incident) => format!("/incidents/{incident}?response=chat"),
         None => format!("/messages?open={thread}"),
     };
-    Ok(Some(json!({
+    let named: Option<String> = column(&row, 5)?;
+    let named: Vec<String> = named
+        .map(|named| serde_json::from_str(&named))
+        .transpose()
+        .map_err(Error::internal)?
+        .unwrap_or_default();
+    let known = contact::of_role(tx, tx.tenant(), ContactRole::IncidentNotification).await?;
+    // A contact has a language and a name of its own.
+    let named = named.into_iter().filter(|email| known.iter().all(|it| it.email != *email));
+    let named = named.map(|email| Receiver {
+        channel: Channel::Mail,
+        to: email.clone(),
+        name: email,
+        contact: None,
+        language: Language::default(),
+    });
+    let data = json!({
         "author": column::<String>(&row, 0)?,
         "text": column::<String>(&row, 1)?,
         "about": about.unwrap_or_else(|| thread.clone()),
         "conversation": thread,
         "link": link,
-    })))
+    });
+    Ok(Some((data, named.collect())))
 }
 
 async fn approval(tx: &Tx, fact: &Untold) -> Result<Option<Value>> {

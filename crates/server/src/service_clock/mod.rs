@@ -258,15 +258,10 @@ async fn whose(app: &App, caller: &Caller, tenant: Option<&str>) -> Result<Optio
             Some(id) => caller::tenant_within_reach(app, caller, id).await.map(Some),
         };
     }
-    let Some(id) = tenant else { return Ok(None) };
-    // Who looks after the installation sees no case in any, and promises something to each.
-    let within = |no| caller.may(&[Permission::TenantReadWrite]) || caller.queue.includes(no);
-    let found = match crate::tenant::find(app, &id.to_ascii_lowercase()).await {
-        Ok(tenant) => Some(tenant.no).filter(|no| within(*no)),
-        Err(Error::NotFound(_)) => None,
-        Err(error) => return Err(error),
-    };
-    found.map(Some).ok_or_else(|| Error::NotFound("the tenant does not exist".to_owned()))
+    match tenant {
+        None => Ok(None),
+        Some(id) => caller::tenant_served(app, caller, id).await.map(Some),
+    }
 }
 
 /// What is promised: to the caller's own organisation, to a customer, or to all of them; and whether
@@ -381,6 +376,9 @@ pub struct Performance {
     pub kept: (i64, i64),
 }
 
+/// What each run took, and what was promised of it.
+type Runs = Vec<(i64, Option<i64>)>;
+
 /// How the clocks of a customer did over the last 30 days.
 pub async fn performance(app: &App, tenant: TenantNo) -> Result<Vec<Performance>> {
     let since = app.clock.now().plus_seconds(-DAYS * 86_400);
@@ -393,8 +391,6 @@ pub async fn performance(app: &App, tenant: TenantNo) -> Result<Vec<Performance>
             vec![tenant.0.into(), since.micros().into(), MEASURED.into()],
         )
         .await?;
-    // What each run took, and what was promised of it.
-    type Runs = Vec<(i64, Option<i64>)>;
     let mut all: HashMap<(String, i64), Runs> = HashMap::new();
     for row in &rows {
         let key = (column(row, 0)?, column(row, 1)?);

@@ -317,3 +317,78 @@ async fn who_is_not_inside_sees_that_somebody_waits_and_not_what_was_said() {
     let list = theirs.get("/api/v1/conversations").await.expect(200).json();
     assert_eq!(list["value"], json!([]));
 }
+
+#[tokio::test]
+async fn questions_cost_credits_where_the_provider_counts_them() {
+    let case = case("reader").await;
+    let (face, tenant) = (&case.face, case.face.world.tenant.id.clone());
+    let credits = "/api/v1/credits";
+    let it = case.ida.get(credits).await.expect(200).json();
+    assert_eq!((&it["rule"], &it["balance"]), (&json!("unlimited"), &Value::Null), "{it}");
+    let odd = face.provider_person("odd@fjordwatch.example", Role::ProviderAdministrator).await;
+    let path = format!("{credits}?tenantId={tenant}");
+    let counted = json!({ "rule": "quarterly", "untilDateTime": null });
+    case.ida.put(credits, &counted).await.expect(403);
+    odd.put(&path, &counted).await.expect(200);
+    let ask = async |number: i64| {
+        let question = json!({ "subject": format!("Question {number}"), "text": "Is it ours?" });
+        case.ida.post("/api/v1/conversations", &question).await
+    };
+    // Ten from November, when they begin to be counted.
+    for number in 0..10 {
+        ask(number).await.expect(201);
+    }
+    let refused = ask(10).await.expect(409).json();
+    assert!(refused.to_string().contains("come on 2027-01-01"), "{refused}");
+    let it = case.ida.get(credits).await.expect(200).json();
+    assert_eq!((&it["balance"], &it["usable"]), (&json!(0), &json!(0)), "{it}");
+    let ledger = it["ledger"].as_array().expect("a ledger");
+    assert_eq!(ledger.len(), 11, "{it}");
+    assert_eq!(
+        (&ledger[0]["what"], &ledger[0]["by"]),
+        (&json!("spent"), &json!("ida@alder.example"))
+    );
+    assert!(ledger[0]["conversationId"].as_str().is_some_and(|id| id.starts_with("question-")));
+    // The chat of an incident costs nothing, and another customer is counted for itself.
+    case.draft(json!({ "actionType": "text", "displayName": "Call kari" })).await;
+    case.publish().await;
+    let say = json!({ "text": "On it." });
+    case.ida.post(&format!("{}/messages", self::path(&case)), &say).await.expect(201);
+    let other = face.person(&face.world.other.id, "o@n.example", Role::SecurityAdministrator).await;
+    other.get(&path).await.expect(404);
+    let question = json!({ "subject": "Ours", "text": "Is it?" });
+    other.post("/api/v1/conversations", &question).await.expect(201);
+    odd.put(&path, &json!({ "rule": "unlimited" })).await.expect(200);
+    ask(11).await.expect(201);
+}
+
+#[tokio::test]
+async fn whom_a_question_names_hears_of_the_answer() {
+    let it = crate::notification::post_with(riposte::config::Mail::default()).await;
+    it.contact("Ida Berg", json!({})).await;
+    it.tick().await;
+    let question = json!({
+        "subject": "A letter", "text": "Is this from you?",
+        "notify": ["board@alder.example", "ida.berg@alder.example"],
+    });
+    let ida = it.ida().await;
+    let made = ida.post("/api/v1/conversations", &question).await.expect(201).json();
+    for bad in [
+        json!(["board"]),
+        json!(["a@b.example\r\nBcc: x@y.example"]),
+        json!(vec!["a@b.example"; 6]),
+    ] {
+        let mut worse = question.clone();
+        worse["notify"] = bad;
+        ida.post("/api/v1/conversations", &worse).await.expect(400);
+    }
+    let id = made["id"].as_str().expect("an id");
+    let say = json!({ "text": "It is." });
+    let path = format!("/api/v1/conversations/{id}/messages");
+    it.case.expert.post(&path, &say).await.expect(201);
+    it.tick().await;
+    let mails = it.server.mails().split_off(1);
+    let mut to: Vec<String> = mails.into_iter().map(|mail| mail.0).collect();
+    to.sort();
+    assert_eq!(to, ["board@alder.example", "ida.berg@alder.example"], "each once");
+}

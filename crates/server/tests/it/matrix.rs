@@ -500,6 +500,8 @@ fn own() -> Vec<Row> {
             // The provider's administrator promises something to each customer; see service_clock.
             None,
         ),
+        row("GET", "/api/v1/credits", Any(&[P::IncidentRead, P::TenantRead]), None),
+        row("PUT", "/api/v1/credits", Any(&[P::TenantReadWrite]), None),
         row("PUT", "/api/v1/service-agreement", Any(&[P::TenantReadWrite]), None),
         row("DELETE", "/api/v1/service-agreement", Any(&[P::TenantReadWrite]), None),
         row("GET", "/api/v1/notifications/settings", Any(&[P::ContactRead]), None),

@@ -185,6 +185,9 @@ async fn neighbours() -> Face {
             "insert into clock_run (incident_id, clock, number, tenant_no, severity, began_at, \
              stopped_at, took) values (-$1, 'triage', 1, $1, 4, 0, 0, 0)",
             "insert into service_agreement (tenant_no, body) values ($1, '{}')",
+            "insert into credit_rule (tenant_no, since_at) values ($1, 0)",
+            "insert into credit (thread_id, tenant_no, at, spent_by) \
+             values (cast($1 as text), $1, 0, 'kept')",
         ] {
             tx.execute(kept, vec![tenant.no.0.into()]).await.expect("a row");
         }
