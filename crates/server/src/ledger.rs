@@ -128,7 +128,11 @@ impl Ledger {
         let mut rows: Vec<Value> = Vec::with_capacity(count * 10);
         let mut sizes: Vec<Value> = Vec::with_capacity(ledgers.len() * 4);
         let mut untold: Vec<Value> = Vec::new();
+        let mut touched: Vec<Value> = Vec::new();
         for (mut ledger, events) in ledgers {
+            if events.iter().any(|event| event.fact.touches_readiness()) {
+                touched.push(ledger.tenant.0.into());
+            }
             for event in events {
                 if event.fact.tells() {
                     untold.extend([ledger.tenant.0.into(), ledger.size.into()]);
@@ -153,6 +157,11 @@ impl Ledger {
         // With the fact itself, so that no crash comes between it and who must hear of it.
         if !untold.is_empty() {
             tx.insert_rows("insert into untold (tenant_no, position)", 2, "", untold).await?;
+        }
+        if !touched.is_empty() {
+            let (among, values) = tx.engine().among(1, touched);
+            let sql = format!("update onboarding set due_at = 0 where tenant_no {among}");
+            tx.execute(&sql, values).await?;
         }
         tx.update_rows("ledger", &["tenant_no"], &["size", "peaks", "last_update"], sizes).await?;
         Ok(())
