@@ -1696,6 +1696,91 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/onboarding": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** How far the organisation is, what it still has to do, and what that allows. */
+        get: operations["get_api_v1_onboarding"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/onboarding/check": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Evaluates readiness now. */
+        post: operations["post_api_v1_onboarding_check"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/onboarding/steps/{step}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /** Confirms or skips a step of the setup. */
+        put: operations["put_api_v1_onboarding_steps_step"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/onboarding/submit": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Submits the setup: from then on readiness decides. */
+        post: operations["post_api_v1_onboarding_submit"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/onboarding/targets": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /** Chooses what is to be protected. */
+        put: operations["put_api_v1_onboarding_targets"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/people": {
         parameters: {
             query?: never;
@@ -2333,8 +2418,62 @@ export interface paths {
          */
         get: operations["get_api_v1_tenants"];
         put?: never;
-        /** Adds a customer. It grants nothing until its own administrator does. Needs a fresh factor. */
+        /**
+         * Adds a customer and writes to its first administrator. It grants nothing until that one does. Needs a
+         *     fresh factor.
+         */
         post: operations["post_api_v1_tenants"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/tenants/{id}/end-monitoring": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Ends a customer's monitoring before its days are over: it is active then. Needs a fresh factor. */
+        post: operations["post_api_v1_tenants_id_end_monitoring"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/tenants/{id}/onboarding": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        /** Changes how a customer is brought into the service. */
+        patch: operations["patch_api_v1_tenants_id_onboarding"];
+        trace?: never;
+    };
+    "/api/v1/tenants/{id}/welcome": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Writes to a customer's first administrator again, under a new link. Needs a fresh factor. */
+        post: operations["post_api_v1_tenants_id_welcome"];
         delete?: never;
         options?: never;
         head?: never;
@@ -3585,6 +3724,11 @@ export interface components {
             /** @description Whether nothing is sent there for now. */
             paused?: boolean | null;
         };
+        /** @description Why the monitoring ends early. */
+        Ending: {
+            /** @description 5 to 1,000 characters, on record. */
+            because: string;
+        };
         /** @description What an authenticator app must be told. */
         Enrolment: {
             /** @description The secret in base32, to type. */
@@ -3679,9 +3823,10 @@ export interface components {
         /** @description Who is invited. */
         Invite: {
             email: string;
+            language?: components["schemas"]["Language"] | null;
             /** @description A role of the organisation; of a customer's first person it is Security Administrator. */
             role?: string | null;
-            /** @description The customer whose first administrator is invited, by the provider. */
+            /** @description The customer whose first administrator is invited and written to, by the provider. */
             tenantId?: string | null;
         };
         /** @description What a link is for. */
@@ -3706,6 +3851,11 @@ export interface components {
          * @enum {string}
          */
         Language: "English" | "Spanish" | "Japanese" | "PortugueseOfBrazil" | "PortugueseOfPortugal";
+        /** @description How a step is left. */
+        Left: {
+            /** @description `done`, or `skipped` where the step may be. */
+            state: components["schemas"]["StepState"];
+        };
         /** @description An answer to a mail of the demo, as whoever got it would write it. */
         MailAnswer: {
             /** @description The mail's `id`. */
@@ -3839,6 +3989,7 @@ export interface components {
         Organisation: {
             id: string;
             name: string;
+            stage?: components["schemas"]["Stage"] | null;
         };
         /** @description What became of a request's records. */
         Outcome: {
@@ -4021,6 +4172,16 @@ export interface components {
              */
             reminderHours: number;
         };
+        /**
+         * @description How far a customer has come.
+         * @enum {string}
+         */
+        Stage: "Invited" | "SetUp" | "ReadinessPending" | "Monitoring" | "Active";
+        /**
+         * @description How a step was left.
+         * @enum {string}
+         */
+        StepState: "Done" | "Skipped";
         /** @description A subscription. */
         Subscription: {
             contentType: string;
@@ -4114,8 +4275,33 @@ export interface components {
             /** @description The networks experts may come from, as `192.0.2.0/24`. */
             networks?: string[];
         };
+        /** @description How a customer is brought into the service. */
+        WantedOnboarding: {
+            /**
+             * Format: int64
+             * @description For how many days it is monitored, 0 to 30; absent: as it is.
+             */
+            monitoringDays?: number | null;
+            targets?: components["schemas"]["WantedTargets"] | null;
+        };
+        /** @description What is to be protected; null: what is known. */
+        WantedTargets: {
+            /**
+             * Format: int64
+             * @description Devices with an agent that is heard of, such as those that are licensed.
+             */
+            devices?: number | null;
+            /**
+             * Format: int64
+             * @description Users that are known.
+             */
+            identities?: number | null;
+        };
         /** @description A customer to be. */
         WantedTenant: {
+            /** @description Its first administrator, who is written to at once; it can be invited later as well. */
+            email?: string | null;
+            language?: components["schemas"]["Language"] | null;
             name: string;
         };
         /** @description A token to be. */
@@ -4139,6 +4325,12 @@ export interface components {
             /** @description Only in the answer that drew it. */
             secret?: string | null;
             url: string;
+        };
+        /** @description To whom a welcome goes again. */
+        WelcomeAgain: {
+            /** @description Another address, where the first one was wrong. */
+            email?: string | null;
+            language?: components["schemas"]["Language"] | null;
         };
         /** @description Why. */
         Why: {
@@ -7450,6 +7642,139 @@ export interface operations {
             };
         };
     };
+    get_api_v1_onboarding: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description stage, steps, readiness, experts, may */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+        };
+    };
+    post_api_v1_onboarding_check: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Nothing"];
+            };
+        };
+        responses: {
+            /** @description as GET /api/v1/onboarding */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+        };
+    };
+    put_api_v1_onboarding_steps_step: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description getStarted, permissions, exclusions, contacts or channels */
+                step: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Left"];
+            };
+        };
+        responses: {
+            /** @description as GET /api/v1/onboarding */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+            /** @description another step comes first, or the setup was submitted */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    post_api_v1_onboarding_submit: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Nothing"];
+            };
+        };
+        responses: {
+            /** @description as GET /api/v1/onboarding */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+            /** @description a step is missing, or the setup was submitted */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    put_api_v1_onboarding_targets: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["WantedTargets"];
+            };
+        };
+        responses: {
+            /** @description as GET /api/v1/onboarding */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+        };
+    };
     get_api_v1_people: {
         parameters: {
             query?: never;
@@ -8629,7 +8954,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description id, name */
+            /** @description id, name; setupUrl, expiresDateTime */
             201: {
                 headers: {
                     [name: string]: unknown;
@@ -8637,6 +8962,95 @@ export interface operations {
                 content: {
                     "application/json": Record<string, never>;
                 };
+            };
+        };
+    };
+    post_api_v1_tenants_id_end_monitoring: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description the customer's id */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Ending"];
+            };
+        };
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description it is not being monitored */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    patch_api_v1_tenants_id_onboarding: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description the customer's id */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["WantedOnboarding"];
+            };
+        };
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    post_api_v1_tenants_id_welcome: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description the customer's id */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["WelcomeAgain"];
+            };
+        };
+        responses: {
+            /** @description setupUrl, expiresDateTime */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+            /** @description nobody was invited, or the setup has begun */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
         };
     };

@@ -31,6 +31,7 @@ import {
   ShieldErrorRegular,
   ShieldKeyholeRegular,
   ShieldProhibitedRegular,
+  ShieldTaskRegular,
   TaskListSquareLtrRegular,
 } from '@fluentui/react-icons';
 import { useState, type ReactElement } from 'react';
@@ -76,6 +77,7 @@ const GROUPS: Group[] = [
   {
     label: 'Settings',
     entries: [
+      { to: '/settings/service', label: 'Service status', icon: <ShieldTaskRegular />, side: 'customer', about: ['Grant'] },
       { to: '/settings/permissions', label: 'Permissions', icon: <ShieldKeyholeRegular />, side: 'customer' },
       { to: '/settings/authority', label: 'Authority', icon: <GavelRegular />, side: 'customer' },
       { to: '/settings/exclusions', label: 'Exclusions', icon: <ShieldProhibitedRegular />, side: 'customer', about: ['Exclusion'] },

@@ -74,7 +74,7 @@ function Steps({ token, invitation }: { token: string; invitation: Invitation })
   const [busy, setBusy] = useState(false);
   const finish = (session: Session) => {
     take(session);
-    navigate('/', { replace: true });
+    navigate(session.organisation.stage === 'invited' ? '/onboarding' : '/', { replace: true });
   };
   const passkey = async () => {
     setBusy(true);

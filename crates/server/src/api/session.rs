@@ -56,7 +56,9 @@ struct SessionPerson {
 struct Organisation {
     id: String,
     name: String,
-    /// How far a customer has come on its way into the service.
+    /// How far a customer has come on its way into the service: `invited`, `setUp`,
+    /// `readinessPending`, `monitoring` or `active`.
+    #[schema(value_type = Option<String>)]
     stage: Option<Stage>,
 }
 

@@ -235,7 +235,7 @@ pub(super) async fn add(
 /// To whom a welcome goes again.
 #[derive(Default, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Again {
+pub(super) struct WelcomeAgain {
     /// Another address, where the first one was wrong.
     email: Option<String>,
     /// Another language.
@@ -244,7 +244,7 @@ pub(super) struct Again {
 
 /// Writes to a customer's first administrator again, under a new link. Needs a fresh factor.
 #[utoipa::path(
-    post, path = "/api/v1/tenants/{id}/welcome", tag = "tenant", request_body = Again,
+    post, path = "/api/v1/tenants/{id}/welcome", tag = "tenant", request_body = WelcomeAgain,
     params(("id" = String, Path, description = "the customer's id")),
     responses(
         (status = 200, description = "setupUrl, expiresDateTime", body = Object),
@@ -259,7 +259,7 @@ pub(super) async fn welcome(
     body: Body,
 ) -> Answer {
     caller.require(&[Permission::TenantReadWrite])?;
-    let (asked, _) = read::<Again>(&site, &headers, body).await?;
+    let (asked, _) = read::<WelcomeAgain>(&site, &headers, body).await?;
     let to = (asked.email.as_deref(), asked.language);
     let link = welcome::again(&site.app, &caller, &id, to).await?;
     Ok(json_response(StatusCode::OK, &sent(&link)))

@@ -68,7 +68,7 @@ impl Scene {
         readiness::watch(self.app()).await.expect("an evaluation");
     }
 
-    /// Odd, with a factor that is fresh at this hour.
+    /// Another of the provider's administrators, who has signed in at this hour.
     async fn fresh(&self) -> Browser {
         let email = format!("o{}@fjordwatch.example", uuid::Uuid::new_v4());
         self.face.provider_person(&email, Role::ProviderAdministrator).await
@@ -85,7 +85,7 @@ impl Scene {
 
     /// What the provider sees of a customer.
     async fn seen(&self, tenant: &Tenant) -> Value {
-        let all = self.odd.get("/api/v1/tenants").await.expect(200).json();
+        let all = self.fresh().await.get("/api/v1/tenants").await.expect(200).json();
         let all = all["value"].as_array().expect("customers").clone();
         all.into_iter().find(|it| it["id"] == json!(tenant.id)).expect("the customer")
     }
@@ -413,7 +413,7 @@ async fn experts_look_then_guide_then_act() {
     publish().await.expect(200);
     let id = isolate["id"].as_str().expect("an id");
     let task = beate.get(&format!("/api/v1/tasks/{id}")).await.expect(200).json();
-    assert_eq!(task["source"], "guidedResponse", "{task}");
+    assert_eq!(task["source"], "defenderExpertsGuidedResponse", "{task}");
     assert!(
         task["guidedBecause"].as_str().expect("why").contains("still being monitored"),
         "{task}"
