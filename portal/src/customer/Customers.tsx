@@ -36,6 +36,8 @@ const useStyles = makeStyles({
   count: { display: 'inline-flex', alignItems: 'center', justifyContent: 'end', minWidth: '24px', minHeight: '24px' },
 });
 
+const EVERY_MS = 10_000;
+
 /** Every customer within reach: what waits there, and what may be done there. */
 export default function Customers() {
   const styles = useStyles();
@@ -44,7 +46,8 @@ export default function Customers() {
   const [asking, setAsking] = useState<Tenant | null>(null);
   const [inviting, setInviting] = useState<Tenant | null>(null);
   const [open, setOpen] = useState<{ form: 'welcome' | 'settings' | 'end'; tenant: Tenant } | null>(null);
-  const tenants = useQuery({ queryKey: ['tenants'], queryFn: () => read(api.GET('/api/v1/tenants')) });
+  // Who sees no case there hears of nothing either: neither of a welcome mail nor of a stage.
+  const tenants = useQuery({ queryKey: ['tenants'], queryFn: () => read(api.GET('/api/v1/tenants')), refetchInterval: EVERY_MS });
 
   const count = (tenant: Tenant, value: number | undefined, status: string, label: string) =>
     value === undefined ? (

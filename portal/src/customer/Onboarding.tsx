@@ -15,7 +15,7 @@ import { useToasts } from '../ui/Toasts';
 import { Notice } from '../ui/states';
 
 const useStyles = makeStyles({
-  two: { display: 'flex', flexDirection: 'column', alignItems: 'flex-start', gap: '2px', overflowWrap: 'anywhere' },
+  two: { display: 'flex', flexDirection: 'column', alignItems: 'flex-start', gap: '2px', minWidth: '200px', overflowWrap: 'anywhere' },
   small: { fontSize: tokens.fontSizeBase200, color: tokens.colorNeutralForeground2 },
 });
 

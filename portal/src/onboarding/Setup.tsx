@@ -153,9 +153,9 @@ function Steps({ onboarding, parts }: { onboarding: Onboarding; parts: Parts }) 
           {STEPS[at]?.label}
         </h2>
         <p className={styles.lead}>{STEPS[at]?.lead}</p>
-        <Suspense fallback={<Waiting rows={6} />}>
-          {/* Another step is another form: what was not saved in the one before is gone. */}
-          {Part ? <Part key={place} onUnsaved={keep} /> : place === 'review' ? <Review onEdit={go} /> : <Start />}
+        {/* Another step is another form: what was not saved in the one before is gone, also while the next one still loads. */}
+        <Suspense key={place} fallback={<Waiting rows={6} />}>
+          {Part ? <Part onUnsaved={keep} /> : place === 'review' ? <Review onEdit={go} /> : <Start />}
         </Suspense>
         <Failure error={error} />
         <div className={styles.acts}>
