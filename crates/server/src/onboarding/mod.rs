@@ -207,14 +207,14 @@ async fn require_contact(tx: &Tx) -> Result<()> {
 ///
 /// # Errors
 /// `Conflict` when another step comes first, the setup was submitted, or what it wants is not there.
-pub async fn set_step(app: &App, caller: &Caller, step: Step, state: StepState) -> Result<()> {
+pub async fn set_step(app: &App, caller: &Caller, step: Step, left: StepState) -> Result<()> {
     caller.require(&[Permission::GrantReadWrite])?;
     let tenant = caller.own_tenant()?;
     let mut tx = Tx::begin(app, tenant, caller.actor()).await?;
     let stage = require_setup(&tx).await?;
     let before = steps_in(&tx, tenant).await?;
     let set: Vec<Step> = before.iter().map(|it| it.step).collect();
-    if let Some(why) = why_not_step(step, state, &set) {
+    if let Some(why) = why_not_step(step, left, &set) {
         return Err(Error::Conflict(why));
     }
     if step == Step::Contacts {
@@ -224,7 +224,7 @@ pub async fn set_step(app: &App, caller: &Caller, step: Step, state: StepState) 
     if stage == Stage::Invited {
         stage::advance(&mut tx, Stage::SetUp, "an administrator began the setup").await?;
     }
-    if before.iter().any(|it| it.step == step && it.state == state) {
+    if before.iter().any(|it| it.step == step && it.state == left) {
         return tx.commit().await;
     }
     tx.execute(
@@ -234,13 +234,13 @@ pub async fn set_step(app: &App, caller: &Caller, step: Step, state: StepState) 
         vec![
             tenant.0.into(),
             step.word().into(),
-            state.word().into(),
+            left.word().into(),
             tx.actor().name.clone().into(),
             tx.now().micros().into(),
         ],
     )
     .await?;
-    tx.record(Fact::SetupStepped { step: step.word(), state: state.word() });
+    tx.record(Fact::SetupStepped { step: step.word(), state: left.word() });
     tx.commit().await
 }
 

@@ -315,11 +315,11 @@ fn several(count: u64, one: &str, more: &str) -> String {
 }
 
 fn list(names: &[String]) -> String {
-    let mut said = names.iter().take(NAMED).cloned().collect::<Vec<_>>().join("; ");
-    if names.len() > NAMED {
-        said.push_str(&format!(" and {} more", names.len() - NAMED));
+    let said = names.iter().take(NAMED).cloned().collect::<Vec<_>>().join("; ");
+    match names.len().checked_sub(NAMED) {
+        None | Some(0) => said,
+        Some(more) => format!("{said} and {more} more"),
     }
-    said
 }
 
 /// Completed with all of some, in progress with part of them, else to do.
@@ -375,7 +375,7 @@ fn item(kind: ItemKind, it: &Found) -> (Status, String) {
         ItemKind::ContactReached => (
             part(it.reached, it.contacts),
             format!(
-                "{} of {} have got a mail",
+                "a mail has reached {} of {}",
                 it.reached,
                 several(it.contacts, "contact", "contacts")
             ),
@@ -427,9 +427,10 @@ fn item(kind: ItemKind, it: &Found) -> (Status, String) {
                 _ => "experts may not act for you".to_owned(),
             },
         ),
-        ItemKind::ChatChannel => {
-            (either(it.channels > 0, false), several(it.channels, "is told", "are told"))
-        }
+        ItemKind::ChatChannel => (
+            either(it.channels > 0, false),
+            several(it.channels, "webhook is told", "webhooks are told"),
+        ),
     }
 }
 
@@ -557,3 +558,6 @@ pub fn due((stage, since): (Stage, Timestamp), days: i64, now: Timestamp) -> Tim
         Stage::Invited | Stage::SetUp | Stage::Active => daily,
     }
 }
+
+#[cfg(test)]
+mod tests;
