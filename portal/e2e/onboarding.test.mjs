@@ -160,6 +160,7 @@ async function journey({ server, browser, mailbox, hooks, pictures }) {
   await contact.getByLabel('E-mail').fill('duty@birch.example');
   await contact.getByRole('button', { name: 'Add', exact: true }).click();
   await beate.getByText('duty@birch.example').first().waitFor();
+  await beate.getByText('Name at least one incident contact first').waitFor({ state: 'detached' });
   await look(beate, '4-contacts', pictures);
   await next(beate);
   await step(beate, 'Chat channels');

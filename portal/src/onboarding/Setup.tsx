@@ -6,6 +6,7 @@ import { Navigate, useNavigate, useSearchParams } from 'react-router';
 
 import { api, read } from '../api/client';
 import { sentence } from '../api/error';
+import { useEvents } from '../api/events';
 import type { Onboarding, SetupStep } from '../api/hand';
 import { useSession } from '../api/session';
 import { Go } from '../ui/Go';
@@ -98,6 +99,10 @@ function Steps({ onboarding, parts }: { onboarding: Onboarding; parts: Parts }) 
   }, []);
   const [busy, setBusy] = useState(false);
   const [error, setError] = useState<unknown>(null);
+  // What was refused for want of something is not said any more once there is something else.
+  useEvents((fact) => {
+    if (/^(contact|exclusion|grant|webhook)\./.test(fact.kind)) setError(null);
+  });
   const heading = useRef<HTMLHeadingElement>(null);
   const first = useRef(true);
   useEffect(() => {

@@ -49,7 +49,12 @@ pub(super) async fn list(State(site): State<Site>, caller: Caller) -> Answer {
     let all = rows.iter().map(|row| Ok(TenantNo(column(row, 6)?))).collect::<Result<Vec<_>>>()?;
     let all: Vec<TenantNo> = all.into_iter().filter(seen).collect();
     let ways = onboarding::overview(app, &all).await?;
-    let mails = notification::welcomes(app, &all).await?;
+    let waiting: Vec<TenantNo> = all
+        .iter()
+        .copied()
+        .filter(|no| ways.get(no).is_some_and(|way| way.invited.is_some()))
+        .collect();
+    let mails = notification::welcomes(app, &waiting).await?;
     let mine = match caller.reach {
         Reach::Granted(_) if caller.may(&[Permission::AccessRequest]) => {
             let filter = Filter { state: Some(Standing::Open), ..Filter::default() };

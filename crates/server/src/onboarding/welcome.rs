@@ -101,7 +101,10 @@ async fn write(
     let held = link.sets_up().then_some(welcome);
     let setup_url = link.url(tx.app());
     let until = now.plus_seconds(WELCOME_LASTS_S);
-    note(tx, (&link.person, invited.email()), held, (language, until)).await?;
+    // A customer that a command has added is active: there is no setup to be written about.
+    if stage::find_in(tx, tenant).await? != Stage::Active {
+        note(tx, (&link.person, invited.email()), held, (language, until)).await?;
+    }
     Ok(Sent { person: link.person, setup_url, until })
 }
 

@@ -1,3 +1,5 @@
+//! What of a customer makes which item, and when it is moved on.
+
 use proptest::prelude::*;
 
 use super::*;
