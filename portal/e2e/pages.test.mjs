@@ -282,6 +282,10 @@ test('every page, as who uses it', { timeout: 600_000, concurrency: true }, asyn
       ['incidents/:id', 'incident-customer', incident],
       ['access', 'access-customer', '/access'],
       ['settings', 'settings', '/settings'],
+      // A customer that is active has no setup to go through; `onboarding.test.mjs` looks at each step.
+      ['onboarding', 'onboarding-over', '/onboarding'],
+      ['settings/service', 'service', '/settings/service'],
+      ['settings/service', 'service-assets', '/settings/service?tab=assets', dialog('Change targets')],
       ['settings/permissions', 'permissions', '/settings/permissions'],
       ['settings/people', 'people-customer', '/settings/people'],
       ['settings/people', 'people-invite', '/settings/people', dialog('Invite')],
@@ -438,6 +442,7 @@ test('every page, as who uses it', { timeout: 600_000, concurrency: true }, asyn
       ['incidents', 'queue-selected', '/incidents', (page) => page.getByRole('checkbox', { name: 'Select all rows shown' }).check()],
       ['incidents/:id', 'incident-manage', `/incidents/${queued.id}`, dialog('Manage incident')],
       ['alerts/:id', 'alert', `/alerts/${alerts[0].id}`],
+      ['settings/service', 'service-reader', '/settings/service'],
       ['settings/permissions', 'permissions-reader', '/settings/permissions'],
       ['settings/connectors', 'connectors-refused', '/settings/connectors'],
       ['settings/sign-in', 'sign-in-settings-refused', '/settings/sign-in'],

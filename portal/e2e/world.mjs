@@ -158,6 +158,58 @@ export class Directory {
   }
 }
 
+/** A mail server that keeps what it takes, and says nothing of it to anybody. */
+export class Mailbox {
+  static async start() {
+    const mailbox = new Mailbox();
+    mailbox.kept = [];
+    mailbox.server = createServer((socket) => mailbox.converse(socket));
+    mailbox.server.listen(0, '127.0.0.1');
+    await once(mailbox.server, 'listening');
+    mailbox.url = `smtp://127.0.0.1:${mailbox.server.address().port}`;
+    return mailbox;
+  }
+
+  /** As much of SMTP as a mail from Riposte takes. */
+  converse(socket) {
+    let waiting = '';
+    let data = null;
+    let to = [];
+    const say = (line) => socket.write(`${line}\r\n`);
+    socket.on('error', () => undefined);
+    socket.on('data', (piece) => {
+      waiting += piece.toString('latin1');
+      for (let end = waiting.indexOf('\r\n'); end >= 0; end = waiting.indexOf('\r\n')) {
+        const line = waiting.slice(0, end);
+        waiting = waiting.slice(end + 2);
+        if (data === null) {
+          const verb = line.slice(0, 4).toUpperCase();
+          if (verb === 'RCPT') to.push(line.match(/<([^>]*)>/)?.[1] ?? '');
+          if (verb === 'DATA') data = [];
+          say(verb === 'DATA' ? '354 go on' : verb === 'QUIT' ? '221 bye' : '250 ok');
+        } else if (line === '.') {
+          this.kept.push({ to, text: data.join('\n') });
+          [data, to] = [null, []];
+          say('250 kept');
+        } else {
+          data.push(line.startsWith('..') ? line.slice(1) : line);
+        }
+      }
+    });
+    say('220 mx.example');
+  }
+
+  /** Mails to an address, the oldest first, as they read once their lines are whole again. */
+  mails(to) {
+    const whole = (text) => Buffer.from(text.replace(/=\n/g, '').replace(/=([0-9A-F]{2})/g, (_, byte) => String.fromCharCode(Number.parseInt(byte, 16))), 'latin1').toString('utf8');
+    return this.kept.filter((mail) => mail.to.includes(to)).map((mail) => whole(mail.text));
+  }
+
+  stop() {
+    this.server.close();
+  }
+}
+
 /** The code an authenticator app shows then (RFC 6238). */
 function code(secret, at) {
   const bits = [...secret.replace(/\s/g, '')].map((c) => 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567'.indexOf(c).toString(2).padStart(5, '0')).join('');

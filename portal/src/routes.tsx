@@ -39,6 +39,15 @@ const UserPage = lazy(() => import('./user/UserPage'));
 const Customers = lazy(() => import('./customer/Customers'));
 const AccessRequests = lazy(() => import('./access/AccessPage'));
 const Permissions = lazy(() => import('./settings/Permissions'));
+const Service = lazy(() => import('./onboarding/Service'));
+const Onboarding = lazy(() => import('./onboarding/Setup'));
+// Each step of the setup is the part of the settings where it is changed later.
+const parts = {
+  permissions: lazy(async () => ({ default: (await import('./settings/Permissions')).PermissionsPart })),
+  exclusions: lazy(async () => ({ default: (await import('./settings/Exclusions')).ExclusionsPart })),
+  contacts: lazy(async () => ({ default: (await import('./notification/SetupParts')).ContactsPart })),
+  channels: lazy(async () => ({ default: (await import('./notification/SetupParts')).ChannelsPart })),
+};
 const People = lazy(() => import('./settings/People'));
 const Apps = lazy(() => import('./settings/Apps'));
 const IdentityProviders = lazy(() => import('./settings/IdentityProviders'));
@@ -91,6 +100,8 @@ export function Portal() {
           <Route path="customers" element={<Customers />} />
           <Route path="access" element={<AccessRequests />} />
           <Route path="settings" element={<Navigate to="/settings/people" replace />} />
+          <Route path="onboarding" element={<Onboarding parts={parts} />} />
+          <Route path="settings/service" element={<Service />} />
           <Route path="settings/permissions" element={<Permissions />} />
           <Route path="settings/authority" element={<Authority />} />
           <Route path="settings/exclusions" element={<Exclusions />} />

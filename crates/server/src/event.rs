@@ -67,6 +67,19 @@ pub enum Fact {
     ProviderNamed { provider: String, name: String },
     /// A customer exists.
     TenantAdded { name: String },
+    /// Its first administrator is to be written to (NOT-3). `welcome` says which of the mails holds;
+    /// none where the person signs in already.
+    TenantInvited { person: String, email: String, language: &'static str, welcome: Option<String> },
+    /// It came a stage further on its way into the service, and why (ONB-5).
+    StageChanged { changes: Vec<Change>, because: String },
+    /// Somebody of it confirmed or skipped a step of the setup (ONB-1).
+    SetupStepped { step: &'static str, state: &'static str },
+    /// It submitted the setup.
+    SetupSubmitted,
+    /// How it is brought into the service is another: targets, days of monitoring.
+    OnboardingChanged { changes: Vec<Change> },
+    /// An evaluation of its readiness found something else than the one before (ONB-4).
+    ReadinessChanged { changes: Vec<Change> },
     /// An application may sign in.
     AppAdded { client_id: String, name: String, permissions: Vec<String> },
     /// An application of the provider was given a token: an expert signed in (AUD-1).
@@ -301,6 +314,12 @@ impl Fact {
             Self::IncidentCommented { .. } => "incident.commented",
             Self::ProviderNamed { .. } => "provider.named",
             Self::TenantAdded { .. } => "tenant.added",
+            Self::TenantInvited { .. } => "tenant.invited",
+            Self::StageChanged { .. } => "onboarding.stageChanged",
+            Self::SetupStepped { .. } => "onboarding.stepped",
+            Self::SetupSubmitted => "onboarding.submitted",
+            Self::OnboardingChanged { .. } => "onboarding.changed",
+            Self::ReadinessChanged { .. } => "readiness.changed",
             Self::AppAdded { .. } => "app.added",
             Self::AppSignedIn { .. } => "app.signedIn",
             Self::PersonAdded { .. } => "person.added",
@@ -421,6 +440,12 @@ impl Fact {
             Self::AlertReceived { .. }
             | Self::ProviderNamed { .. }
             | Self::TenantAdded { .. }
+            | Self::TenantInvited { .. }
+            | Self::StageChanged { .. }
+            | Self::SetupStepped { .. }
+            | Self::SetupSubmitted
+            | Self::OnboardingChanged { .. }
+            | Self::ReadinessChanged { .. }
             | Self::AppAdded { .. }
             | Self::AppSignedIn { .. }
             | Self::AppRemoved { .. }
@@ -461,12 +486,41 @@ impl Fact {
         }
     }
 
+    /// Whether a customer's readiness may be another after it (see `onboarding`).
+    #[must_use]
+    pub fn touches_readiness(&self) -> bool {
+        matches!(
+            self,
+            Self::GrantChanged { .. }
+                | Self::ExclusionChanged { .. }
+                | Self::ContactAdded { .. }
+                | Self::ContactChanged { .. }
+                | Self::ContactRemoved { .. }
+                | Self::WebhookAdded { .. }
+                | Self::WebhookChanged { .. }
+                | Self::WebhookRemoved { .. }
+                | Self::ConnectorAdded { .. }
+                | Self::ConnectorChanged { .. }
+                | Self::ConnectorRemoved { .. }
+                | Self::DeviceEnrolled { .. }
+                | Self::DeviceRemoved { .. }
+                | Self::AppAdded { .. }
+                | Self::AppRemoved { .. }
+                | Self::PersonAdded { .. }
+                | Self::PersonSetUp { .. }
+                | Self::PersonChanged { .. }
+                | Self::PersonRemoved { .. }
+                | Self::PasskeyChanged { .. }
+        )
+    }
+
     /// Whether somebody may have to be told of it (see `notification`).
     #[must_use]
     pub fn tells(&self) -> bool {
         match self {
             Self::ResponsePublished { .. }
             | Self::ContactAdded { .. }
+            | Self::TenantInvited { .. }
             | Self::ActionRequested { .. }
             | Self::ActionWaits { .. }
             | Self::DeliveryFailed { .. }
@@ -527,6 +581,8 @@ impl Fact {
             | Self::ServiceAgreementChanged { changes }
             | Self::CreditRuleChanged { changes }
             | Self::ExclusionChanged { changes }
+            | Self::OnboardingChanged { changes }
+            | Self::ReadinessChanged { changes }
             | Self::IncidentStarted { changes, .. }
             | Self::IncidentConcluded { changes, .. }
             | Self::IncidentChanged { changes, .. }
@@ -665,6 +721,14 @@ impl Fact {
                 json!({ "providerId": provider, "name": name })
             }
             Self::TenantAdded { name } => json!({ "name": name }),
+            Self::TenantInvited { person, email, language, welcome } => json!({
+                "personId": person, "email": email, "language": language, "welcomeId": welcome,
+            }),
+            Self::StageChanged { changes, because } => {
+                json!({ "changes": changes, "because": because })
+            }
+            Self::SetupStepped { step, state } => json!({ "step": step, "state": state }),
+            Self::SetupSubmitted => json!({}),
             Self::AppAdded { client_id, name, permissions } => {
                 json!({ "clientId": client_id, "name": name, "permissions": permissions })
             }

@@ -128,7 +128,11 @@ impl Ledger {
         let mut rows: Vec<Value> = Vec::with_capacity(count * 10);
         let mut sizes: Vec<Value> = Vec::with_capacity(ledgers.len() * 4);
         let (mut untold, mut untimed): (Vec<Value>, Vec<Value>) = (Vec::new(), Vec::new());
+        let mut touched: Vec<Value> = Vec::new();
         for (mut ledger, events) in ledgers {
+            if events.iter().any(|event| event.fact.touches_readiness()) {
+                touched.push(ledger.tenant.0.into());
+            }
             for event in events {
                 if event.fact.tells() {
                     untold.extend([ledger.tenant.0.into(), ledger.size.into()]);
@@ -159,6 +163,11 @@ impl Ledger {
         }
         if !untimed.is_empty() {
             tx.insert_rows("insert into untimed (tenant_no, position)", 2, "", untimed).await?;
+        }
+        if !touched.is_empty() {
+            let (among, values) = tx.engine().among(1, touched);
+            let sql = format!("update onboarding set due_at = 0 where tenant_no {among}");
+            tx.execute(&sql, values).await?;
         }
         tx.update_rows("ledger", &["tenant_no"], &["size", "peaks", "last_update"], sizes).await?;
         Ok(())

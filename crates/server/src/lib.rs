@@ -64,6 +64,8 @@ pub mod contact;
 pub mod conversation;
 pub mod coverage;
 
+pub mod onboarding;
+
 pub mod response;
 
 pub mod agent;

@@ -14,6 +14,7 @@ use crate::id::TenantNo;
 use crate::incident::correlate::{self, Round, Size};
 use crate::lease::Lease;
 use crate::notification;
+use crate::onboarding::readiness;
 
 /// How often to look for work that another process left behind.
 const LOOK: Duration = Duration::from_millis(500);
@@ -195,6 +196,9 @@ async fn tick(app: App, stop: CancellationToken) {
         }
         if let Err(error) = notification::reminder::watch(&app).await {
             tracing::error!("reminders were not made, will be: {error}");
+        }
+        if let Err(error) = readiness::watch(&app).await {
+            tracing::error!("readiness was not evaluated, will be: {error}");
         }
         if let Err(error) = count_backlog(&app).await {
             tracing::error!("the backlog was not counted: {error}");

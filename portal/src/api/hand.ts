@@ -43,7 +43,7 @@ export type Side = 'provider' | 'customer';
 export type Session = {
   person: { id: string; name: string | null; email: string };
   side: Side;
-  organisation: { id: string; name: string };
+  organisation: { id: string; name: string; stage: Stage | null };
   role: string;
   memberships: { organisationId: string; name: string; role: string; side: Side }[];
   permissions: string[];
@@ -238,6 +238,59 @@ export type Access = {
   may: Record<'approve' | 'deny' | 'revoke' | 'withdraw', May>;
 };
 
+/** How far a customer has come on its way into the service. */
+export type Stage = 'invited' | 'setUp' | 'readinessPending' | 'monitoring' | 'active';
+export type SetupStep = 'getStarted' | 'permissions' | 'exclusions' | 'contacts' | 'channels';
+export type ReadinessStatus = 'toDo' | 'inProgress' | 'completed';
+export type ReadinessItem = {
+  item: string;
+  status: ReadinessStatus;
+  completeNow: boolean;
+  title: string;
+  why: string;
+  judged: string;
+  link: string;
+};
+export type Protected = { protected: number; known: number; target: number; isTargetSet: boolean; isReached: boolean };
+export type Onboarding = {
+  stage: Stage;
+  sinceDateTime: string | null;
+  isInvited: boolean;
+  steps: { step: SetupStep; maySkip: boolean; state: 'done' | 'skipped' | null; setBy: string | null; setDateTime: string | null }[];
+  nextStep: SetupStep | null;
+  submittedBy: string | null;
+  submittedDateTime: string | null;
+  monitoringDays: number;
+  monitoringEndsDateTime: string | null;
+  readiness: {
+    isReady: boolean;
+    missing: string[];
+    toDo: number;
+    inProgress: number;
+    completed: number;
+    items: ReadinessItem[];
+    devices: Protected;
+    identities: Protected;
+  };
+  experts: { guide: May; act: May };
+  may: { setUp: May; submit: May; change: May };
+};
+export type Targets = { devices: number | null; identities: number | null };
+/** How far a customer is, as the provider sees it. */
+export type CustomerOnboarding = {
+  stage: Stage;
+  sinceDateTime: string | null;
+  missing: string[];
+  monitoringDays: number | null;
+  monitoringEndsDateTime: string | null;
+  targets: Targets | null;
+  /** Its first administrator's address, as long as it has not signed in. */
+  invited: string | null;
+  language: string | null;
+  linkEndsDateTime: string | null;
+  welcome: { state: DeliveryState; because: string | null; madeDateTime: string } | null;
+};
+
 export type Tenant = {
   id: string;
   name: string;
@@ -245,7 +298,8 @@ export type Tenant = {
   /** Unknown to who sees no case there. */
   counts: { active: number; inProgress: number; awaitingAction: number } | null;
   access: Access | null;
-  may: { request: May; invite: May };
+  onboarding: CustomerOnboarding;
+  may: { request: May; invite: May; welcome: May; endMonitoring: May };
 };
 export type Tenants = { value: Tenant[]; may: { add: May } };
 
@@ -1017,7 +1071,16 @@ export type Undocumented = {
   '/api/v1/access/{id}/deny': Post<{ because: string }, Access, Id>;
   '/api/v1/access/{id}/revoke': Post<{ because?: string }, Access, Id>;
   '/api/v1/access/{id}/withdraw': Post<Nothing, Access, Id>;
-  '/api/v1/tenants': Get<Tenants> & Post<{ name: string }, { id: string; name: string }>;
+  '/api/v1/tenants': Get<Tenants> &
+    Post<{ name: string; email?: string; language?: string }, { id: string; name: string; setupUrl?: string; expiresDateTime?: string }>;
+  '/api/v1/tenants/{id}/welcome': Post<{ email?: string; language?: string }, { setupUrl: string; expiresDateTime: string }, Id>;
+  '/api/v1/tenants/{id}/onboarding': Send<'patch', { targets?: Targets; monitoringDays?: number }, undefined, Id>;
+  '/api/v1/tenants/{id}/end-monitoring': Post<{ because: string }, undefined, Id>;
+  '/api/v1/onboarding': Get<Onboarding>;
+  '/api/v1/onboarding/steps/{step}': Send<'put', { state: 'done' | 'skipped' }, Onboarding, { step: SetupStep }>;
+  '/api/v1/onboarding/submit': Post<Nothing, Onboarding>;
+  '/api/v1/onboarding/check': Post<Nothing, Onboarding>;
+  '/api/v1/onboarding/targets': Send<'put', Targets, Onboarding>;
   '/api/v1/incidents': Get<Page<IncidentRow>, Narrowed & { top?: number; cursor?: string }>;
   '/api/v1/incidents/count': Get<{ count: number }, Narrowed>;
   '/api/v1/incidents/{id}': Get<Incident, Nothing, Id> & Send<'patch', IncidentChange, Incident, Id>;

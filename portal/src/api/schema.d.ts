@@ -1453,23 +1453,6 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/api/v1/incidents/{id}/clocks": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** What the service clocks of an incident show now. */
-        get: operations["get_api_v1_incidents_id_clocks"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
     "/api/v1/incidents/{id}/comments": {
         parameters: {
             query?: never;
@@ -1713,6 +1696,91 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/onboarding": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** How far the organisation is, what it still has to do, and what that allows. */
+        get: operations["get_api_v1_onboarding"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/onboarding/check": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Evaluates readiness now. */
+        post: operations["post_api_v1_onboarding_check"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/onboarding/steps/{step}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /** Confirms or skips a step of the setup. */
+        put: operations["put_api_v1_onboarding_steps_step"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/onboarding/submit": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Submits the setup: from then on readiness decides. */
+        post: operations["post_api_v1_onboarding_submit"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/onboarding/targets": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /** Chooses what is to be protected. */
+        put: operations["put_api_v1_onboarding_targets"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/people": {
         parameters: {
             query?: never;
@@ -1778,28 +1846,6 @@ export interface paths {
         /** Ends every session of a person in the organisation. */
         post: operations["post_api_v1_people_id_sign_out"];
         delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/service-agreement": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** What the provider promises, and how the last 30 days were. */
-        get: operations["get_api_v1_service_agreement"];
-        /** Promises something to a customer, or to all that have no agreement of their own. */
-        put: operations["put_api_v1_service_agreement"];
-        post?: never;
-        /**
-         * Takes a customer's own agreement away: that for all customers holds. Without a customer, that for
-         *     all is as it was at first.
-         */
-        delete: operations["delete_api_v1_service_agreement"];
         options?: never;
         head?: never;
         patch?: never;
@@ -2372,8 +2418,62 @@ export interface paths {
          */
         get: operations["get_api_v1_tenants"];
         put?: never;
-        /** Adds a customer. It grants nothing until its own administrator does. Needs a fresh factor. */
+        /**
+         * Adds a customer and writes to its first administrator. It grants nothing until that one does. Needs a
+         *     fresh factor.
+         */
         post: operations["post_api_v1_tenants"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/tenants/{id}/end-monitoring": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Ends a customer's monitoring before its days are over: it is active then. Needs a fresh factor. */
+        post: operations["post_api_v1_tenants_id_end_monitoring"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/tenants/{id}/onboarding": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        /** Changes how a customer is brought into the service. */
+        patch: operations["patch_api_v1_tenants_id_onboarding"];
+        trace?: never;
+    };
+    "/api/v1/tenants/{id}/welcome": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Writes to a customer's first administrator again, under a new link. Needs a fresh factor. */
+        post: operations["post_api_v1_tenants_id_welcome"];
         delete?: never;
         options?: never;
         head?: never;
@@ -3435,18 +3535,6 @@ export interface components {
             /** @description `fingerprint` of the action as it was shown. */
             fingerprint: string;
         };
-        /** @description An agreement. */
-        Agreement: {
-            hours?: components["schemas"]["Week"] | null;
-            lead?: components["schemas"]["Lead"] | null;
-            /**
-             * Format: int64
-             * @description After which share of a target notice is given, in per cent: 10 to 95.
-             */
-            noticePercent: number;
-            /** @description What is promised; a clock and severity that is not named has no target. */
-            targets: components["schemas"]["Promise"][];
-        };
         /** @description What changes. Only what is named changes; null clears. */
         AlertChange: {
             assignedTo?: string | null;
@@ -3524,11 +3612,6 @@ export interface components {
             flow: string;
             totp: components["schemas"]["Enrolment"];
         };
-        /**
-         * @description What is measured.
-         * @enum {string}
-         */
-        Clock: "detect" | "triage" | "decide" | "acknowledge" | "contain" | "customer" | "resolve";
         /** @description A code of the authenticator app. */
         Code: {
             /** @description Six digits; to sign in also a recovery code. */
@@ -3573,12 +3656,12 @@ export interface components {
          * @description Whether it is one person or several behind one address.
          * @enum {string}
          */
-        ContactKind: "person" | "group";
+        ContactKind: "Person" | "Group";
         /**
          * @description What a contact hears of (NOT-2).
          * @enum {string}
          */
-        ContactRole: "incidentNotification" | "serviceReview";
+        ContactRole: "IncidentNotification" | "ServiceReview";
         /** @description A contact. */
         ContactView: {
             createdBy: string;
@@ -3597,13 +3680,6 @@ export interface components {
         Credentials: {
             email: string;
             password: string;
-        };
-        /** @description One day's hours: from and until, as `08:00` and `17:30`; `24:00` is the end of the day. */
-        Day: {
-            /** @description The first minute, `HH:MM`. */
-            from: string;
-            /** @description The first minute that is not any more, `HH:MM`, at most `24:00`. */
-            until: string;
         };
         /** @description Who of them. */
         DemoChoice: {
@@ -3647,6 +3723,11 @@ export interface components {
             name?: string | null;
             /** @description Whether nothing is sent there for now. */
             paused?: boolean | null;
+        };
+        /** @description Why the monitoring ends early. */
+        Ending: {
+            /** @description 5 to 1,000 characters, on record. */
+            because: string;
         };
         /** @description What an authenticator app must be told. */
         Enrolment: {
@@ -3742,9 +3823,10 @@ export interface components {
         /** @description Who is invited. */
         Invite: {
             email: string;
+            language?: components["schemas"]["Language"] | null;
             /** @description A role of the organisation; of a customer's first person it is Security Administrator. */
             role?: string | null;
-            /** @description The customer whose first administrator is invited, by the provider. */
+            /** @description The customer whose first administrator is invited and written to, by the provider. */
             tenantId?: string | null;
         };
         /** @description What a link is for. */
@@ -3768,15 +3850,11 @@ export interface components {
          * @description In which language a contact is written to (COM-3).
          * @enum {string}
          */
-        Language: "en" | "es" | "ja" | "pt-BR" | "pt-PT";
-        /** @description Who of the provider is told when a target is near or missed. */
-        Lead: {
-            /** @description The mail address. */
-            email: string;
-            /** @description In which language. */
-            language?: components["schemas"]["Language"];
-            /** @description What people call them. */
-            name: string;
+        Language: "English" | "Spanish" | "Japanese" | "PortugueseOfBrazil" | "PortugueseOfPortugal";
+        /** @description How a step is left. */
+        Left: {
+            /** @description `done`, or `skipped` where the step may be. */
+            state: components["schemas"]["StepState"];
         };
         /** @description An answer to a mail of the demo, as whoever got it would write it. */
         MailAnswer: {
@@ -3911,6 +3989,7 @@ export interface components {
         Organisation: {
             id: string;
             name: string;
+            stage?: components["schemas"]["Stage"] | null;
         };
         /** @description What became of a request's records. */
         Outcome: {
@@ -3973,21 +4052,7 @@ export interface components {
          * @description Who is reached first.
          * @enum {string}
          */
-        Priority: "primary" | "backup";
-        /** @description What is promised of one clock. */
-        Promise: {
-            /** @description Which clock. */
-            clock: components["schemas"]["Clock"];
-            /**
-             * Format: int64
-             * @description It is to have its time within so many minutes.
-             */
-            minutes: number;
-            /** @description Of incidents of this severity: `high`, `medium`, `low` or `informational`. */
-            severity: string;
-            /** @description Whether only the working hours count. */
-            workingHours?: boolean;
-        };
+        Priority: "Primary" | "Backup";
         /** @description An identity provider; the secret is never shown. */
         ProviderView: {
             clientId: string;
@@ -4107,6 +4172,16 @@ export interface components {
              */
             reminderHours: number;
         };
+        /**
+         * @description How far a customer has come.
+         * @enum {string}
+         */
+        Stage: "Invited" | "SetUp" | "ReadinessPending" | "Monitoring" | "Active";
+        /**
+         * @description How a step was left.
+         * @enum {string}
+         */
+        StepState: "Done" | "Skipped";
         /** @description A subscription. */
         Subscription: {
             contentType: string;
@@ -4200,8 +4275,33 @@ export interface components {
             /** @description The networks experts may come from, as `192.0.2.0/24`. */
             networks?: string[];
         };
+        /** @description How a customer is brought into the service. */
+        WantedOnboarding: {
+            /**
+             * Format: int64
+             * @description For how many days it is monitored, 0 to 30; absent: as it is.
+             */
+            monitoringDays?: number | null;
+            targets?: components["schemas"]["WantedTargets"] | null;
+        };
+        /** @description What is to be protected; null: what is known. */
+        WantedTargets: {
+            /**
+             * Format: int64
+             * @description Devices with an agent that is heard of, such as those that are licensed.
+             */
+            devices?: number | null;
+            /**
+             * Format: int64
+             * @description Users that are known.
+             */
+            identities?: number | null;
+        };
         /** @description A customer to be. */
         WantedTenant: {
+            /** @description Its first administrator, who is written to at once; it can be invited later as well. */
+            email?: string | null;
+            language?: components["schemas"]["Language"] | null;
             name: string;
         };
         /** @description A token to be. */
@@ -4226,12 +4326,11 @@ export interface components {
             secret?: string | null;
             url: string;
         };
-        /** @description A week's hours as people write them. */
-        Week: {
-            /** @description Monday to Sunday; null where nobody works. */
-            days: (components["schemas"]["Day"] | null)[];
-            /** @description A name of the IANA time zone database: `Europe/Oslo`. */
-            timeZone: string;
+        /** @description To whom a welcome goes again. */
+        WelcomeAgain: {
+            /** @description Another address, where the first one was wrong. */
+            email?: string | null;
+            language?: components["schemas"]["Language"] | null;
         };
         /** @description Why. */
         Why: {
@@ -7129,29 +7228,6 @@ export interface operations {
             };
         };
     };
-    get_api_v1_incidents_id_clocks: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                /** @description the incident's id */
-                id: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description value: Array<ClockView> */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": Record<string, never>;
-                };
-            };
-        };
-    };
     post_api_v1_incidents_id_comments: {
         parameters: {
             query?: never;
@@ -7566,6 +7642,139 @@ export interface operations {
             };
         };
     };
+    get_api_v1_onboarding: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description stage, steps, readiness, experts, may */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+        };
+    };
+    post_api_v1_onboarding_check: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Nothing"];
+            };
+        };
+        responses: {
+            /** @description as GET /api/v1/onboarding */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+        };
+    };
+    put_api_v1_onboarding_steps_step: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description getStarted, permissions, exclusions, contacts or channels */
+                step: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Left"];
+            };
+        };
+        responses: {
+            /** @description as GET /api/v1/onboarding */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+            /** @description another step comes first, or the setup was submitted */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    post_api_v1_onboarding_submit: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Nothing"];
+            };
+        };
+        responses: {
+            /** @description as GET /api/v1/onboarding */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+            /** @description a step is missing, or the setup was submitted */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    put_api_v1_onboarding_targets: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["WantedTargets"];
+            };
+        };
+        responses: {
+            /** @description as GET /api/v1/onboarding */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+        };
+    };
     get_api_v1_people: {
         parameters: {
             query?: never;
@@ -7725,79 +7934,6 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
-            };
-        };
-    };
-    get_api_v1_service_agreement: {
-        parameters: {
-            query?: {
-                /** @description This customer's; for the provider, that for all customers when absent. */
-                tenantId?: string;
-            };
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description agreement, isOwn, clocks, last30Days, may */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": Record<string, never>;
-                };
-            };
-        };
-    };
-    put_api_v1_service_agreement: {
-        parameters: {
-            query?: {
-                /** @description This customer's; for the provider, that for all customers when absent. */
-                tenantId?: string;
-            };
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["Agreement"];
-            };
-        };
-        responses: {
-            /** @description the agreement */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": Record<string, never>;
-                };
-            };
-        };
-    };
-    delete_api_v1_service_agreement: {
-        parameters: {
-            query?: {
-                /** @description This customer's; for the provider, that for all customers when absent. */
-                tenantId?: string;
-            };
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description the agreement that holds now */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": Record<string, never>;
-                };
             };
         };
     };
@@ -8818,7 +8954,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description id, name */
+            /** @description id, name; setupUrl, expiresDateTime */
             201: {
                 headers: {
                     [name: string]: unknown;
@@ -8826,6 +8962,95 @@ export interface operations {
                 content: {
                     "application/json": Record<string, never>;
                 };
+            };
+        };
+    };
+    post_api_v1_tenants_id_end_monitoring: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description the customer's id */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Ending"];
+            };
+        };
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description it is not being monitored */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    patch_api_v1_tenants_id_onboarding: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description the customer's id */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["WantedOnboarding"];
+            };
+        };
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    post_api_v1_tenants_id_welcome: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description the customer's id */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["WelcomeAgain"];
+            };
+        };
+        responses: {
+            /** @description setupUrl, expiresDateTime */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+            /** @description nobody was invited, or the setup has begun */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
         };
     };

@@ -1,5 +1,18 @@
-import { Badge, Field, Input, Link as FluentLink, SpinButton, Textarea, makeStyles, tokens } from '@fluentui/react-components';
-import { AddRegular } from '@fluentui/react-icons';
+import {
+  Badge,
+  Button,
+  Field,
+  Link as FluentLink,
+  Menu,
+  MenuList,
+  MenuPopover,
+  MenuTrigger,
+  SpinButton,
+  Textarea,
+  makeStyles,
+  tokens,
+} from '@fluentui/react-components';
+import { AddRegular, MoreHorizontalRegular } from '@fluentui/react-icons';
 import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { useState } from 'react';
 import { useNavigate } from 'react-router';
@@ -9,13 +22,13 @@ import { api, read } from '../api/client';
 import type { Tenant } from '../api/hand';
 import { Ask } from '../ui/Ask';
 import { Choices } from '../ui/Choices';
-import { CopyText } from '../ui/Copy';
-import { GuardedButton } from '../ui/Guarded';
+import { GuardedButton, GuardedMenuItem } from '../ui/Guarded';
 import { Moment } from '../ui/Moment';
 import { Page } from '../ui/Page';
 import { Table, type Column } from '../ui/Table';
 import { useToasts } from '../ui/Toasts';
-import { Empty, Failure, Notice, Waiting } from '../ui/states';
+import { Empty, Failure, Waiting } from '../ui/states';
+import { AddCustomer, EndMonitoring, InviteAdministrator, OnboardingSettings, Service, WelcomeAgain } from './Onboarding';
 
 const useStyles = makeStyles({
   acts: { display: 'inline-flex', gap: '6px', '@media (max-width: 640px)': { flexWrap: 'wrap' } },
@@ -23,18 +36,18 @@ const useStyles = makeStyles({
   count: { display: 'inline-flex', alignItems: 'center', justifyContent: 'end', minWidth: '24px', minHeight: '24px' },
 });
 
+const EVERY_MS = 10_000;
+
 /** Every customer within reach: what waits there, and what may be done there. */
 export default function Customers() {
   const styles = useStyles();
   const navigate = useNavigate();
-  const queries = useQueryClient();
-  const toasts = useToasts();
   const [adding, setAdding] = useState(false);
-  const [name, setName] = useState('');
   const [asking, setAsking] = useState<Tenant | null>(null);
   const [inviting, setInviting] = useState<Tenant | null>(null);
-  const tenants = useQuery({ queryKey: ['tenants'], queryFn: () => read(api.GET('/api/v1/tenants')) });
-  const again = () => queries.invalidateQueries({ queryKey: ['tenants'] });
+  const [open, setOpen] = useState<{ form: 'welcome' | 'settings' | 'end'; tenant: Tenant } | null>(null);
+  // Who sees no case there hears of nothing either: neither of a welcome mail nor of a stage.
+  const tenants = useQuery({ queryKey: ['tenants'], queryFn: () => read(api.GET('/api/v1/tenants')), refetchInterval: EVERY_MS });
 
   const count = (tenant: Tenant, value: number | undefined, status: string, label: string) =>
     value === undefined ? (
@@ -53,6 +66,7 @@ export default function Customers() {
     );
   const columns: Column<Tenant>[] = [
     { id: 'name', label: 'Customer', lead: true, cell: (tenant) => tenant.name },
+    { id: 'service', label: 'Service', cell: (tenant) => <Service of={tenant.onboarding} /> },
     { id: 'active', label: 'New', end: true, nowrap: true, cell: (tenant) => count(tenant, tenant.counts?.active, 'active', 'new') },
     { id: 'work', label: 'In progress', end: true, nowrap: true, cell: (tenant) => count(tenant, tenant.counts?.inProgress, 'inProgress', 'in progress') },
     { id: 'await', label: 'Awaiting customer', end: true, nowrap: true, cell: (tenant) => count(tenant, tenant.counts?.awaitingAction, 'awaitingAction', 'awaiting customer action') },
@@ -104,6 +118,24 @@ export default function Customers() {
           <GuardedButton size="small" appearance="subtle" may={tenant.may.invite} onClick={() => setInviting(tenant)}>
             Invite administrator
           </GuardedButton>
+          <Menu>
+            <MenuTrigger disableButtonEnhancement>
+              <Button size="small" appearance="subtle" icon={<MoreHorizontalRegular />} aria-label={`More for ${tenant.name}`} />
+            </MenuTrigger>
+            <MenuPopover>
+              <MenuList>
+                <GuardedMenuItem may={tenant.may.welcome} onClick={() => setOpen({ form: 'welcome', tenant })}>
+                  Send the welcome mail again
+                </GuardedMenuItem>
+                <GuardedMenuItem may={tenants.data?.may.add} onClick={() => setOpen({ form: 'settings', tenant })}>
+                  Targets and monitoring
+                </GuardedMenuItem>
+                <GuardedMenuItem may={tenant.may.endMonitoring} onClick={() => setOpen({ form: 'end', tenant })}>
+                  End monitoring now
+                </GuardedMenuItem>
+              </MenuList>
+            </MenuPopover>
+          </Menu>
         </span>
       ),
     },
@@ -112,7 +144,7 @@ export default function Customers() {
     <Page
       title="Customers"
       actions={
-        <GuardedButton appearance="primary" icon={<AddRegular />} may={tenants.data?.may.add} onClick={() => { setName(''); setAdding(true); }}>
+        <GuardedButton appearance="primary" icon={<AddRegular />} may={tenants.data?.may.add} onClick={() => setAdding(true)}>
           Add a customer
         </GuardedButton>
       }
@@ -132,25 +164,12 @@ export default function Customers() {
           name={(tenant) => tenant.name}
         />
       )}
-      <Ask
-        open={adding}
-        title="Add a customer"
-        act="Add"
-        ready={name.trim() !== ''}
-        onClose={() => setAdding(false)}
-        onAct={async () => {
-          const added = await read(api.POST('/api/v1/tenants', { body: { name: name.trim() } }));
-          await again();
-          toasts.done(`${added.name} is added.`);
-        }}
-      >
-        <Field label="Name" required>
-          <Input value={name} maxLength={200} onChange={(_, data) => setName(data.value)} />
-        </Field>
-        <Notice>Experts see nothing of a new customer until its administrator grants it.</Notice>
-      </Ask>
+      {adding && <AddCustomer onClose={() => setAdding(false)} />}
       {asking && <RequestAccess tenant={asking} onClose={() => setAsking(null)} />}
       {inviting && <InviteAdministrator tenant={inviting} onClose={() => setInviting(null)} />}
+      {open?.form === 'welcome' && <WelcomeAgain tenant={open.tenant} onClose={() => setOpen(null)} />}
+      {open?.form === 'settings' && <OnboardingSettings tenant={open.tenant} onClose={() => setOpen(null)} />}
+      {open?.form === 'end' && <EndMonitoring tenant={open.tenant} onClose={() => setOpen(null)} />}
     </Page>
   );
 }
@@ -197,43 +216,6 @@ function RequestAccess({ tenant, onClose }: { tenant: Tenant; onClose: () => voi
             if (Number.isFinite(wanted)) setHours(Math.max(1, Math.min(8, Math.round(wanted))));
           }}
         />
-      </Field>
-    </Ask>
-  );
-}
-
-function InviteAdministrator({ tenant, onClose }: { tenant: Tenant; onClose: () => void }) {
-  const [email, setEmail] = useState('');
-  const [link, setLink] = useState<{ setupUrl: string; expiresDateTime: string } | null>(null);
-  if (link) {
-    return (
-      <Ask open title={`Invitation to ${tenant.name}`} act="Done" shows onClose={onClose} onAct={async () => undefined}>
-        <Notice intent="warning">
-          The link is shown this once. It works once, until <Moment at={link.expiresDateTime} />.
-        </Notice>
-        <CopyText text={link.setupUrl} label="Copy the link" />
-      </Ask>
-    );
-  }
-  return (
-    <Ask
-      open
-      title={`Invite the first administrator of ${tenant.name}`}
-      act="Create the link"
-      ready={email.includes('@')}
-      onClose={onClose}
-      onAct={async () => {
-        const made = await read(
-          api.POST('/api/v1/people', {
-            body: { email: email.trim(), role: 'Security Administrator', tenantId: tenant.id },
-          }),
-        );
-        setLink(made);
-        return 'stay';
-      }}
-    >
-      <Field label="E-mail" required>
-        <Input type="email" value={email} onChange={(_, data) => setEmail(data.value)} />
       </Field>
     </Ask>
   );

@@ -3,26 +3,19 @@ import type { Look } from '../api/action-words';
 import type { Channel, ContactRole, Delivery, DeliveryState, ReceiverHealth } from '../api/hand';
 import { spelled } from '../api/words';
 
+export { languageName } from '../api/languages';
+
 const KINDS: Record<string, string> = {
   responsePublished: 'Managed response published',
   messageFromExperts: 'Message from experts',
   reminder: 'Reminder',
   approvalNeeded: 'Approval needed',
+  welcome: 'Welcome to the setup',
   contactAdded: 'New contact',
   deliveryFailed: 'Message not delivered',
   test: 'Test',
 };
-/** Each in its own words, as who reads it looks for it. */
-const LANGUAGES: Record<string, string> = {
-  en: 'English',
-  es: 'Español',
-  ja: '日本語',
-  'pt-BR': 'Português (Brasil)',
-  'pt-PT': 'Português (Portugal)',
-};
-
 export const kindName = (kind: string): string => KINDS[kind] ?? spelled(kind);
-export const languageName = (language: string): string => LANGUAGES[language] ?? language;
 
 export const CHANNELS: Record<Channel, string> = { mail: 'Mail', webhook: 'Webhook' };
 

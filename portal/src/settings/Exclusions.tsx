@@ -10,12 +10,14 @@ import { useEvents } from '../api/events';
 import type { Exclusion, ExclusionKind, Exclusions as All, GroupExclusion, NewExclusion, SetReading, UserGroup } from '../api/hand';
 import { Ask } from '../ui/Ask';
 import { GuardedButton } from '../ui/Guarded';
+import { Mark } from '../ui/Mark';
 import { Moment } from '../ui/Moment';
 import { Page } from '../ui/Page';
 import { Section } from '../ui/Section';
 import { Table, type Column } from '../ui/Table';
 import { useToasts } from '../ui/Toasts';
 import { Empty, Failure, Notice, Waiting } from '../ui/states';
+import { useUnsaved, type OnUnsaved } from '../ui/useUnsaved';
 import { GroupPicker } from './GroupPicker';
 
 const useStyles = makeStyles({
@@ -39,6 +41,7 @@ const PARTS: Part[] = [
 ];
 
 const KEY = ['exclusions', 'all'];
+const UNSAVED = { label: 'Not saved yet', color: 'warning' } as const;
 /** How often to look what was read of the directory. */
 const EVERY_MS = 15_000;
 
@@ -53,8 +56,20 @@ function anew(kind: ExclusionKind, row: Exclusion): NewExclusion {
   return { kind, name: row.name, ...because };
 }
 
+/** What is to be excluded and is not saved yet, with the words it is made with. */
+type Planned = { row: Exclusion; body: NewExclusion };
+type Switches = { devices: boolean; users: boolean };
+
 /** EXC-1 to EXC-3: what experts never act on. */
 export default function Exclusions() {
+  return <ExclusionsPart />;
+}
+
+/**
+ * The same as a part of a page (EXC-4): with `onUnsaved` what is added or switched waits until the page
+ * around saves it, and is gone when it does not.
+ */
+export function ExclusionsPart({ onUnsaved }: { onUnsaved?: OnUnsaved }) {
   const styles = useStyles();
   const queries = useQueryClient();
   const toasts = useToasts();
@@ -68,6 +83,21 @@ export default function Exclusions() {
   const [adding, setAdding] = useState(false);
   const part = PARTS.find((one) => one.id === params.get('tab')) ?? (PARTS[0] as Part);
   const again = () => queries.invalidateQueries({ queryKey: KEY });
+  const [planned, setPlanned] = useState<Planned[]>([]);
+  const [switches, setSwitches] = useState<Switches | null>(null);
+  useUnsaved(onUnsaved, planned.length > 0 || switches !== null, async () => {
+    for (const { body } of planned) {
+      await read(api.POST('/api/v1/exclusions', { body }));
+      setPlanned((now) => now.filter((one) => one.body !== body));
+    }
+    if (switches) queries.setQueryData(KEY, await read(api.PUT('/api/v1/exclusions/high-value', { body: switches })));
+    setSwitches(null);
+    await again();
+  });
+  const plan = (body: NewExclusion, name: string) => {
+    const row = { id: `planned-${planned.length}-${name}`, name, by: '', at: '', because: body.because ?? null } as unknown as Exclusion;
+    setPlanned((now) => [...now, { row, body }]);
+  };
   useEvents((fact) => {
     if (fact.kind === 'exclusion.changed' || fact.kind.startsWith('connector.')) void again();
   });
@@ -95,28 +125,30 @@ export default function Exclusions() {
       : []),
     { id: 'because', label: 'Reason', cell: (row) => row.because ?? '–' },
     { id: 'by', label: 'Excluded by', minor: true, cell: (row) => row.by },
-    { id: 'at', label: 'Since', nowrap: true, cell: (row) => <Moment at={row.at} /> },
+    { id: 'at', label: 'Since', nowrap: true, cell: (row) => (row.at ? <Moment at={row.at} /> : <Mark look={UNSAVED} />) },
     {
       id: 'acts',
       label: 'Actions',
       nowrap: true,
       cell: (row) => (
-        <GuardedButton size="small" appearance="subtle" may={may} onClick={() => void remove(row)} aria-label={`Remove ${row.name}`}>
+        <GuardedButton size="small" appearance="subtle" may={may} onClick={() => (row.at ? void remove(row) : setPlanned((now) => now.filter((one) => one.row !== row)))} aria-label={`Remove ${row.name}`}>
           Remove
         </GuardedButton>
       ),
     },
   ];
-  return (
-    <Page
-      title="Exclusions"
-      lead="Experts never act on what stands here: for these they only tell you what to do. Actions of your own are not affected."
-      actions={
-        <GuardedButton appearance="primary" icon={<AddRegular />} may={mayAdd} onClick={() => setAdding(true)}>
-          Exclude a {part.one}
-        </GuardedButton>
-      }
-    >
+  const rows: Exclusion[] = [
+    ...(exclusions.data?.[part.id] ?? []),
+    ...planned.filter(({ body }) => body.kind === part.kind).map(({ row }) => row),
+  ];
+  const count = (one: Part) => (exclusions.data?.[one.id].length ?? 0) + planned.filter(({ body }) => body.kind === one.kind).length;
+  const act = (
+    <GuardedButton appearance={onUnsaved ? 'secondary' : 'primary'} icon={<AddRegular />} may={mayAdd} onClick={() => setAdding(true)}>
+      Exclude a {part.one}
+    </GuardedButton>
+  );
+  const body = (
+    <>
       {exclusions.isPending ? (
         <Waiting rows={6} />
       ) : exclusions.isError ? (
@@ -125,26 +157,33 @@ export default function Exclusions() {
         <>
           {may && !may.allowed && <Notice>{sentence(may.because ?? 'You cannot change this.')}</Notice>}
           <Doubts all={exclusions.data} />
-          <HighValue all={exclusions.data} />
+          <HighValue all={exclusions.data} planned={switches} onPlan={onUnsaved && setSwitches} />
           <div className={styles.tabs}>
             <TabList
               selectedValue={part.id}
-              onTabSelect={(_, data) => setParams(data.value === 'devices' ? {} : { tab: String(data.value) })}
+              onTabSelect={(_, data) =>
+                setParams((now) => {
+                  if (data.value === 'devices') now.delete('tab');
+                  else now.set('tab', String(data.value));
+                  return now;
+                })
+              }
               aria-label="What is excluded"
             >
               {PARTS.map((one) => (
                 <Tab key={one.id} value={one.id}>
-                  {one.label} ({exclusions.data[one.id].length})
+                  {one.label} ({count(one)})
                 </Tab>
               ))}
             </TabList>
           </div>
-          {exclusions.data[part.id].length === 0 ? (
+          {onUnsaved && <div>{act}</div>}
+          {rows.length === 0 ? (
             <Empty title={`No ${part.label.toLowerCase()} are excluded`}>
               {part.id === 'userGroups' && !mayAdd?.allowed && mayAdd?.because ? sentence(mayAdd.because) : undefined}
             </Empty>
           ) : (
-            <Table label={part.label} columns={columns} rows={exclusions.data[part.id]} id={(row) => row.id} name={(row) => row.name} />
+            <Table label={part.label} columns={columns} rows={rows} id={(row) => row.id} name={(row) => row.name} />
           )}
         </>
       )}
@@ -153,22 +192,34 @@ export default function Exclusions() {
           part={part}
           onClose={() => setAdding(false)}
           onAdd={async (body, name) => {
+            if (onUnsaved) return plan(body, name);
             await add(body);
             toasts.done(`${name} is excluded.`);
           }}
         />
       )}
+    </>
+  );
+  if (onUnsaved) return body;
+  return (
+    <Page
+      title="Exclusions"
+      lead="Experts never act on what stands here: for these they only tell you what to do. Actions of your own are not affected."
+      actions={act}
+    >
+      {body}
     </Page>
   );
 }
 
 /** EXC-3: what is of high value later is excluded too, without standing in a list. */
-function HighValue({ all }: { all: All }) {
+function HighValue({ all, planned, onPlan }: { all: All; planned: Switches | null; onPlan: ((now: Switches) => void) | undefined }) {
   const styles = useStyles();
   const queries = useQueryClient();
   const toasts = useToasts();
   const [busy, setBusy] = useState(false);
-  const put = async (body: { devices: boolean; users: boolean }, back: { devices: boolean; users: boolean } | null) => {
+  const put = async (body: Switches, back: Switches | null) => {
+    if (onPlan) return onPlan(body);
     setBusy(true);
     try {
       queries.setQueryData(KEY, await read(api.PUT('/api/v1/exclusions/high-value', { body })));
@@ -179,7 +230,7 @@ function HighValue({ all }: { all: All }) {
       setBusy(false);
     }
   };
-  const now = { devices: all.highValueDevices, users: all.highValueUsers };
+  const now = planned ?? { devices: all.highValueDevices, users: all.highValueUsers };
   const locked = busy || !all.may.change.allowed;
   const users = all.may.highValueUsers;
   return (
@@ -199,7 +250,8 @@ function HighValue({ all }: { all: All }) {
         />
       </div>
       {all.may.change.allowed && !users.allowed && <p className={styles.hint}>Users: {sentence(users.because ?? '')}</p>}
-      {now.users && (
+      {planned && <p className={styles.hint}>Not saved yet.</p>}
+      {all.highValueUsers && (
         <p className={styles.hint}>
           Users with a directory role: <Known reading={all.directoryRoles} />
         </p>

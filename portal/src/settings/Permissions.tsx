@@ -13,6 +13,7 @@ import { Section } from '../ui/Section';
 import { useToasts } from '../ui/Toasts';
 import { Failure, Notice, Waiting } from '../ui/states';
 import { fromInput, toInput } from '../ui/time';
+import { useUnsaved, type OnUnsaved } from '../ui/useUnsaved';
 import { Go } from '../ui/Go';
 import { TwoPeople } from './TwoPeople';
 
@@ -41,38 +42,51 @@ const draftOf = (grant: Grant): Draft => ({
 
 /** PER-1 to PER-3: what the experts may do, for how long, and who lets them in. */
 export default function Permissions() {
-  const grant = useQuery({ queryKey: ['grant'], queryFn: () => read(api.GET('/api/v1/grant')) });
   return (
     <Page
       narrow
       title="Permissions"
       lead="What Defender Experts may do in your organisation. You can change or end it at any time."
     >
+      <PermissionsPart />
+    </Page>
+  );
+}
+
+/** The same as a part of a page that saves it: with `onUnsaved` it has no buttons of its own. */
+export function PermissionsPart({ onUnsaved }: { onUnsaved?: OnUnsaved }) {
+  const grant = useQuery({ queryKey: ['grant'], queryFn: () => read(api.GET('/api/v1/grant')) });
+  return (
+    <>
       {grant.data ? (
-        <Editor grant={grant.data} />
+        <Editor grant={grant.data} onUnsaved={onUnsaved} />
       ) : grant.isError ? (
         <Failure error={grant.error} retry={() => void grant.refetch()} />
       ) : (
         <Waiting rows={8} />
       )}
       <TwoPeople />
-    </Page>
+    </>
   );
 }
 
-function Editor({ grant }: { grant: Grant }) {
+function Editor({ grant, onUnsaved }: { grant: Grant; onUnsaved: OnUnsaved | undefined }) {
   const styles = useStyles();
   const queries = useQueryClient();
   const toasts = useToasts();
   const saved = useMemo(() => draftOf(grant), [grant]);
-  const [draft, setDraft] = useState<Draft>(saved);
+  // Who has granted nothing begins the setup with the lesser of the two levels.
+  const [draft, setDraft] = useState<Draft>(onUnsaved && saved.level === 'none' ? { ...saved, level: 'reader' } : saved);
   const [busy, setBusy] = useState(false);
   const [error, setError] = useState<unknown>(null);
   const [typed, setTyped] = useState(saved.networks.join(', '));
+  const [shown, setShown] = useState(saved);
   useEffect(() => {
+    if (shown === saved) return;
+    setShown(saved);
     setDraft(saved);
     setTyped(saved.networks.join(', '));
-  }, [saved]);
+  }, [saved, shown]);
   const same = JSON.stringify(saved) === JSON.stringify(draft);
   const save = async (next: Draft, back: Draft | null) => {
     setBusy(true);
@@ -90,6 +104,9 @@ function Editor({ grant }: { grant: Grant }) {
       setBusy(false);
     }
   };
+  useUnsaved(onUnsaved, !same, async () => {
+    queries.setQueryData(['grant'], await read(api.PUT('/api/v1/grant', { body: draft })));
+  });
   const ended = grant.level !== 'none' && grant.effectiveLevel === 'none';
   const mayNot = !grant.may.change.allowed;
   return (
@@ -168,7 +185,7 @@ function Editor({ grant }: { grant: Grant }) {
         </Field>
       </Section>
       <Failure error={error} />
-      <div className={styles.acts}>
+      {!onUnsaved && <div className={styles.acts}>
         <GuardedButton
           appearance="primary"
           may={grant.may.change.allowed && same ? { allowed: false, because: 'Nothing is changed yet.' } : grant.may.change}
@@ -185,7 +202,7 @@ function Editor({ grant }: { grant: Grant }) {
             Discard
           </Button>
         )}
-      </div>
+      </div>}
       {grant.changedDateTime && (
         <span className={styles.hint}>
           Last changed <Moment at={grant.changedDateTime} /> {grant.changedBy && `by ${grant.changedBy}`}.

@@ -32,6 +32,7 @@ import {
   ShieldErrorRegular,
   ShieldKeyholeRegular,
   ShieldProhibitedRegular,
+  ShieldTaskRegular,
   TaskListSquareLtrRegular,
 } from '@fluentui/react-icons';
 import { useState, type ReactElement } from 'react';
@@ -77,6 +78,7 @@ const GROUPS: Group[] = [
   {
     label: 'Settings',
     entries: [
+      { to: '/settings/service', label: 'Service status', icon: <ShieldTaskRegular />, side: 'customer', about: ['Grant'] },
       { to: '/settings/permissions', label: 'Permissions', icon: <ShieldKeyholeRegular />, side: 'customer' },
       { to: '/settings/authority', label: 'Authority', icon: <GavelRegular />, side: 'customer' },
       { to: '/settings/exclusions', label: 'Exclusions', icon: <ShieldProhibitedRegular />, side: 'customer', about: ['Exclusion'] },

@@ -11,6 +11,7 @@ import { Failure, PageWaiting } from '../ui/states';
 import { Boundary } from './Boundary';
 import { Header } from './Header';
 import { Navigation } from './Navigation';
+import { SetupBanner } from './SetupBanner';
 
 const Keys = lazy(() => import('./Keys'));
 
@@ -69,6 +70,10 @@ export function Shell() {
     [navigate, queries],
   );
   useEvents((fact) => {
+    if (fact.kind === 'onboarding.stageChanged') void queries.invalidateQueries({ queryKey: ['session'] });
+    if (/^(onboarding|readiness|tenant)\./.test(fact.kind)) {
+      for (const key of ['onboarding', 'tenants']) void queries.invalidateQueries({ queryKey: [key] });
+    }
     if (!/^(access|grant)\./.test(fact.kind)) return;
     for (const key of ['access', 'grant', 'tenants']) void queries.invalidateQueries({ queryKey: [key] });
   });
@@ -114,6 +119,7 @@ export function Shell() {
       </div>
       <Navigation drawer open={drawer} onClose={() => setDrawer(false)} />
       <main id="main" tabIndex={-1} className={mergeClasses(styles.main)}>
+        <SetupBanner />
         <Boundary key={pathname}>
           <Suspense fallback={<PageWaiting />}>
             <Outlet />

@@ -30,7 +30,7 @@ export default function Setup() {
   const { token: inPath } = useParams();
   const { hash } = useLocation();
   // The fragment is never sent to a server, so the token ends up in no log.
-  const [token] = useState(() => inPath ?? hash.replace(/^#/, ''));
+  const token = inPath ?? hash.replace(/^#/, '');
   const invitation = useQuery({
     queryKey: ['setup', token],
     queryFn: () => read(api.POST('/api/v1/setup/look', { body: { token } })),
@@ -59,7 +59,8 @@ export default function Setup() {
       </Frame>
     );
   }
-  return <Steps token={token} invitation={invitation.data} />;
+  // A newer link in the same window is another invitation.
+  return <Steps key={token} token={token} invitation={invitation.data} />;
 }
 
 function Steps({ token, invitation }: { token: string; invitation: Invitation }) {
@@ -74,7 +75,7 @@ function Steps({ token, invitation }: { token: string; invitation: Invitation })
   const [busy, setBusy] = useState(false);
   const finish = (session: Session) => {
     take(session);
-    navigate('/', { replace: true });
+    navigate(session.organisation.stage === 'invited' ? '/onboarding' : '/', { replace: true });
   };
   const passkey = async () => {
     setBusy(true);

@@ -23,6 +23,7 @@ mod identity_provider;
 mod incident;
 mod notification;
 mod oidc;
+mod onboarding;
 mod package;
 mod people;
 mod queue;
@@ -136,6 +137,14 @@ pub fn routes() -> OpenApiRouter<Site> {
         .routes(routes!(app::remove))
         .routes(routes!(app::renew))
         .routes(routes!(tenant::list, tenant::add))
+        .routes(routes!(tenant::welcome))
+        .routes(routes!(tenant::onboarding))
+        .routes(routes!(tenant::end_monitoring))
+        .routes(routes!(onboarding::get))
+        .routes(routes!(onboarding::set_step))
+        .routes(routes!(onboarding::submit))
+        .routes(routes!(onboarding::check))
+        .routes(routes!(onboarding::targets))
         .routes(routes!(agent_token::list, agent_token::add))
         .routes(routes!(agent_token::remove))
         .routes(routes!(device::list))

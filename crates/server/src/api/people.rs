@@ -9,7 +9,9 @@ use serde_json::{Value, json};
 use crate::api::sign_in::Nothing;
 use crate::api::{May, done, read};
 use crate::clock::Timestamp;
+use crate::contact::Language;
 use crate::http::{Answer, Failure, Site, json_response};
+use crate::onboarding::welcome;
 use crate::permission::{Permission, Role};
 use crate::person::{self, Factors, Member, Sent};
 use crate::tenant::caller::Caller;
@@ -74,11 +76,13 @@ pub(super) struct Invite {
     email: String,
     /// A role of the organisation; of a customer's first person it is Security Administrator.
     role: Option<String>,
-    /// The customer whose first administrator is invited, by the provider.
+    /// The customer whose first administrator is invited and written to, by the provider.
     tenant_id: Option<String>,
+    /// In which language that one is written to; English when absent.
+    language: Option<Language>,
 }
 
-fn sent(sent: &Sent) -> Value {
+pub(super) fn sent(sent: &Sent) -> Value {
     json!({ "setupUrl": sent.setup_url, "expiresDateTime": sent.until })
 }
 
@@ -101,7 +105,8 @@ pub(super) async fn invite(
     if let Some(tenant) = &wanted.tenant_id {
         caller.require(&[Permission::TenantReadWrite])?;
         let found = crate::tenant::find(&site.app, &tenant.to_ascii_lowercase()).await?;
-        let link = person::invite_first(&site.app, &caller, found.no, &wanted.email).await?;
+        let to = (wanted.email.as_str(), wanted.language.unwrap_or_default());
+        let link = welcome::invite(&site.app, &caller, found.no, to).await?;
         let mut body = sent(&link);
         body["person"] = json!({ "id": link.person, "email": wanted.email });
         return Ok(json_response(StatusCode::CREATED, &body));

@@ -27,6 +27,7 @@ use crate::response::{
     store,
 };
 use crate::tenant::caller::Caller;
+use crate::tenant::stage::{self, Work};
 use crate::word::Stage;
 
 fn task_id(text: &str) -> std::result::Result<TaskId, Failure> {
@@ -100,6 +101,8 @@ struct Sheet<'a> {
     /// Each task's own actions, of every run.
     own: HashMap<TaskId, Vec<ActionId>>,
     undone: HashMap<TaskId, TaskId>,
+    /// Why no response is published at this customer yet.
+    held: Option<String>,
 }
 
 impl<'a> Sheet<'a> {
@@ -127,11 +130,12 @@ impl<'a> Sheet<'a> {
                 undone.insert(task.id, by);
             }
         }
+        let held = stage::holds_back(&tx, incident.tenant, Work::Guide).await?;
         let since = site.app.clock.now().plus_seconds(-86_400);
         let overlap = action::lately(&tx, incident.tenant, since).await?;
         // The connection goes back before anybody who holds one asks for another.
         drop(tx);
-        Ok(Self { site, caller, incident, running, actions, overlap, own, undone })
+        Ok(Self { site, caller, incident, running, actions, overlap, own, undone, held })
     }
 
     async fn task(&self, task: &Task) -> Result<Value> {
@@ -341,12 +345,13 @@ async fn show(site: &Site, caller: &Caller, id: IncidentId) -> Answer {
         "drafts": drafts,
         "pending": pending,
         "completed": completed,
-        "may": may(caller, stage, published),
+        "may": may(caller, stage, published, sheet.held.clone()),
     });
     Ok(json_response(StatusCode::OK, &body))
 }
 
-fn may(caller: &Caller, stage: Stage, published: Option<&Response>) -> Value {
+/// What the caller may do with a response; `held` says why none is published there yet.
+fn may(caller: &Caller, stage: Stage, published: Option<&Response>, held: Option<String>) -> Value {
     let kind = caller.actor().kind;
     let expert = kind == ActorKind::Expert && caller.may(&[Permission::Experts]);
     let expert = (!expert).then(|| "only the provider's experts do this".to_owned());
@@ -375,7 +380,7 @@ fn may(caller: &Caller, stage: Stage, published: Option<&Response>) -> Value {
     json!({
         "draft": May::unless(expert.clone().or(working.clone())),
         "saveSummary": May::unless(expert.clone().or(working.clone())),
-        "publish": May::unless(expert.or(working)),
+        "publish": May::unless(expert.or(held).or(working)),
         "reject": May::unless(reject),
     })
 }

@@ -12,9 +12,11 @@ use crate::clock::Timestamp;
 use crate::db::column;
 use crate::error::{Error, Result};
 use crate::http::{Answer, Failure, Site, cookie, json_response};
+use crate::id::TenantNo;
 use crate::person::session::Origin;
 use crate::person::{self, Factors, OwnPasskey, session, sign_in};
 use crate::tenant::caller::{Caller, STEP_UP_S};
+use crate::tenant::stage::{self, Stage};
 
 /// A session as the portal sees it.
 #[derive(Serialize, utoipa::ToSchema)]
@@ -54,6 +56,10 @@ struct SessionPerson {
 struct Organisation {
     id: String,
     name: String,
+    /// How far a customer has come on its way into the service: `invited`, `setUp`,
+    /// `readinessPending`, `monitoring` or `active`.
+    #[schema(value_type = Option<String>)]
+    stage: Option<Stage>,
 }
 
 #[derive(Serialize, utoipa::ToSchema)]
@@ -87,7 +93,14 @@ pub(super) async fn view(site: &Site, caller: &Caller) -> Result<SessionView> {
     Ok(SessionView {
         person: SessionPerson { id: caller.client_id.clone(), name, email: caller.name.clone() },
         side: seat.role.party().word(),
-        organisation: Organisation { id: here.id.clone(), name: here.name.clone() },
+        organisation: Organisation {
+            id: here.id.clone(),
+            name: here.name.clone(),
+            stage: match seat.organisation {
+                TenantNo::PROVIDER => None,
+                own => Some(stage::find_in(&app.db.of(own).snapshot().await?, own).await?),
+            },
+        },
         role: seat.role.name(),
         memberships: memberships
             .iter()

@@ -241,18 +241,22 @@ pub async fn for_mail(tx: &Transaction, tenant: TenantNo) -> Result<Option<Conne
     first(tx, tenant, ConnectorKind::moves_mail).await
 }
 
-async fn first(
-    tx: &Transaction,
-    tenant: TenantNo,
-    fits: impl Fn(ConnectorKind) -> bool,
-) -> Result<Option<Connector>> {
+/// The connectors of a tenant that are in use, the oldest first.
+pub async fn in_use(tx: &Transaction, tenant: TenantNo) -> Result<Vec<Connector>> {
     let sql = format!(
         "select {COLUMNS} from connector where tenant_no = $1 and disabled_at is null \
          order by created_at, id"
     );
     let rows = tx.query(&sql, vec![tenant.0.into()]).await?;
-    let all = rows.iter().map(Connector::from_row).collect::<Result<Vec<_>>>()?;
-    Ok(all.into_iter().find(|it| fits(it.kind)))
+    rows.iter().map(Connector::from_row).collect()
+}
+
+async fn first(
+    tx: &Transaction,
+    tenant: TenantNo,
+    fits: impl Fn(ConnectorKind) -> bool,
+) -> Result<Option<Connector>> {
+    Ok(in_use(tx, tenant).await?.into_iter().find(|it| fits(it.kind)))
 }
 
 /// Notes how a product answered last.

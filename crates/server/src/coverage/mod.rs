@@ -1,7 +1,7 @@
 //! Coverage: on what experts may act, and the one maker of a [`Clearance`].
 //!
-//! Experts act on a thing when the customer's grant goes as far as *operator*, the expert's own
-//! access does and is running, the thing is not excluded (EXC-1..3) and, where the customer has named
+//! Experts act on a thing when the customer is active (`tenant::stage`), its grant goes as far as
+//! *operator*, the expert's own access does and is running, the thing is not excluded (EXC-1..3) and, where the customer has named
 //! groups of covered devices, it is in them (TRI-5). The customer's own people are not held back by
 //! any of that. What is left the customer's policy may narrow, for everybody: done at once, not before
 //! people have approved, or never. Invariant: nothing is sent to a device or a product without a
@@ -13,7 +13,7 @@
 mod user;
 
 pub use user::{
-    HIGH_VALUE_USERS, USER_GROUP, exclude_group, high_value_of, readings, why_no_groups,
+    HIGH_VALUE_USERS, USER_GROUP, doubts, exclude_group, high_value_of, readings, why_no_groups,
 };
 
 use sea_orm::Value as Sql;
@@ -38,6 +38,7 @@ use crate::permission::Permission;
 use crate::tenant::ExpertAccess;
 use crate::tenant::caller::Caller;
 use crate::tenant::grant;
+use crate::tenant::stage::{self, Work};
 use crate::tx::Tx;
 
 /// The group of devices that experts cover, where a customer has one (TRI-5).
@@ -201,6 +202,9 @@ pub async fn covers(
     now: Timestamp,
 ) -> Result<std::result::Result<(), String>> {
     let Authority::Expert { person } = authority else { return Ok(Ok(())) };
+    if let Some(reason) = stage::holds_back(tx, tenant, Work::Act).await? {
+        return Ok(Err(reason));
+    }
     let granted = grant::find_in(tx, tenant).await?.effective(now);
     if granted != ExpertAccess::Operator {
         return Ok(Err(match granted {

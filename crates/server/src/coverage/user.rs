@@ -7,7 +7,7 @@
 use crate::app::App;
 use crate::asset::account::{self, Account, Mark};
 use crate::clock::Timestamp;
-use crate::connector;
+use crate::connector::{self, Connector};
 use crate::coverage;
 use crate::db::{Transaction, column};
 use crate::directory::{self, ROLES, Set};
@@ -66,11 +66,7 @@ pub(super) async fn excluded(
                 format!("a member of the user group {name} is excluded")
             }));
         }
-        let doubt = set.map_or_else(
-            || Some("it was never read".to_owned()),
-            |set| set.doubt(connector.as_ref(), now),
-        );
-        if let Some(doubt) = doubt {
+        if let Some(doubt) = doubt(set, connector.as_ref(), now) {
             let whose = if switch {
                 "all users of high value are excluded, and who holds a directory role is not known"
                     .to_owned()
@@ -81,6 +77,33 @@ pub(super) async fn excluded(
         }
     }
     Ok(unknown)
+}
+
+fn doubt(set: Option<&Set>, connector: Option<&Connector>, now: Timestamp) -> Option<String> {
+    set.map_or_else(|| Some("it was never read".to_owned()), |set| set.doubt(connector, now))
+}
+
+/// Exclusions of users of which nobody knows at this moment whom they mean, each with why: until that is
+/// known experts act on no user.
+pub async fn doubts(tx: &Transaction, tenant: TenantNo, now: Timestamp) -> Result<Vec<String>> {
+    let sql = "select kind, name, name_key from exclusion where tenant_no = $1 \
+               and kind in ('userGroup', 'highValueUsers') order by kind, name_key";
+    let rows = tx.query(sql, vec![tenant.0.into()]).await?;
+    let sets = directory::sets(tx, tenant).await?;
+    let connector = connector::directory_in(tx, tenant).await?;
+    let mut doubts = Vec::new();
+    for row in rows {
+        let (kind, name, key): (String, String, String) =
+            (column(&row, 0)?, column(&row, 1)?, column(&row, 2)?);
+        let switch = kind == HIGH_VALUE_USERS;
+        let set = sets.iter().find(|set| set.id == if switch { ROLES } else { key.as_str() });
+        if let Some(doubt) = doubt(set, connector.as_ref(), now) {
+            let what =
+                if switch { "directory roles" } else { set.map_or(&*name, |it| called(it, &name)) };
+            doubts.push(format!("{what}: {doubt}"));
+        }
+    }
+    Ok(doubts)
 }
 
 fn called<'a>(set: &'a Set, otherwise: &'a str) -> &'a str {

@@ -58,6 +58,8 @@ pub const WALLED: &[&str] = &[
     "message",
     "notification",
     "notification_setting",
+    "onboarding",
+    "onboarding_step",
     "package",
     "package_part",
     "proposal",

@@ -40,6 +40,7 @@ use crate::notification::mail::{self, Parcel, Post};
 use crate::notification::make::{self, Channel, NOTIFIER};
 use crate::notification::model::{self, Answer, State};
 use crate::notification::{inbox, link, webhook};
+use crate::onboarding::welcome;
 use crate::tx::Tx;
 
 /// How often to look for what another process left behind, or what is due again.
@@ -61,6 +62,9 @@ const BEAT: Duration = Duration::from_secs(2);
 const TRIES: usize = 3;
 /// Lanes settled in one change.
 const SETTLED: usize = 128;
+
+/// What is said of a delivery whose link leads nowhere any more.
+const SPENT: &str = "its link was used, has expired or was replaced by a newer one";
 
 /// The ways out that this process has.
 pub struct Ways {
@@ -110,7 +114,7 @@ enum Outcome {
         ended: Timestamp,
         answer: Answer,
     },
-    /// There is no such receiver any more.
+    /// There is no such receiver any more, or nothing to bring.
     Cancelled(&'static str),
 }
 
@@ -394,11 +398,12 @@ async fn turn(app: &App, ways: &Ways, lane: Lane, stop: &CancellationToken) -> R
         if it.incident.is_some_and(|id| held.contains(&id)) {
             continue;
         }
-        let outcome = match &way {
-            Way::Gone(why) => Outcome::Cancelled(why),
-            way => {
+        let outcome = match (&way, address(app, &lane, &it).await?) {
+            (Way::Gone(why), _) => Outcome::Cancelled(why),
+            (_, None) => Outcome::Cancelled(SPENT),
+            (way, Some(address)) => {
                 let begun = app.clock.now();
-                let answer = send(app, way, &lane, &it).await;
+                let answer = send(app, way, (&lane, &address), &it).await;
                 failpoint::hit("notification.after_sent");
                 Outcome::Tried { begun, ended: app.clock.now(), answer }
             }
@@ -415,11 +420,19 @@ async fn turn(app: &App, ways: &Ways, lane: Lane, stop: &CancellationToken) -> R
     Ok(Done { lane, ends })
 }
 
-async fn send(app: &App, way: &Way<'_>, lane: &Lane, it: &Due) -> Answer {
+/// Where a delivery leads; `None` when that is nowhere any more.
+async fn address(app: &App, lane: &Lane, it: &Due) -> Result<Option<String>> {
+    match it.data["welcome"].as_str().filter(|_| it.kind == Kind::Welcome) {
+        Some(welcome) => welcome::link(app, lane.tenant, welcome).await,
+        None => Ok(Some(link(app, &it.data))),
+    }
+}
+
+async fn send(app: &App, way: &Way<'_>, to: (&Lane, &str), it: &Due) -> Answer {
     let sent = async {
         match way {
-            Way::Mail(post) => mail_of(app, post, lane, it).await,
-            Way::Webhook(hook) => webhook_of(app, hook, lane, it).await,
+            Way::Mail(post) => mail_of(app, post, to, it).await,
+            Way::Webhook(hook) => webhook_of(app, hook, to, it).await,
             Way::Shut(why) | Way::Gone(why) => Ok(Answer::Later((*why).to_owned())),
         }
     };
@@ -437,8 +450,13 @@ async fn send(app: &App, way: &Way<'_>, lane: &Lane, it: &Due) -> Answer {
     }
 }
 
-async fn mail_of(app: &App, post: &Post, lane: &Lane, it: &Due) -> Result<Answer> {
-    let mut letter = letter::write(it.kind, it.language, &it.data, &link(app, &it.data))?;
+async fn mail_of(
+    app: &App,
+    post: &Post,
+    (lane, address): (&Lane, &str),
+    it: &Due,
+) -> Result<Answer> {
+    let mut letter = letter::write(it.kind, it.language, &it.data, address)?;
     let tenant = app.tenant_id(lane.tenant).await?;
     let back = inbox::answer_to(app, lane.tenant, &it.id).await?;
     // A chat is there once a response was published.
@@ -459,10 +477,15 @@ async fn mail_of(app: &App, post: &Post, lane: &Lane, it: &Due) -> Result<Answer
     Ok(post.send(message).await)
 }
 
-async fn webhook_of(app: &App, hook: &webhook::Line, lane: &Lane, it: &Due) -> Result<Answer> {
+async fn webhook_of(
+    app: &App,
+    hook: &webhook::Line,
+    (lane, address): (&Lane, &str),
+    it: &Due,
+) -> Result<Answer> {
     let tenant = app.tenant_id(lane.tenant).await?;
     let mut data = it.data.clone();
-    data["link"] = json!(link(app, &it.data));
+    data["link"] = json!(address);
     let body = json!({
         "specversion": "1.0",
         "id": it.notification,

@@ -35,6 +35,8 @@ choices! {
         Reminder = "reminder",
         /// An action waits for people of the customer.
         ApprovalNeeded = "approvalNeeded",
+        /// A customer's first administrator is invited (NOT-3).
+        Welcome = "welcome",
         /// Somebody is a contact from now on (NOT-1).
         ContactAdded = "contactAdded",
         /// Something could not be brought to somebody else.
@@ -66,6 +68,7 @@ impl Kind {
             "about": "Multi-stage incident involving Execution on one endpoint",
             "text": "The file came with a mail of 08:12.\nPlease do not open it again.",
             "hours": 4,
+            "days": 7,
             "action": "Isolate device",
             "target": "dock-3",
             "because": "a rule of the authority policy asks for one more person",
@@ -86,12 +89,19 @@ impl Kind {
         matches!(self, Self::ResponsePublished | Self::MessageFromExperts | Self::Reminder)
     }
 
+    /// Why somebody gets it: the name of the phrase.
+    fn why(self) -> &'static str {
+        // Who is written to for the first time is a contact of nobody yet.
+        if self == Self::Welcome { "whyInvited" } else { "why" }
+    }
+
     /// Members of the data that are listed, and quoted.
     fn parts(self) -> (Option<&'static str>, Option<&'static str>) {
         match self {
             Self::ResponsePublished | Self::Reminder => (Some("pending"), None),
             Self::MessageFromExperts => (None, Some("text")),
             Self::ApprovalNeeded
+            | Self::Welcome
             | Self::ContactAdded
             | Self::DeliveryFailed
             | Self::ClockNearing
@@ -179,7 +189,7 @@ pub fn write(kind: Kind, language: Language, data: &Value, link: &str) -> Result
         let said = said.collect::<Result<Vec<String>>>()?;
         Ok(said.into_iter().filter(|said| !said.is_empty()).collect())
     };
-    let footer = ["why", "authentic"].map(|name| {
+    let footer = [kind.why(), "authentic"].map(|name| {
         say(phrases.get(name).and_then(toml::Value::as_str).ok_or_else(|| lacks(name))?)
     });
     let (listed, quoted) = kind.parts();

@@ -24,9 +24,11 @@ use crate::id::{ActionId, IncidentId, TenantNo};
 use crate::notification::letter::Kind;
 use crate::notification::model::LASTS_S;
 use crate::notification::webhook;
+use crate::onboarding::welcome::SIGN_IN;
 use crate::response::model::{ActionState, TaskState};
 use crate::response::store::{self, Source};
 use crate::service_clock::{self, model::Whose};
+use crate::tenant::invitation::WELCOME_LASTS_S;
 use crate::tx::Tx;
 use crate::word::choices;
 
@@ -209,6 +211,10 @@ async fn plan(tx: &Tx, id: String, fact: &Untold) -> Result<Option<(Notice, Vec<
             }
             (if missed { Kind::ClockMissed } else { Kind::ClockNearing }, data, receivers)
         }
+        "tenant.invited" => {
+            let (data, receiver) = welcome(fact);
+            (Kind::Welcome, data, vec![receiver])
+        }
         "delivery.failed" => {
             let Some((data, receivers)) = instead(tx, fact).await? else { return Ok(None) };
             (Kind::DeliveryFailed, data, receivers)
@@ -263,6 +269,22 @@ pub(super) async fn tasks(tx: &Tx, incident: IncidentId) -> Result<(Vec<String>,
         .filter(|task| matches!(task.state, TaskState::Completed | TaskState::Running))
         .count();
     Ok((pending, done))
+}
+
+/// What a welcome mail is made of. The link's secret is no part of it: who sends the mail makes it
+/// anew (`onboarding::welcome`).
+fn welcome(fact: &Untold) -> (Value, Receiver) {
+    let welcome = fact.body.get("welcomeId").and_then(Value::as_str);
+    let data = json!({
+        "author": fact.actor,
+        "welcome": welcome,
+        "days": welcome.map_or(0, |_| WELCOME_LASTS_S / 86_400),
+        "link": if welcome.is_some() { "/setup" } else { SIGN_IN },
+    });
+    let email = fact.text("email").to_owned();
+    let language = Language::read(fact.text("language")).unwrap_or_default();
+    let name = email.clone();
+    (data, Receiver { channel: Channel::Mail, to: email, name, contact: None, language })
 }
 
 /// What an expert wrote, and whom the question named to be told of it (ASK-3).

@@ -20,6 +20,8 @@ pub mod reminder;
 pub mod reply;
 pub mod webhook;
 
+use std::collections::HashMap;
+
 use sea_orm::QueryResult;
 use serde_json::{Value, json};
 
@@ -119,6 +121,41 @@ impl Delivery {
     pub fn letter(&self, app: &App) -> Result<Letter> {
         letter::write(self.kind, self.language, &self.data, &link(app, &self.data))
     }
+}
+
+/// What became of the newest welcome mail of a customer.
+#[derive(Clone, Debug)]
+pub struct Welcome {
+    /// `waiting`, `delivered`, `dead` or `cancelled`.
+    pub state: String,
+    /// Why it is not delivered.
+    pub error: Option<String>,
+    /// When it was made.
+    pub made: Timestamp,
+}
+
+/// What became of the newest welcome mail of each of these customers, as the provider sees it.
+pub async fn welcomes(app: &App, tenants: &[TenantNo]) -> Result<HashMap<TenantNo, Welcome>> {
+    let mut found = HashMap::new();
+    if tenants.is_empty() {
+        return Ok(found);
+    }
+    let (among, values) =
+        app.db.engine().among(1, tenants.iter().map(|tenant| tenant.0.into()).collect());
+    let sql = format!(
+        "select delivery.tenant_no, delivery.state, delivery.error, delivery.made_at \
+         from delivery join notification on notification.id = delivery.notification_id \
+         where delivery.number in (select max(newest.number) from onboarding \
+         join delivery newest on newest.tenant_no = onboarding.tenant_no \
+         join notification about on about.id = newest.notification_id and about.kind = 'welcome' \
+         where onboarding.tenant_no {among} group by newest.tenant_no)"
+    );
+    for row in app.db.reach(tenants).query(&sql, values).await? {
+        let made = Timestamp::from_micros(column(&row, 3)?);
+        let it = Welcome { state: column(&row, 1)?, error: column(&row, 2)?, made };
+        found.insert(TenantNo(column(&row, 0)?), it);
+    }
+    Ok(found)
 }
 
 /// Where a notification leads, of which `link` is the path.

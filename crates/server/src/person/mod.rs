@@ -70,6 +70,12 @@ pub struct Factors {
 }
 
 impl Member {
+    /// Whether it decides on the organisation's people and settings.
+    #[must_use]
+    pub fn administers(&self) -> bool {
+        administers_role(self.role) && self.disabled.is_none()
+    }
+
     /// `invited`, `active` or `disabled`.
     #[must_use]
     pub fn state(&self) -> &'static str {
@@ -189,10 +195,19 @@ pub async fn list(app: &App, caller: &Caller) -> Result<Vec<Member>> {
     rows.iter().map(|row| Member::from_row(row, organisation)).collect()
 }
 
+/// The people of an organisation, in an open change or a snapshot.
+pub async fn of_organisation(tx: &Transaction, organisation: TenantNo) -> Result<Vec<Member>> {
+    let sql = format!(
+        "select {COLUMNS} from {FROM} where membership.tenant_no = $1 order by person.email"
+    );
+    let rows = tx.query(&sql, vec![organisation.0.into()]).await?;
+    rows.iter().map(|row| Member::from_row(row, organisation)).collect()
+}
+
 /// Whether only one enabled person administers an organisation.
 #[must_use]
 pub fn has_one_administrator(members: &[Member]) -> bool {
-    members.iter().filter(|it| administers_role(it.role) && it.disabled.is_none()).count() < 2
+    members.iter().filter(|it| it.administers()).count() < 2
 }
 
 /// One person of the caller's organisation.
@@ -215,11 +230,7 @@ async fn find_in(tx: &Transaction, organisation: TenantNo, person: &str) -> Resu
 }
 
 async fn one_administrator_in(tx: &Transaction, organisation: TenantNo) -> Result<bool> {
-    let sql = format!("select {COLUMNS} from {FROM} where membership.tenant_no = $1");
-    let rows = tx.query(&sql, vec![organisation.0.into()]).await?;
-    let members: Result<Vec<Member>> =
-        rows.iter().map(|row| Member::from_row(row, organisation)).collect();
-    Ok(has_one_administrator(&members?))
+    Ok(has_one_administrator(&of_organisation(tx, organisation).await?))
 }
 
 /// A sent invitation.
@@ -236,34 +247,7 @@ pub struct Sent {
 /// Invites a person to the caller's organisation.
 pub async fn invite(app: &App, caller: &Caller, email: &str, role: &str) -> Result<Sent> {
     caller.require(&[Permission::PeopleReadWrite])?;
-    invite_to(app, caller, caller.seat()?.organisation, email, role).await
-}
-
-/// Invites the first administrator of a customer, as the provider's administrator.
-pub async fn invite_first(app: &App, caller: &Caller, to: TenantNo, email: &str) -> Result<Sent> {
-    caller.require(&[Permission::TenantReadWrite])?;
-    caller.seat()?;
-    let others = app
-        .db
-        .shared()
-        .query_one("select 1 from membership where tenant_no = $1", vec![to.0.into()])
-        .await?;
-    if others.is_some() {
-        // From then on it is the customer's own business who belongs to it.
-        return Err(Error::Conflict(
-            "the customer has people already; its administrators invite others".to_owned(),
-        ));
-    }
-    invite_to(app, caller, to, email, Role::SecurityAdministrator.name()).await
-}
-
-async fn invite_to(
-    app: &App,
-    caller: &Caller,
-    organisation: TenantNo,
-    email: &str,
-    role: &str,
-) -> Result<Sent> {
+    let organisation = caller.seat()?.organisation;
     caller.require_step_up(app.clock.now())?;
     let invited = Invited::read(app, party_of(organisation), email, role)?;
     let mut tx = Tx::begin(app, organisation, caller.actor()).await?;
@@ -292,14 +276,11 @@ pub async fn invite_again(app: &App, caller: &Caller, person: &str) -> Result<Se
             "this person signs in to another organisation as well".to_owned(),
         ));
     }
-    invitation::write_link(&tx, person, organisation, &token, now).await?;
+    let until = now.plus_seconds(invitation::LINK_LASTS_S);
+    invitation::write_link(&tx, person, organisation, &token, until).await?;
     tx.record(Fact::PersonInvited { person: member.id.clone(), email: member.email });
     tx.commit().await?;
-    Ok(Sent {
-        person: member.id,
-        setup_url: invitation::setup_url(app, &token),
-        until: now.plus_seconds(invitation::LINK_LASTS_S),
-    })
+    Ok(Sent { person: member.id, setup_url: invitation::setup_url(app, &token), until })
 }
 
 /// Changes a person's role here, or whether it may sign in here.

@@ -58,6 +58,7 @@ use crate::response::engine::Wish;
 use crate::response::errand::Errand;
 use crate::response::model::{ActionState, ActionStep, TaskState, TaskStep};
 use crate::tenant::caller::Caller;
+use crate::tenant::stage::{self, Work};
 use crate::tx::Tx;
 use crate::word::{Classification, Determination, Stage};
 
@@ -529,6 +530,9 @@ pub async fn publish(app: &App, caller: &Caller, id: IncidentId, finding: Findin
     expert(caller)?;
     let requester = requester(caller);
     let mut tx = incident::begin(app, caller, id).await?;
+    if let Some(reason) = stage::holds_back(&tx, tx.tenant(), Work::Guide).await? {
+        return Err(Error::Denied(reason));
+    }
     let before = incident::one(&tx, id).await?;
     let responses = store::responses_in(&tx, id).await?;
     let mut response = unpublished(&responses);

@@ -14,8 +14,10 @@ use crate::event::Fact;
 use crate::id::TenantNo;
 use crate::permission::{Party, Role};
 
-/// For how long a link is valid, in seconds.
+/// For how long a link that was shown is valid, in seconds.
 pub const LINK_LASTS_S: i64 = 3_600;
+/// For how long the link of a welcome mail is, in seconds: it is read when there is time for a setup.
+pub const WELCOME_LASTS_S: i64 = 7 * 86_400;
 
 /// An invitation: a single-use link that is valid for one hour.
 #[derive(Debug, serde::Serialize)]
@@ -33,6 +35,7 @@ pub struct Invited {
     email: String,
     role: Role,
     token: String,
+    lasts_s: i64,
 }
 
 /// A written invitation.
@@ -65,7 +68,20 @@ impl Invited {
     pub fn read(app: &App, party: Party, email: &str, role: &str) -> Result<Self> {
         let email = address(email)?;
         let role = Role::read(party, role).map_err(Error::Invalid)?;
-        Ok(Self { id: app.random.uuid()?, email, role, token: app.random.secret()? })
+        let (id, token) = (app.random.uuid()?, app.random.secret()?);
+        Ok(Self { id, email, role, token, lasts_s: LINK_LASTS_S })
+    }
+
+    /// The address that is invited.
+    #[must_use]
+    pub fn email(&self) -> &str {
+        &self.email
+    }
+
+    /// The same with this link, which a welcome mail brings.
+    #[must_use]
+    pub fn welcome(self, token: String) -> Self {
+        Self { token, lasts_s: WELCOME_LASTS_S, ..self }
     }
 
     /// Writes person, role and link, as far as they are not there.
@@ -106,7 +122,8 @@ impl Invited {
         let token = if signs_in {
             None
         } else {
-            write_link(tx, &person, organisation, &self.token, now).await?;
+            let until = now.plus_seconds(self.lasts_s);
+            write_link(tx, &person, organisation, &self.token, until).await?;
             Some(self.token.clone())
         };
         let fact = Fact::PersonAdded {
@@ -118,13 +135,13 @@ impl Invited {
     }
 }
 
-/// Writes a link for a person; earlier ones that are not used end.
+/// Writes a link for a person, valid until then; earlier ones that are not used end.
 pub async fn write_link(
     tx: &Transaction,
     person: &str,
     organisation: TenantNo,
     token: &str,
-    now: Timestamp,
+    until: Timestamp,
 ) -> Result<()> {
     tx.execute("delete from setup_link where person_id = $1", vec![person.into()]).await?;
     tx.execute(
@@ -134,7 +151,7 @@ pub async fn write_link(
             super::hash(token).into(),
             person.into(),
             organisation.0.into(),
-            now.plus_seconds(LINK_LASTS_S).micros().into(),
+            until.micros().into(),
         ],
     )
     .await?;
@@ -160,6 +177,12 @@ pub fn setup_url(app: &App, token: &str) -> String {
 }
 
 impl Link {
+    /// Whether the person sets sign-in up with it; else it signs in already.
+    #[must_use]
+    pub fn sets_up(&self) -> bool {
+        self.token.is_some()
+    }
+
     /// Where the person goes: to set up sign-in, or to sign in.
     #[must_use]
     pub fn url(&self, app: &App) -> String {

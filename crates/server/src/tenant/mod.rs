@@ -10,6 +10,7 @@ pub mod apps;
 pub mod caller;
 pub mod grant;
 pub mod invitation;
+pub mod stage;
 pub mod token;
 
 use sha2::{Digest, Sha256};
@@ -24,6 +25,7 @@ use crate::id::TenantNo;
 use crate::ledger::Ledger;
 use crate::permission::{Party, Permission, Role};
 use crate::tenant::invitation::{Invitation, Invited};
+use crate::tenant::stage::Stage;
 
 /// How far the provider's experts may go in a tenant (PER-2).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -138,27 +140,33 @@ pub async fn provider(app: &App) -> Result<Option<(String, String)>> {
     }
 }
 
-/// Adds a customer, by a command.
+/// Adds a customer, by a command; it is active at once.
 pub async fn add(app: &App, name: &str, experts: ExpertAccess) -> Result<Tenant> {
-    add_by(app, &Actor::system("riposte"), name, experts).await
+    add_by(app, &Actor::system("riposte"), name, (experts, Stage::Active)).await
 }
 
-/// Adds a customer.
-pub async fn add_by(app: &App, actor: &Actor, name: &str, experts: ExpertAccess) -> Result<Tenant> {
+/// Adds a customer at a stage.
+pub async fn add_by(
+    app: &App,
+    actor: &Actor,
+    name: &str,
+    (experts, stage): (ExpertAccess, Stage),
+) -> Result<Tenant> {
     let name = named("tenant", name)?;
     let id = app.random.uuid()?;
     let now = app.clock.now();
     let no = TenantNo(app.reserve_ids("tenant", 1).await?.start);
     let tx = app.db.of(no).begin().await?;
     tx.execute(
-        "insert into tenant (no, id, name, experts, settings, created_at) \
-         values ($1, $2, $3, $4, '{}', $5)",
+        "insert into tenant (no, id, name, experts, settings, created_at, stage, stage_at) \
+         values ($1, $2, $3, $4, '{}', $5, $6, $5)",
         vec![
             no.0.into(),
             id.clone().into(),
             name.into(),
             experts.word().into(),
             now.micros().into(),
+            stage.word().into(),
         ],
     )
     .await?;

@@ -108,7 +108,7 @@ impl Machine {
         self.ask("POST", "/agent/v1/poll", hello(run, known, &json!({})).to_string()).await
     }
 
-    async fn orders(&self, run: &str, known: &[&str]) -> Orders {
+    pub async fn orders(&self, run: &str, known: &[&str]) -> Orders {
         let reply = self.poll(run, known).await.expect(200);
         serde_json::from_str(&reply.text).expect("orders")
     }

@@ -36,6 +36,7 @@ mod mailbox;
 mod matrix;
 mod notification;
 mod oidc;
+mod onboarding;
 mod operations;
 mod paging;
 mod people;

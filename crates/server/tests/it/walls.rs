@@ -202,6 +202,10 @@ async fn neighbours() -> Face {
              values ($1, 'kept', 'kept', 0, 0)",
             "insert into directory_member (tenant_no, set_id, name, bare) \
              values ($1, 'kept', 'kept', 'kept')",
+            "insert into onboarding (tenant_no, language, monitoring_days, due_at) \
+             values ($1, 'en', 7, 0)",
+            "insert into onboarding_step (tenant_no, step, state, set_by, set_at) \
+             values ($1, 'kept', 'done', 'kept', 0)",
             "insert into high_value_user (tenant_no, name, bare, because, marked_by, marked_at) \
              values ($1, 'kept', 'kept', 'kept', 'kept', 0)",
         ] {
