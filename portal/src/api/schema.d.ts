@@ -3989,7 +3989,11 @@ export interface components {
         Organisation: {
             id: string;
             name: string;
-            stage?: components["schemas"]["Stage"] | null;
+            /**
+             * @description How far a customer has come on its way into the service: `invited`, `setUp`,
+             *     `readinessPending`, `monitoring` or `active`.
+             */
+            stage?: string | null;
         };
         /** @description What became of a request's records. */
         Outcome: {
@@ -4172,11 +4176,6 @@ export interface components {
              */
             reminderHours: number;
         };
-        /**
-         * @description How far a customer has come.
-         * @enum {string}
-         */
-        Stage: "Invited" | "SetUp" | "ReadinessPending" | "Monitoring" | "Active";
         /**
          * @description How a step was left.
          * @enum {string}
