@@ -355,6 +355,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("0020_notification", include_str!("../migrations/0020_notification.sql")),
     ("0021_directory", include_str!("../migrations/0021_directory.sql")),
     ("0022_reply", include_str!("../migrations/0022_reply.sql")),
+    ("0025_chat", include_str!("../migrations/0025_chat.sql")),
 ];
 
 /// The pattern of `like … escape '\'` for lower-case text that has this in it, in any case.
