@@ -918,7 +918,7 @@ impl Chatting {
 #[tokio::test]
 async fn an_incident_has_one_post_in_mattermost_and_is_talked_about_below_it() {
     let it = on_mattermost().await;
-    it.vendor.will(&[Fault::Loses, Fault::Wait(20), Fault::Breaks]);
+    it.vendor.will(&[Fault::Wait(20), Fault::Breaks, Fault::Loses]);
     it.publish().await;
     for _ in 0..30 {
         it.tick().await;
@@ -1025,7 +1025,7 @@ const KEY: &str = "\
 fn key_pair() -> ring::rsa::KeyPair {
     let text: String = KEY.chars().filter(|c| !c.is_whitespace()).collect();
     let der = base64::engine::general_purpose::STANDARD.decode(text).expect("a key");
-    ring::rsa::KeyPair::from_pkcs8(&der).expect("a key")
+    ring::rsa::KeyPair::from_der(&der).expect("a key")
 }
 
 fn teams(it: &Vendor, method: &str, path: &str, headers: &HeaderMap, body: &Bytes) -> (u16, Value) {

@@ -256,7 +256,14 @@ pub(super) async fn receive(
     let Some(token) = shown.strip_prefix("Bearer ").filter(|it| it.len() < 20_000) else {
         return Ok(Received::Refused("it shows no token"));
     };
-    let claims = match proven(app, keys, line.it.setting("appId"), token.trim()).await? {
+    // While its keys cannot be had, it is asked to come again.
+    let proven = proven(app, keys, line.it.setting("appId"), token.trim()).await;
+    let proven = proven.map_err(|error| {
+        tracing::warn!("an activity of Teams was not taken: {error}");
+        let what = "Microsoft's keys cannot be had".to_owned();
+        Error::Busy { what, retry_after_s: 5, own_limit: false }
+    });
+    let claims = match proven? {
         Ok(claims) => claims,
         Err(why) => return Ok(Received::Refused(why)),
     };
