@@ -142,18 +142,23 @@ async function journey({ server, browser, teams }) {
   assert.deepEqual(browser.complaints, []);
 }
 
+/** Teams tells a bot only of what mentions it. */
+async function mention(page, text) {
+  await page.keyboard.type('@');
+  await page.getByRole('menuitem', { name: 'Riposte' }).click();
+  await page.keyboard.type(` ${text}`);
+}
+
 /** Writes below the newest post. */
 async function answer(page, text) {
-  const box = page.getByRole('textbox').last();
-  await box.click();
-  await page.keyboard.type(text);
+  await page.getByRole('textbox').last().click();
+  await mention(page, text);
   await page.getByRole('button', { name: 'Send Message' }).last().click();
 }
 
 /** Begins a new post in the channel. */
 async function fresh(page, text) {
-  const box = page.getByRole('textbox').first();
-  await box.click();
-  await page.keyboard.type(text);
+  await page.getByRole('textbox').first().click();
+  await mention(page, text);
   await page.getByRole('button', { name: 'Post', exact: true }).click();
 }

@@ -377,7 +377,7 @@ async fn way<'a>(app: &App, ways: &'a Ways, lane: &Lane) -> Result<Way<'a>> {
         Channel::Slack | Channel::Teams | Channel::Mattermost => {
             let scope = app.db.of(lane.tenant);
             match chat::open(app, &scope, &lane.receiver).await? {
-                Some(line) => Way::Chat(Box::new(line)),
+                Some(found) => Way::Chat(Box::new(found)),
                 None => Way::Gone("the chat channel was taken away"),
             }
         }
@@ -440,7 +440,7 @@ async fn send(app: &App, ways: &Ways, way: &mut Way<'_>, lane: &Lane, it: &Due) 
         match way {
             Way::Mail(post) => mail_of(app, post, lane, it).await,
             Way::Webhook(hook) => webhook_of(app, hook, lane, it).await,
-            Way::Chat(line) => chat_of(app, ways, line, it).await,
+            Way::Chat(open) => chat_of(app, ways, open, it).await,
             Way::Shut(why) | Way::Gone(why) => Ok(Answer::Later((*why).to_owned())),
         }
     };
@@ -500,7 +500,7 @@ async fn webhook_of(app: &App, hook: &webhook::Line, lane: &Lane, it: &Due) -> R
 async fn chat_of(app: &App, ways: &Ways, line: &mut chat::Line, it: &Due) -> Result<Answer> {
     let mut letter = letter::write(it.kind, it.language, &it.data, &link(app, &it.data))?;
     if it.incident.is_some() && it.kind.is_answered() {
-        letter.answer = Some(letter::below_line(it.language)?);
+        letter.answer = Some(letter::below_line(it.language, line.by_mention())?);
     }
     let parcel =
         chat::post::Parcel { id: &it.id, incident: it.incident, letter: &letter, made: it.made };

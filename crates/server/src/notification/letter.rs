@@ -194,12 +194,18 @@ pub fn answer_line(language: Language) -> Result<String> {
     Ok(format!("{RULE} {} {RULE}", phrase(language, "answer")?))
 }
 
-/// That what is written below a post in a channel is heard, and nothing else there.
+/// That what is written below a post in a channel is heard, and nothing else there; where only what
+/// mentions us is, that too.
 ///
 /// # Errors
 /// `Internal` when the language has no such phrase.
-pub fn below_line(language: Language) -> Result<String> {
-    Ok(phrase(language, "below")?.to_owned())
+pub fn below_line(language: Language, by_mention: bool) -> Result<String> {
+    let said = phrase(language, "below")?;
+    Ok(if by_mention {
+        format!("{said} {}", phrase(language, "mention")?)
+    } else {
+        said.to_owned()
+    })
 }
 
 fn phrase(language: Language, name: &str) -> Result<&'static str> {

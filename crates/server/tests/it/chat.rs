@@ -86,7 +86,7 @@ impl Vendor {
                 let path = parts.uri.path_and_query().map_or("", |it| it.as_str()).to_owned();
                 let method = parts.method.as_str().to_owned();
                 it.held.lock().expect("held").asked.push(format!("{method} {path}"));
-                let posts = it.posts(&method, &path);
+                let posts = Self::posts(&method, &path);
                 let fault =
                     if posts { it.held.lock().expect("held").faults.pop_front() } else { None };
                 match fault {
@@ -116,7 +116,7 @@ impl Vendor {
     }
 
     /// Whether a request makes a message.
-    fn posts(&self, method: &str, path: &str) -> bool {
+    fn posts(method: &str, path: &str) -> bool {
         method == "POST"
             && (path == "/chat.postMessage"
                 || path == "/api/v4/posts"
@@ -176,25 +176,27 @@ fn slack_error(error: &str) -> (u16, Value) {
     (200, json!({ "ok": false, "error": error }))
 }
 
+fn text_of(it: &Value, most: usize) -> bool {
+    it["text"].as_str().is_some_and(|text| !text.is_empty() && text.chars().count() <= most)
+}
+
+fn rich(it: &Value) -> bool {
+    let inner = |it: &Value| {
+        it["elements"].as_array().is_some_and(|all| !all.is_empty() && all.iter().all(rich))
+    };
+    match it["type"].as_str() {
+        Some("rich_text_section" | "rich_text_quote") => inner(it),
+        Some("rich_text_list") => inner(it) && it["style"] == "bullet",
+        Some("text") => text_of(it, 12_000),
+        _ => false,
+    }
+}
+
 /// What Slack finds wrong with blocks.
 fn blocks_are_sound(blocks: &Value) -> bool {
     let Some(blocks) = blocks.as_array().filter(|it| !it.is_empty() && it.len() <= 50) else {
         return false;
     };
-    fn text_of(it: &Value, most: usize) -> bool {
-        it["text"].as_str().is_some_and(|text| !text.is_empty() && text.chars().count() <= most)
-    }
-    fn rich(it: &Value) -> bool {
-        let inner = |it: &Value| {
-            it["elements"].as_array().is_some_and(|all| !all.is_empty() && all.iter().all(rich))
-        };
-        match it["type"].as_str() {
-            Some("rich_text_section" | "rich_text_quote") => inner(it),
-            Some("rich_text_list") => inner(it) && it["style"] == "bullet",
-            Some("text") => text_of(it, 12_000),
-            _ => false,
-        }
-    }
     blocks.iter().all(|block| match block["type"].as_str() {
         Some("header") => block["text"]["type"] == "plain_text" && text_of(&block["text"], 150),
         Some("rich_text") => block["elements"].as_array().is_some_and(|all| all.iter().all(rich)),
@@ -552,9 +554,11 @@ async fn nothing_forged_foreign_automatic_or_elsewhere_enters_from_slack() {
         assert_eq!(it.event(&event).await, 200, "{member} {value}");
     }
     it.vendor.person("USLACKBOT", slack_person("slackbot"));
+    let asked = it.vendor.with(|held| held.asked.len());
     it.tick().await;
     assert!(it.heard().await.is_empty(), "{:?}", it.heard().await);
     assert!(it.said().await.1.is_empty(), "nobody answered, so nobody is told of it");
+    assert_eq!(it.vendor.with(|held| held.asked.len()), asked, "and Slack is asked nothing");
     // Who answers and is not of the workspace or channel is not heard, and the experts know.
     let strangers = [
         ("U0GONE", json!({ "team_id": "T0ALDER", "deleted": true })),
@@ -646,12 +650,15 @@ async fn a_process_that_dies_between_the_post_and_its_note_leaves_one_post() {
     let died = tokio::time::timeout(Duration::from_secs(2), it.tick()).await;
     assert!(died.is_err(), "it hangs");
     assert_eq!(it.vendor.all().len(), 1);
+    assert_eq!(it.event(&it.reply("before it is known")).await, 200);
+    assert_eq!(it.event(&it.reply("right behind")).await, 200);
     it.advance(60);
     it.tick().await;
     it.root();
-    assert_eq!(it.event(&it.reply("heard below it")).await, 200);
+    it.advance(60);
     it.tick().await;
-    assert_eq!(it.heard().await.len(), 1, "and its thread is known");
+    let heard: Vec<String> = it.heard().await.into_iter().map(|(_, text)| text).collect();
+    assert_eq!(heard, ["before it is known", "right behind"], "and its thread is known");
 }
 
 #[tokio::test]

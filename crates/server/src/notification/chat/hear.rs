@@ -36,7 +36,7 @@ use crate::tx::Tx;
 const LOOK: Duration = Duration::from_millis(250);
 /// Channels at once, and events of one in one go.
 const CHANNELS: i64 = 32;
-const MOST: i64 = 20;
+const MOST: i64 = 100;
 /// After how long a channel's turn begins no other event.
 const TURN: Duration = Duration::from_secs(10);
 /// How often its vendor is asked who said something, with pauses that double from five seconds.
@@ -278,34 +278,104 @@ async fn of_channel(
         .await?;
     let line = open(app, &scope, channel).await?;
     let mut looked_at = 0;
+    // In each thread one after the other: what comes later waits for what is asked about again.
+    let mut held = HashSet::new();
     for row in rows {
         let (id, body): (String, String) = (column(&row, 0)?, column(&row, 1)?);
-        // One after the other: what comes later waits for what is asked about again.
-        if column::<i64>(&row, 3)? > app.clock.now().micros() || begun.elapsed() > TURN {
-            break;
-        }
-        looked_at += 1;
         let Some(line) = &line else {
+            looked_at += 1;
             settle(app, tenant, channel, &id, None, Look::Elsewhere).await?;
             continue;
         };
         let event: Value = serde_json::from_str(&body).unwrap_or_default();
-        let look = match look(app, tokens, line, &event).await {
-            Ok(look) => look,
-            Err(fault) => {
-                let attempts = column::<i64>(&row, 2)? + 1;
-                match fault_of(app, line, fault, attempts, &event).await? {
-                    Some(look) => look,
-                    None => {
-                        later(app, tenant, channel, &id, attempts).await?;
-                        break;
-                    }
-                }
-            }
-        };
-        settle(app, tenant, channel, &id, Some(&line.it), look).await?;
+        let thread = thread_of(line.it.vendor, &event);
+        if held.contains(&thread) {
+            continue;
+        }
+        if column::<i64>(&row, 3)? > app.clock.now().micros() || begun.elapsed() > TURN {
+            held.insert(thread);
+            continue;
+        }
+        looked_at += 1;
+        let attempts = column::<i64>(&row, 2)? + 1;
+        let look = one(app, tokens, line, thread.as_deref(), (&event, attempts)).await?;
+        if let Some(look) = look {
+            settle(app, tenant, channel, &id, Some(&line.it), look).await?;
+        } else {
+            later(app, tenant, channel, &id, attempts).await?;
+            held.insert(thread);
+        }
     }
     Ok(looked_at)
+}
+
+/// What an event stands below, where it says so itself.
+fn thread_of(vendor: Vendor, event: &Value) -> Option<String> {
+    match vendor {
+        Vendor::Slack => event["thread_ts"].as_str().map(str::to_owned),
+        Vendor::Teams => teams::thread_of(event),
+        Vendor::Mattermost => None,
+    }
+}
+
+/// What one event is; `None` while that cannot be said yet.
+async fn one(
+    app: &App,
+    tokens: &teams::Tokens,
+    line: &Line,
+    thread: Option<&str>,
+    (event, attempts): (&Value, i64),
+) -> Result<Option<Look>> {
+    // Who writes elsewhere in the channel is nobody's business.
+    if let Some(thread) = thread {
+        match place(app, line, thread).await? {
+            Place::Below => {}
+            Place::Unknown if attempts < TRIES => return Ok(None),
+            Place::Unknown | Place::Elsewhere => return Ok(Some(Look::Elsewhere)),
+        }
+    }
+    let look = match look(app, tokens, line, event).await {
+        Ok(look) => look,
+        Err(fault) => return fault_of(app, line, fault, attempts, thread).await,
+    };
+    let (Look::Reply { thread, .. } | Look::Refused { thread, .. }) = &look else {
+        return Ok(Some(look));
+    };
+    let unknown = place(app, line, thread).await? == Place::Unknown;
+    Ok((!unknown || attempts >= TRIES).then_some(look))
+}
+
+/// Where a thread is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Place {
+    /// Below an incident's post.
+    Below,
+    /// Perhaps: of some post it is not known yet what the vendor calls it.
+    Unknown,
+    /// Below something else.
+    Elsewhere,
+}
+
+async fn place(app: &App, line: &Line, thread: &str) -> Result<Place> {
+    let row = app
+        .db
+        .of(line.it.tenant)
+        .query_one(
+            "select sum(case when posted = $2 then 1 else 0 end), \
+             sum(case when posted is null and exists (select 1 from delivery \
+             where delivery.id = chat_post.delivery_id and delivery.state = 'waiting') \
+             then 1 else 0 end) from chat_post where channel_id = $1 and root = 1 \
+             and (posted = $2 or posted is null)",
+            vec![line.it.id.clone().into(), thread.into()],
+        )
+        .await?;
+    let Some(row) = row else { return Ok(Place::Elsewhere) };
+    let (below, unknown): (Option<i64>, Option<i64>) = (column(&row, 0)?, column(&row, 1)?);
+    Ok(match (below.unwrap_or(0), unknown.unwrap_or(0)) {
+        (1.., _) => Place::Below,
+        (_, 1..) => Place::Unknown,
+        _ => Place::Elsewhere,
+    })
 }
 
 async fn look(app: &App, tokens: &teams::Tokens, line: &Line, event: &Value) -> Told<Look> {
@@ -322,7 +392,7 @@ async fn fault_of(
     line: &Line,
     fault: Fault,
     attempts: i64,
-    event: &Value,
+    thread: Option<&str>,
 ) -> Result<Option<Look>> {
     if let Fault::Trouble(trouble, _) = &fault {
         stands(app, &line.it, Some(*trouble)).await?;
@@ -331,14 +401,9 @@ async fn fault_of(
     if !lasting && attempts < TRIES {
         return Ok(None);
     }
-    let thread = match line.it.vendor {
-        Vendor::Slack => event["thread_ts"].as_str().map(str::to_owned),
-        Vendor::Teams => teams::thread_of(event),
-        Vendor::Mattermost => None,
-    };
     let why = "it could not be found out who wrote it";
     Ok(Some(match thread {
-        Some(thread) => Look::Refused { thread, why },
+        Some(thread) => Look::Refused { thread: thread.to_owned(), why },
         None => Look::Elsewhere,
     }))
 }

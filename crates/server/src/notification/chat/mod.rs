@@ -506,6 +506,11 @@ pub(crate) struct Line {
 }
 
 impl Line {
+    /// Whether only what mentions us is told to us.
+    pub(super) fn by_mention(&self) -> bool {
+        self.it.vendor == Vendor::Teams
+    }
+
     fn secret(&self, name: &str) -> &str {
         self.secrets.get(name).and_then(Value::as_str).unwrap_or_default()
     }
@@ -635,7 +640,7 @@ mod tests {
         let link = "https://mdr.example/incidents/7?response=actions";
         let mut letter = letter::write(kind, Language::English, &data, link)
             .unwrap_or_else(|error| panic!("{error}"));
-        letter.answer = letter::below_line(Language::English).ok();
+        letter.answer = letter::below_line(Language::English, true).ok();
         letter
     }
 

@@ -57,14 +57,14 @@ pub(crate) async fn send(
     if own.as_ref().is_some_and(|own| own.posted.is_some()) {
         return Ok(Answer::Delivered("it was posted before".to_owned()));
     }
-    let thread = match thread(app, tokens, line, it).await? {
+    let thread = match thread(app, line, it).await? {
         Ok(thread) => thread,
         Err(fault) => return told(app, line, fault).await,
     };
     if own.is_none() {
         begin(app, line, it, thread.is_none()).await?;
     } else {
-        match find(app, tokens, line, thread.as_deref(), it.id, it.made).await {
+        match find(app, line, thread.as_deref(), it.id, it.made).await {
             Ok(Some(posted)) => {
                 note(app, line, it.id, &posted).await?;
                 stands(app, &line.it, None).await?;
@@ -74,6 +74,8 @@ pub(crate) async fn send(
             Err(fault) => return told(app, line, fault).await,
         }
     }
+    let below = thread.is_some().then(|| below(it.letter));
+    let it = &Parcel { letter: below.as_ref().unwrap_or(it.letter), ..*it };
     failpoint::hit("chat.before_post");
     let posted = match line.it.vendor {
         Vendor::Slack => slack::post(app, line, thread.as_deref(), it).await,
@@ -94,6 +96,16 @@ pub(crate) async fn send(
         }
         Err(fault) => told(app, line, fault).await,
     }
+}
+
+/// A letter below an incident's post, which says already what it is about and how to answer.
+fn below(letter: &Letter) -> Letter {
+    let mut letter = letter.clone();
+    letter.answer = None;
+    if letter.quote.is_some() {
+        letter.paragraphs.clear();
+    }
+    letter
 }
 
 /// Whether the channel can be used, and as whom.
@@ -120,12 +132,7 @@ async fn told(app: &App, line: &Line, fault: Fault) -> Result<Answer> {
 }
 
 /// What this delivery is to stand below; `None` where it is the incident's post itself.
-async fn thread(
-    app: &App,
-    tokens: &teams::Tokens,
-    line: &Line,
-    it: &Parcel<'_>,
-) -> Result<Told<Option<String>>> {
+async fn thread(app: &App, line: &Line, it: &Parcel<'_>) -> Result<Told<Option<String>>> {
     let Some(incident) = it.incident else { return Ok(Ok(None)) };
     let root = row(app, line, "incident_id = $2 and root = 1", incident.0.into()).await?;
     let Some(root) = root.filter(|root| root.delivery != it.id) else { return Ok(Ok(None)) };
@@ -133,7 +140,7 @@ async fn thread(
         return Ok(Ok(Some(posted)));
     }
     // The delivery that was to be the post was given up. It may be there nevertheless.
-    match find(app, tokens, line, None, &root.delivery, it.made.plus_seconds(-4 * 86_400)).await {
+    match find(app, line, None, &root.delivery, it.made.plus_seconds(-4 * 86_400)).await {
         Ok(Some(posted)) => {
             note(app, line, &root.delivery, &posted).await?;
             Ok(Ok(Some(posted)))
@@ -148,7 +155,6 @@ async fn thread(
 
 async fn find(
     app: &App,
-    tokens: &teams::Tokens,
     line: &Line,
     thread: Option<&str>,
     delivery: &str,
@@ -158,10 +164,7 @@ async fn find(
         Vendor::Slack => slack::find(app, line, thread, delivery, since).await,
         Vendor::Mattermost => mattermost::find(app, line, thread, delivery, since).await,
         // Its interface lets a bot read nothing.
-        Vendor::Teams => {
-            let _ = tokens;
-            Ok(None)
-        }
+        Vendor::Teams => Ok(None),
     }
 }
 
