@@ -33,6 +33,7 @@ it('tells who was told, and who was not', () => {
   expect(told(fact('notification.made', { notification: 'responsePublished', receivers: [] }))).toBe(
     'told nobody, because there is no contact for it, of the managed response',
   );
+  expect(told(fact('notification.made', { notification: 'messageInChat', receivers: ['#soc'] }))).toBe('told #soc of a message in the chat');
   expect(told(fact('delivery.failed', { receiver: 'Duty officer', because: 'the address does not exist' }))).toBe(
     'could not bring a message to Duty officer: the address does not exist',
   );

@@ -42,6 +42,7 @@ const names = (of: unknown): string => (Array.isArray(of) && of.length > 0 ? of.
 const NEWS: Record<string, string> = {
   responsePublished: 'of the managed response',
   messageFromExperts: 'of a message from the experts',
+  messageInChat: 'of a message in the chat',
   reminder: 'again what still waits',
   approvalNeeded: 'that an approval is needed',
   contactAdded: 'of a new contact',

@@ -294,7 +294,7 @@ function Preview({ kind, below }: { kind: string; below?: boolean }) {
   return (
     <div className={mergeClasses(styles.card, below && styles.below)} role="group" aria-label={below ? 'A reply below it' : 'A post'}>
       <p className={styles.heading}>{letter.heading}</p>
-      {letter.paragraphs.map((text, at) => (
+      {(below ? [] : letter.paragraphs).map((text, at) => (
         <p key={at}>{text}</p>
       ))}
       {letter.items.length > 0 && (

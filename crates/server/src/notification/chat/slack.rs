@@ -378,7 +378,8 @@ pub(super) async fn look(app: &App, line: &Line, it: &Value) -> Told<Look> {
     let user = it["user"].as_str().unwrap_or_default();
     let subtype = it["subtype"].as_str();
     let said = matches!(subtype, None | Some("file_share" | "thread_broadcast"));
-    if !said || it.get("bot_id").is_some() || user.is_empty() || user == line.it.told("userId") {
+    let program = user.is_empty() || user == "USLACKBOT" || user == line.it.told("userId");
+    if !said || program || it.get("bot_id").is_some() {
         return Ok(Look::Own);
     }
     let (thread, ts) = (it["thread_ts"].as_str().unwrap_or_default(), it["ts"].as_str());
@@ -393,7 +394,7 @@ pub(super) async fn look(app: &App, line: &Line, it: &Value) -> Told<Look> {
         Err(Fault::Refused(_)) => return refused("who wrote it is not in the workspace"),
         Err(fault) => return Err(fault),
     };
-    if who["is_bot"] == true || user == "USLACKBOT" {
+    if who["is_bot"] == true {
         return Ok(Look::Own);
     }
     if who["deleted"] == true {
