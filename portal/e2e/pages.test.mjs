@@ -164,6 +164,14 @@ test('every page, as who uses it', { timeout: 600_000, concurrency: true }, asyn
   }
   const { id: hook } = await send(ida, 'POST', '/api/v1/webhooks', { name: 'SIEM of the group', url: `${directory.url}/hook` });
   await send(ida, 'POST', `/api/v1/webhooks/${hook}/test`, {});
+  // A team chat that does not take its secret.
+  const { id: chat } = await send(ida, 'POST', '/api/v1/chat-channels', {
+    vendor: 'mattermost',
+    name: 'Managed response of the freight terminal',
+    settings: { baseUrl: directory.url, channelId: 'qmd5oqtwoibz8cuzxzg5ekshgr' },
+    secrets: { botToken: 'pbg5n3xtkjf3uppzkm6prfhx4w', webhookToken: '9jrxak1ykxrmnaed9cps9i4cim' },
+  });
+  await send(ida, 'POST', `/api/v1/chat-channels/${chat}/test`, {});
 
   // Managed response: what the demo has of it, and what was done to a real device.
   const access = JSON.parse(readFileSync(join(server.dir, 'data/demo-access.json'), 'utf8'));
@@ -368,9 +376,11 @@ test('every page, as who uses it', { timeout: 600_000, concurrency: true }, asyn
       ['settings/notifications', 'notifications', '/settings/notifications'],
       ['settings/notifications', 'notifications-add', '/settings/notifications', dialog('Add a contact')],
       ['settings/notifications', 'notifications-edit', '/settings/notifications', dialog('Edit Leitung IT')],
-      ...['webhooks', 'reminders', 'deliveries', 'messages'].map((tab) => [
+      ...['chat', 'webhooks', 'reminders', 'deliveries', 'messages'].map((tab) => [
         'settings/notifications', `notifications-${tab}`, `/settings/notifications?tab=${tab}`,
       ]),
+      ['settings/notifications', 'notifications-chat-add', '/settings/notifications?tab=chat', dialog('Connect a channel')],
+      ['settings/notifications', 'notifications-chat-edit', '/settings/notifications?tab=chat', dialog(/^Set up /)],
       ['settings/notifications', 'notifications-webhook-add', '/settings/notifications?tab=webhooks', dialog('Add a webhook')],
       ['settings/notifications', 'notifications-delivery', '/settings/notifications?tab=deliveries', async (page) => {
         // What comes in meanwhile stands above it.
@@ -480,6 +490,7 @@ test('every page, as who uses it', { timeout: 600_000, concurrency: true }, asyn
         await page.reload();
       }],
       ['settings/connectors', 'connectors-add', '/settings/connectors', dialog('Add a connector')],
+      ['settings/notifications', 'notifications-chat-none', '/settings/notifications?tab=chat'],
       ['settings/notifications', 'notifications-webhooks-none', '/settings/notifications?tab=webhooks'],
       ['devices', 'devices-other', '/devices'],
       ['users/:tenant/:name', 'user-unknown', userOf(named)],

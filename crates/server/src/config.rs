@@ -51,6 +51,8 @@ pub struct Config {
     pub packages: Packages,
     /// Mail that goes out, and what comes back.
     pub mail: Mail,
+    /// Where the team chats are that customers connect.
+    pub chat: Chat,
     /// Whether the demo's people sign in with one click; only the command `demo` says so.
     #[serde(skip)]
     pub demo: bool,
@@ -199,6 +201,32 @@ pub struct Mail {
     pub authority: Option<String>,
 }
 
+/// Where the team chats are that customers connect: other clouds of theirs have other addresses.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Chat {
+    /// Slack's Web API.
+    pub slack_url: String,
+    /// Where a bot of Teams gets its token.
+    pub teams_login: String,
+    /// What names the keys that the Bot Framework signs with.
+    pub teams_metadata: String,
+    /// Where the connector of Teams is until it has called us.
+    pub teams_service: String,
+}
+
+impl Default for Chat {
+    fn default() -> Self {
+        Self {
+            slack_url: "https://slack.com/api".to_owned(),
+            teams_login: "https://login.microsoftonline.com".to_owned(),
+            teams_metadata: "https://login.botframework.com/v1/.well-known/openidconfiguration"
+                .to_owned(),
+            teams_service: "https://smba.trafficmanager.net/teams".to_owned(),
+        }
+    }
+}
+
 impl Default for Packages {
     fn default() -> Self {
         Self { days: 90 }
@@ -232,6 +260,7 @@ impl Default for Config {
             connectors: Connectors::default(),
             packages: Packages::default(),
             mail: Mail::default(),
+            chat: Chat::default(),
             demo: false,
         }
     }

@@ -356,8 +356,9 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("0021_directory", include_str!("../migrations/0021_directory.sql")),
     ("0022_reply", include_str!("../migrations/0022_reply.sql")),
     ("0023_clocks", include_str!("../migrations/0023_clocks.sql")),
-    ("0026_credits", include_str!("../migrations/0026_credits.sql")),
     ("0024_onboarding", include_str!("../migrations/0024_onboarding.sql")),
+    ("0025_chat", include_str!("../migrations/0025_chat.sql")),
+    ("0026_credits", include_str!("../migrations/0026_credits.sql")),
 ];
 
 /// The pattern of `like … escape '\'` for lower-case text that has this in it, in any case.

@@ -242,6 +242,14 @@ pub enum Fact {
     WebhookChanged { webhook: String, name: String, changes: Vec<Change> },
     /// It does not any more.
     WebhookRemoved { webhook: String, name: String },
+    /// A channel of the customer's team chat hears of what concerns it from now on (COM-5).
+    ChatChannelAdded { channel: String, vendor: &'static str, name: String },
+    /// It is called otherwise, is another, has new secrets, or something keeps us from it (COM-7).
+    ChatChannelChanged { channel: String, name: String, changes: Vec<Change> },
+    /// It does not any more.
+    ChatChannelRemoved { channel: String, name: String },
+    /// Somebody asked something of us in its name and was not its vendor.
+    ChatChannelRefused { channel: String, name: String, because: String },
     /// How the customer wants to be told is another.
     NotificationSettingChanged { changes: Vec<Change> },
     /// There is something to tell, and this is who is told.
@@ -378,6 +386,10 @@ impl Fact {
             Self::WebhookAdded { .. } => "webhook.added",
             Self::WebhookChanged { .. } => "webhook.changed",
             Self::WebhookRemoved { .. } => "webhook.removed",
+            Self::ChatChannelAdded { .. } => "chatChannel.added",
+            Self::ChatChannelChanged { .. } => "chatChannel.changed",
+            Self::ChatChannelRemoved { .. } => "chatChannel.removed",
+            Self::ChatChannelRefused { .. } => "chatChannel.refused",
             Self::NotificationSettingChanged { .. } => "notification.settingChanged",
             Self::NotificationMade { .. } => "notification.made",
             Self::DeliveryFailed { .. } => "delivery.failed",
@@ -479,6 +491,10 @@ impl Fact {
             | Self::WebhookAdded { .. }
             | Self::WebhookChanged { .. }
             | Self::WebhookRemoved { .. }
+            | Self::ChatChannelAdded { .. }
+            | Self::ChatChannelChanged { .. }
+            | Self::ChatChannelRemoved { .. }
+            | Self::ChatChannelRefused { .. }
             | Self::NotificationSettingChanged { .. }
             | Self::ServiceAgreementChanged { .. }
             | Self::CreditRuleChanged { .. }
@@ -523,11 +539,11 @@ impl Fact {
             | Self::TenantInvited { .. }
             | Self::ActionRequested { .. }
             | Self::ActionWaits { .. }
+            | Self::MessageSent { .. }
             | Self::DeliveryFailed { .. }
             | Self::ClockNearing { .. }
             | Self::ClockMissed { .. } => true,
             Self::ContactChanged { moved, .. } => *moved,
-            Self::MessageSent { side, .. } => *side == "expert",
             _ => false,
         }
     }
@@ -690,6 +706,18 @@ impl Fact {
             }
             Self::ContactRemoved { contact, name } => {
                 json!({ "contactId": contact, "name": name })
+            }
+            Self::ChatChannelAdded { channel, vendor, name } => {
+                json!({ "chatChannelId": channel, "vendor": vendor, "name": name })
+            }
+            Self::ChatChannelChanged { channel, name, changes } => {
+                json!({ "chatChannelId": channel, "name": name, "changes": changes })
+            }
+            Self::ChatChannelRemoved { channel, name } => {
+                json!({ "chatChannelId": channel, "name": name })
+            }
+            Self::ChatChannelRefused { channel, name, because } => {
+                json!({ "chatChannelId": channel, "name": name, "because": because })
             }
             Self::WebhookAdded { webhook, name, address } => {
                 json!({ "webhookId": webhook, "name": name, "url": address })

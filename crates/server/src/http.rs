@@ -37,6 +37,7 @@ use crate::http::body::{Budget, Reading};
 use crate::http::crawl::Crawls;
 use crate::http::limit::{Class, Limiter};
 use crate::id::TenantNo;
+use crate::notification::chat::teams;
 use crate::person::oidc;
 use crate::person::session::{self, Origin};
 use crate::tenant::caller::{Caller, Callers, Reach};
@@ -65,6 +66,8 @@ pub struct Site {
     pub crawls: Arc<Crawls>,
     /// What identity providers said of themselves lately.
     pub providers: Arc<oidc::Known>,
+    /// Keys that the connector of Teams signs with, as published lately.
+    pub teams_keys: Arc<teams::Keys>,
     /// Ends what would otherwise go on for ever: live streams.
     pub stop: tokio_util::sync::CancellationToken,
     /// Where agents come in, once the process listens.
@@ -90,6 +93,7 @@ impl Site {
             long_alerts: Arc::new(tokio::sync::Semaphore::new(LONG_ALERTS)),
             crawls: Arc::default(),
             providers: Arc::default(),
+            teams_keys: Arc::default(),
             stop: tokio_util::sync::CancellationToken::new(),
             door: Arc::default(),
             authority: Arc::default(),

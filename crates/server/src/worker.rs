@@ -208,6 +208,7 @@ async fn tick(app: App, stop: CancellationToken) {
             crate::person::session::tidy(&app).await,
             crate::agent::package::tidy(&app).await,
             notification::engine::tidy(&app).await,
+            notification::chat::hear::tidy(&app).await,
         ] {
             if let Err(error) = tidied {
                 tracing::error!("tidying up failed, will be tried again: {error}");

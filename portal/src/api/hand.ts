@@ -134,8 +134,25 @@ export type Contact = ContactChoice & { id: string; createdBy: string; createdDa
 /** A program that is told; `secret` only in the answer that drew it. */
 export type Webhook = Schemas['WebhookView'];
 
-export type Channel = 'mail' | 'webhook';
-/** How the way to a receiver goes: a mail address, or the id of a webhook. */
+export type ChatVendor = 'slack' | 'teams' | 'mattermost';
+export type Channel = 'mail' | 'webhook' | ChatVendor;
+/** A channel of the customer's team chat; its secrets are never shown. */
+export type ChatChannel = {
+  id: string;
+  vendor: ChatVendor;
+  name: string;
+  language: string;
+  settings: Record<string, string>;
+  known: { team: string | null; channel: string | null };
+  eventsUrl: string;
+  trouble: { kind: string; because: string; remedy: string; sinceDateTime: string } | null;
+  refused: string | null;
+  refusedDateTime: string | null;
+  createdBy: string;
+  createdDateTime: string;
+};
+export type ChatChannelChoice = { name: string; language: string; settings: Record<string, string>; secrets: Record<string, string> };
+/** How the way to a receiver goes: a mail address, or the id of a webhook or a chat channel. */
 export type ReceiverHealth = {
   channel: Channel;
   receiver: string;
@@ -959,7 +976,7 @@ export type Message = {
   text: string;
   sentDateTime: string;
   /** By which way it came in; null in the portal and through the API. */
-  via: 'mail' | null;
+  via: Channel | null;
 };
 export type About = { kind: 'incident' | 'alert' | 'device' | 'file' | 'user'; id: string; name: string };
 export type ConversationRow = {
@@ -1038,6 +1055,9 @@ export type Undocumented = {
   '/api/v1/contacts/{id}/test': Post<Nothing, { deliveryId: string }, Id>;
   '/api/v1/webhooks': Get<{ value: Webhook[]; may: { change: May } }> & Post<{ name: string; url: string }, Webhook>;
   '/api/v1/webhooks/{id}/test': Post<Nothing, { deliveryId: string }, Id>;
+  '/api/v1/chat-channels': Get<{ value: ChatChannel[]; may: { change: May } }> & Post<ChatChannelChoice & { vendor: ChatVendor }, ChatChannel>;
+  '/api/v1/chat-channels/{id}': Send<'patch', Partial<ChatChannelChoice>, ChatChannel, Id> & Remove<undefined, Id>;
+  '/api/v1/chat-channels/{id}/test': Post<Nothing, { deliveryId: string }, Id>;
   '/api/v1/notifications/settings': Get<NotificationSettings> & Send<'put', { reminderHours: number }, NotificationSettings>;
   '/api/v1/incidents/{id}/clocks': Get<{ value: ServiceClock[] }, Record<never, never>, Id>;
   '/api/v1/credits': Get<Credits, OfTenant> & {
@@ -1047,7 +1067,7 @@ export type Undocumented = {
     put: Omit<Send<'put', Schemas['Agreement'], ServiceAgreement>['put'], 'parameters'> & Pick<Get<ServiceAgreement, OfTenant>['get'], 'parameters'>;
     delete: Get<ServiceAgreement, OfTenant>['get'];
   };
-  '/api/v1/notifications/previews/{kind}': Get<{ subject: string; text: string; html: string }, { language?: string }, { kind: string }>;
+  '/api/v1/notifications/previews/{kind}': Get<{ subject: string; text: string; html: string; letter: Letter }, { language?: string }, { kind: string }>;
   '/api/v1/deliveries': Get<
     Page<Delivery> & { may: { again: May } },
     { state?: string; channel?: string; incident?: string; cursor?: string; top?: number }

@@ -734,6 +734,79 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/chat-channels": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The channels of the organisation's team chats. */
+        get: operations["get_api_v1_chat_channels"];
+        put?: never;
+        /** Connects a channel; needs a fresh factor. */
+        post: operations["post_api_v1_chat_channels"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/chat-channels/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Takes a channel away and forgets its secrets; what waits for it is not sent any more. */
+        delete: operations["delete_api_v1_chat_channels_id"];
+        options?: never;
+        head?: never;
+        /** Changes a channel; settings and secrets need a fresh factor. */
+        patch: operations["patch_api_v1_chat_channels_id"];
+        trace?: never;
+    };
+    "/api/v1/chat-channels/{id}/events": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Where a channel's vendor says what happened there: events of Slack, activities of the Bot Framework,
+         *     outgoing webhooks of Mattermost, each with its own proof.
+         */
+        post: operations["post_api_v1_chat_channels_id_events"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/chat-channels/{id}/test": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Posts a test; what became of it is with the delivery. */
+        post: operations["post_api_v1_chat_channels_id_test"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/connectors": {
         parameters: {
             query?: never;
@@ -3585,6 +3658,25 @@ export interface components {
             /** @description The options of `WebAuthn`, bytes in URL-safe base64. */
             publicKey: Record<string, never>;
         };
+        /** @description A channel of a team chat; its secrets are never shown. */
+        ChatChannelView: {
+            createdBy: string;
+            createdDateTime: string;
+            /** @description The address that the vendor is told. */
+            eventsUrl: string;
+            id: string;
+            /** @description What its vendor says of it: the workspace's and the channel's names. */
+            known: Record<string, never>;
+            language: components["schemas"]["Language"];
+            name: string;
+            /** @description What was wrong with the last request that was not its vendor's. */
+            refused?: string | null;
+            refusedDateTime?: string | null;
+            /** @description Where it is and as whom we are there. */
+            settings: Record<string, never>;
+            trouble?: components["schemas"]["TroubleView"] | null;
+            vendor: components["schemas"]["Vendor"];
+        };
         /** @description A tenant's tree at a moment, signed by this installation. */
         Checkpoint: {
             /**
@@ -3698,6 +3790,13 @@ export interface components {
             rules?: Record<string, never>[] | null;
             /** @description The policy in Cedar instead. */
             text?: string | null;
+        };
+        /** @description What of a channel is to be another; what is absent stays. */
+        EditedChatChannel: {
+            language?: components["schemas"]["Language"] | null;
+            name?: string | null;
+            secrets?: Record<string, never>;
+            settings?: Record<string, never>;
         };
         /** @description What of a connector is to be another; what is absent stays. */
         EditedConnector: {
@@ -3906,6 +4005,20 @@ export interface components {
         /** @description What a new passkey is called. */
         Named: {
             name: string;
+        };
+        /** @description A channel to add. */
+        NewChatChannel: {
+            language?: components["schemas"]["Language"] | null;
+            /** @description *Managed response* when absent. */
+            name?: string | null;
+            /**
+             * @description Slack: botToken, signingSecret. Teams: clientSecret. Mattermost: botToken, webhookToken. Never
+             *     shown again.
+             */
+            secrets: Record<string, never>;
+            /** @description Slack: channelId. Teams: tenantId, appId, channelId. Mattermost: baseUrl, channelId. */
+            settings: Record<string, never>;
+            vendor: components["schemas"]["Vendor"];
         };
         /** @description A product to connect. */
         NewConnector: {
@@ -4236,6 +4349,20 @@ export interface components {
             /** @description What stands behind `#` in the link. */
             token: string;
         };
+        /**
+         * @description What keeps us from a channel until somebody does something about it (COM-7).
+         * @enum {string}
+         */
+        Trouble: "Archived" | "Deleted" | "NotMember" | "Blocked" | "Unauthorized" | "Uninstalled";
+        /** @description What keeps us from a channel. */
+        TroubleView: {
+            /** @description What is wrong. */
+            because: string;
+            kind: components["schemas"]["Trouble"];
+            /** @description What helps. */
+            remedy: string;
+            sinceDateTime: string;
+        };
         /** @description What changes of a user. */
         UserChange: {
             /** @description Why, 1 to 1,000 characters; only where it is marked. */
@@ -4243,6 +4370,11 @@ export interface components {
             /** @description Whether the customer marks it as of high value. */
             highValue: boolean;
         };
+        /**
+         * @description Whose chat it is.
+         * @enum {string}
+         */
+        Vendor: "Slack" | "Teams" | "Mattermost";
         /** @description What an expert asks for. */
         WantedAccess: {
             /**
@@ -5755,6 +5887,162 @@ export interface operations {
             };
         };
     };
+    get_api_v1_chat_channels: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description value, may */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+        };
+    };
+    post_api_v1_chat_channels: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewChatChannel"];
+            };
+        };
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ChatChannelView"];
+                };
+            };
+        };
+    };
+    delete_api_v1_chat_channels_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description the channel's id */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    patch_api_v1_chat_channels_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description the channel's id */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["EditedChatChannel"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ChatChannelView"];
+                };
+            };
+            /** @description the app was removed there, which is final */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    post_api_v1_chat_channels_id_events: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description the channel's id */
+                id: string;
+            };
+            cookie?: never;
+        };
+        /** @description as the vendor writes it */
+        requestBody: {
+            content: {
+                "application/json": Record<string, never>;
+            };
+        };
+        responses: {
+            /** @description it is on disk */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description it is not its vendor's, or there is no such channel */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    post_api_v1_chat_channels_id_test: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description the channel's id */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Nothing"];
+            };
+        };
+        responses: {
+            /** @description deliveryId */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+        };
+    };
     get_api_v1_connectors: {
         parameters: {
             query?: never;
@@ -6279,7 +6567,7 @@ export interface operations {
             query?: {
                 /** @description `waiting`, `delivered`, `dead` or `cancelled`. */
                 state?: string;
-                /** @description `mail` or `webhook`. */
+                /** @description `mail`, `webhook`, `slack`, `teams` or `mattermost`. */
                 channel?: string;
                 /** @description Those about this incident. */
                 incident?: string;
@@ -7586,7 +7874,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description subject, text, html */
+            /** @description subject, text, html, letter */
             200: {
                 headers: {
                     [name: string]: unknown;

@@ -40,6 +40,7 @@ test('a wait is called as it concerns the reader', () => {
   expect(party({ side: 'expert', own: true, via: null })).toBe('You');
   expect(party({ side: 'assistant', own: false, via: null })).toBe('Automatic');
   expect(party({ side: 'customer', own: false, via: 'mail' })).toBe('Customer, by mail');
+  expect(party({ side: 'customer', own: false, via: 'teams' })).toBe('Customer, in Teams');
 });
 
 test('messages stand under the days they were sent on', () => {

@@ -17,10 +17,12 @@ export function standing(row: Pick<ConversationRow, 'status' | 'overdue'>, side:
   }
 }
 
+const WAYS: Record<string, string> = { mail: 'by mail', slack: 'in Slack', teams: 'in Teams', mattermost: 'in Mattermost' };
+
 /** Whose word a message is, where the name alone does not say it, and how it came in. */
 export function party(message: Pick<Message, 'side' | 'own' | 'via'>): string {
   if (message.own) return 'You';
-  if (message.via === 'mail') return 'Customer, by mail';
+  if (message.via) return `Customer, ${WAYS[message.via] ?? `by ${message.via}`}`;
   return message.side === 'expert' ? 'Defender Experts' : message.side === 'customer' ? 'Customer' : 'Automatic';
 }
 

@@ -33,11 +33,12 @@ it('tells who was told, and who was not', () => {
   expect(told(fact('notification.made', { notification: 'responsePublished', receivers: [] }))).toBe(
     'told nobody, because there is no contact for it, of the managed response',
   );
+  expect(told(fact('notification.made', { notification: 'messageInChat', receivers: ['#soc'] }))).toBe('told #soc of a message in the chat');
   expect(told(fact('delivery.failed', { receiver: 'Duty officer', because: 'the address does not exist' }))).toBe(
     'could not bring a message to Duty officer: the address does not exist',
   );
   expect(told(fact('reply.refused', { receiver: 'Ida Berg', because: 'it is from another address' }))).toBe(
-    'did not take a mail in answer to what Ida Berg was sent: it is from another address',
+    'did not take an answer to what Ida Berg was sent: it is from another address',
   );
   expect(told(fact('delivery.repeated', { receiver: 'Duty officer' }))).toBe('had the message to Duty officer sent again');
 });
@@ -49,6 +50,10 @@ it('has a sentence of its own for all that concerns notifications', () => {
   for (const what of ['contact', 'webhook']) {
     for (const done of ['added', 'changed', 'removed']) expect(told(fact(`${what}.${done}`, { name: 'SIEM' }))).toContain(`${done} the ${what} SIEM`);
   }
+  for (const done of ['connected', 'changed', 'removed']) {
+    expect(told(fact(`chatChannel.${done === 'connected' ? 'added' : done}`, { name: '#soc' }))).toBe(`${done} the chat channel #soc`);
+  }
+  expect(told(fact('chatChannel.refused', { name: '#soc', because: 'it is old' }))).toBe('refused a request in the name of #soc: it is old');
 });
 
 it('says why, where somebody wrote it', () => {

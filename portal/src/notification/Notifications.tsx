@@ -7,6 +7,7 @@ import { sentence } from '../api/error';
 import { GuardedButton } from '../ui/Guarded';
 import { Page } from '../ui/Page';
 import { Failure, Notice, Waiting } from '../ui/states';
+import { ChatChannels } from './ChatChannels';
 import { Contacts } from './Contacts';
 import { Deliveries } from './Deliveries';
 import { Previews } from './Previews';
@@ -21,6 +22,7 @@ const useStyles = makeStyles({
 
 const TABS = [
   { id: 'contacts', label: 'Contacts', add: 'Add a contact' },
+  { id: 'chat', label: 'Team chat', add: 'Connect a channel' },
   { id: 'webhooks', label: 'Webhooks', add: 'Add a webhook' },
   { id: 'reminders', label: 'Reminders', add: null },
   { id: 'deliveries', label: 'Deliveries', add: null },
@@ -62,7 +64,7 @@ export default function Notifications() {
         <>
           {!settings.data.mail.isSetUp && (
             <Notice intent="warning" title="No mail leaves here yet.">
-              Your provider has set up no mail server. Mails wait until there is one; webhooks are not affected.
+              Your provider has set up no mail server. Mails wait until there is one; webhooks and team chat are not affected.
             </Notice>
           )}
           {may && !may.allowed && <Notice>{sentence(may.because ?? 'You cannot change this.')}</Notice>}
@@ -81,6 +83,7 @@ export default function Notifications() {
           </div>
           <div role="tabpanel" aria-labelledby={`tab-${tab.id}`} className={styles.part}>
             {tab.id === 'contacts' && <Contacts settings={settings.data} adding={adding} onAdded={() => setAdding(false)} />}
+            {tab.id === 'chat' && <ChatChannels settings={settings.data} adding={adding} onAdded={() => setAdding(false)} />}
             {tab.id === 'webhooks' && <Webhooks settings={settings.data} adding={adding} onAdded={() => setAdding(false)} />}
             {tab.id === 'reminders' && <Reminders settings={settings.data} />}
             {tab.id === 'deliveries' && <Deliveries may={settings.data.may.change} />}

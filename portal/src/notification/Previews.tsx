@@ -1,14 +1,13 @@
 import { Field, makeStyles } from '@fluentui/react-components';
-import { useQuery } from '@tanstack/react-query';
 import { useSearchParams } from 'react-router';
 
-import { api, read } from '../api/client';
 import type { NotificationSettings } from '../api/hand';
 import { Choices } from '../ui/Choices';
 import { Facts } from '../ui/Facts';
 import { MailSheet, MailText } from '../ui/Mail';
 import { Section } from '../ui/Section';
 import { Failure, Waiting } from '../ui/states';
+import { usePreview } from './data';
 import { kindName, languageName } from './words';
 
 const useStyles = makeStyles({
@@ -29,11 +28,7 @@ export function Previews({ settings }: { settings: NotificationSettings }) {
     next.set(name, value);
     setParams(next, { replace: true });
   };
-  const preview = useQuery({
-    queryKey: ['notification-preview', kind, language],
-    queryFn: ({ signal }) => read(api.GET('/api/v1/notifications/previews/{kind}', { params: { path: { kind }, query: { language } }, signal })),
-    staleTime: Infinity,
-  });
+  const preview = usePreview(kind, language);
   return (
     <div className={styles.all}>
       <div className={styles.bar}>

@@ -10,6 +10,7 @@ import { useToasts } from '../ui/Toasts';
 
 export const CONTACTS = ['contacts'];
 export const WEBHOOKS = ['webhooks'];
+export const CHATS = ['chat-channels'];
 export const SETTINGS = ['notification-settings'];
 const DELIVERIES = 'deliveries';
 const PAGE = 50;
@@ -24,6 +25,22 @@ export function useContacts() {
 
 export function useWebhooks() {
   return useQuery({ queryKey: WEBHOOKS, queryFn: ({ signal }) => read(api.GET('/api/v1/webhooks', { signal })) });
+}
+
+export function useChatChannels() {
+  return useQuery({ queryKey: CHATS, queryFn: ({ signal }) => read(api.GET('/api/v1/chat-channels', { signal })) });
+}
+
+const previewOf = (kind: string, language: string, signal?: AbortSignal) =>
+  read(api.GET('/api/v1/notifications/previews/{kind}', { params: { path: { kind }, query: { language } }, signal }));
+
+/** What a kind of message looks like, with invented names. */
+export function usePreview(kind: string, language: string) {
+  return useQuery({
+    queryKey: ['notification-preview', kind, language],
+    queryFn: ({ signal }) => previewOf(kind, language, signal),
+    staleTime: Infinity,
+  });
 }
 
 export type Asked = { state?: string; channel?: string; incident?: string };
@@ -57,7 +74,7 @@ export function useDelivery(id: string) {
 /** Everything about notifications, read again. */
 export function useForget() {
   const queries = useQueryClient();
-  return () => Promise.all([CONTACTS, WEBHOOKS, SETTINGS, [DELIVERIES], ['delivery']].map((queryKey) => queries.invalidateQueries({ queryKey })));
+  return () => Promise.all([CONTACTS, WEBHOOKS, CHATS, SETTINGS, [DELIVERIES], ['delivery']].map((queryKey) => queries.invalidateQueries({ queryKey })));
 }
 
 /** A burst of events asks once. */
@@ -67,7 +84,7 @@ export function useLive(): void {
   const forget = useForget();
   const timer = useRef<ReturnType<typeof setTimeout> | null>(null);
   useEvents((fact) => {
-    if (!/^(contact|webhook|notification|delivery)\./.test(fact.kind)) return;
+    if (!/^(contact|webhook|chatChannel|notification|delivery)\./.test(fact.kind)) return;
     timer.current ??= setTimeout(() => {
       timer.current = null;
       void forget();

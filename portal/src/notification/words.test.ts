@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 
 import type { Delivery, ReceiverHealth } from '../api/hand';
-import { healthLook, healthOf, kindName, languageName, unheard } from './words';
+import { healthLook, healthOf, kindName, languageName, teamsChannel, unheard } from './words';
 
 const delivery = (receiver: string, state: Delivery['state'], rest: Partial<Delivery> = {}): Delivery => ({
   id: `${receiver}-${state}`,
@@ -53,4 +53,11 @@ it('names what it knows and takes the rest as it comes', () => {
   expect(kindName('weeklyReport')).toBe('Weekly report');
   expect(languageName('pt-BR')).toBe('Português (Brasil)');
   expect(languageName('de')).toBe('de');
+});
+
+it('finds the id of a channel of Teams in the link to it', () => {
+  const link = 'https://teams.microsoft.com/l/channel/19%3Aabc%40thread.tacv2/Managed%20response?groupId=1&tenantId=2';
+  expect(teamsChannel(link)).toBe('19:abc@thread.tacv2');
+  expect(teamsChannel('19:abc@thread.tacv2')).toBe('19:abc@thread.tacv2');
+  expect(teamsChannel('https://teams.microsoft.com/l/channel/%E0%A4%A/x')).toBe('https://teams.microsoft.com/l/channel/%E0%A4%A/x');
 });

@@ -1,6 +1,6 @@
 /** What notifications are called, and how they stand. Pure. */
 import type { Look } from '../api/action-words';
-import type { Channel, ContactRole, Delivery, DeliveryState, ReceiverHealth } from '../api/hand';
+import type { Channel, ChatVendor, ContactRole, Delivery, DeliveryState, ReceiverHealth } from '../api/hand';
 import { spelled } from '../api/words';
 
 export { languageName } from '../api/languages';
@@ -8,6 +8,7 @@ export { languageName } from '../api/languages';
 const KINDS: Record<string, string> = {
   responsePublished: 'Managed response published',
   messageFromExperts: 'Message from experts',
+  messageInChat: 'Message in the chat',
   reminder: 'Reminder',
   approvalNeeded: 'Approval needed',
   welcome: 'Welcome to the setup',
@@ -17,7 +18,61 @@ const KINDS: Record<string, string> = {
 };
 export const kindName = (kind: string): string => KINDS[kind] ?? spelled(kind);
 
-export const CHANNELS: Record<Channel, string> = { mail: 'Mail', webhook: 'Webhook' };
+export const VENDORS: Record<ChatVendor, string> = { slack: 'Slack', teams: 'Microsoft Teams', mattermost: 'Mattermost' };
+export const CHANNELS: Record<Channel, string> = { mail: 'Mail', webhook: 'Webhook', ...VENDORS };
+
+export type ChatField = { name: string; label: string; hint: string; secret?: boolean };
+
+/** What connects a channel, in the order in which an administrator comes by it. */
+export const CHAT_FIELDS: Record<ChatVendor, ChatField[]> = {
+  slack: [
+    { name: 'botToken', label: 'Bot token', hint: 'OAuth & Permissions of your Slack app; it begins with xoxb-', secret: true },
+    { name: 'signingSecret', label: 'Signing secret', hint: 'Basic Information of your Slack app', secret: true },
+    { name: 'channelId', label: 'Channel id', hint: 'At the foot of the channel’s details, such as C012AB3CD' },
+  ],
+  teams: [
+    { name: 'tenantId', label: 'Organisation id', hint: 'Overview of Entra ID: Tenant ID' },
+    { name: 'appId', label: 'Bot’s app id', hint: 'Configuration of your Azure Bot: Microsoft App ID' },
+    { name: 'clientSecret', label: 'Client secret', hint: 'Of the bot’s app registration, under Certificates & secrets', secret: true },
+    { name: 'channelId', label: 'Channel', hint: 'Paste what “Get link to channel” gives, or the id 19:…@thread.tacv2' },
+  ],
+  mattermost: [
+    { name: 'baseUrl', label: 'Server', hint: 'Its https address, such as https://chat.alder.example' },
+    { name: 'botToken', label: 'Bot’s access token', hint: 'Shown once when the bot account is added', secret: true },
+    { name: 'channelId', label: 'Channel id', hint: 'In the channel’s information, 26 letters and digits' },
+    { name: 'webhookToken', label: 'Outgoing webhook’s token', hint: 'Of the webhook that is added for this channel', secret: true },
+  ],
+};
+
+/** What an administrator does there; the address for events is known once the channel is connected. */
+export const CHAT_STEPS: Record<ChatVendor, string[]> = {
+  slack: [
+    'Create an app at api.slack.com/apps with the bot scopes chat:write, channels:read, channels:history, users:read (and groups:read, groups:history for a private channel).',
+    'Install it in your workspace, and add it to the channel.',
+    'Connect the channel here. Then, under Event Subscriptions, enter the address for events and subscribe to message.channels, message.groups, channel_archive, channel_unarchive, channel_deleted and app_uninstalled.',
+  ],
+  teams: [
+    'In Azure, add an Azure Bot of the type Single Tenant with the channel Microsoft Teams, and a client secret to its app registration.',
+    'Create a private team “Defender Experts team” with the channel “Managed response”, and connect it here.',
+    'Enter the address for events as the bot’s messaging endpoint, and add the bot to the team as an app.',
+    'People mention the bot in an answer to reach the experts.',
+  ],
+  mattermost: [
+    'Add a bot account and an access token (Integrations, Bot Accounts), and add the bot to the team and the channel.',
+    'Add an outgoing webhook for that channel (a public one) without trigger words.',
+    'Connect the channel here, then enter the address for events as the webhook’s callback address.',
+  ],
+};
+
+/** The id of a channel of Teams, out of the link to it where that is what was pasted. */
+export function teamsChannel(text: string): string {
+  const path = text.match(/\/l\/channel\/([^/?]+)/)?.[1];
+  try {
+    return path ? decodeURIComponent(path) : text;
+  } catch {
+    return text;
+  }
+}
 
 export const ROLES: Record<ContactRole, { label: string; hint: string }> = {
   incidentNotification: { label: 'Incident notification', hint: 'Managed responses and anything urgent, at any hour' },

@@ -11,6 +11,7 @@ mod alert;
 mod app;
 mod audit;
 mod authority;
+mod chat_channel;
 mod connector;
 mod contact;
 mod conversation;
@@ -107,6 +108,10 @@ pub fn routes() -> OpenApiRouter<Site> {
         .routes(routes!(webhook::change, webhook::remove))
         .routes(routes!(webhook::rotate))
         .routes(routes!(webhook::test))
+        .routes(routes!(chat_channel::list, chat_channel::add))
+        .routes(routes!(chat_channel::change, chat_channel::remove))
+        .routes(routes!(chat_channel::test))
+        .routes(routes!(chat_channel::receive))
         .routes(routes!(notification::list))
         .routes(routes!(notification::get))
         .routes(routes!(notification::again))

@@ -89,7 +89,7 @@ impl DeliveryView {
 pub(super) struct Which {
     /// `waiting`, `delivered`, `dead` or `cancelled`.
     state: Option<String>,
-    /// `mail` or `webhook`.
+    /// `mail`, `webhook`, `slack`, `teams` or `mattermost`.
     channel: Option<String>,
     /// Those about this incident.
     incident: Option<String>,
@@ -118,9 +118,10 @@ pub(super) async fn list(
     }
     let channel = match which.channel.as_deref() {
         None => None,
-        Some(word) => {
-            Some(Channel::read(word).ok_or_else(|| Failure::bad("channel is mail or webhook"))?)
-        }
+        Some(word) => Some(Channel::read(word).ok_or_else(|| {
+            let words: Vec<&str> = Channel::ALL.iter().map(|it| it.word()).collect();
+            Failure::bad(format!("channel is one of {}", words.join(", ")))
+        })?),
     };
     let incident = which.incident.as_deref().map(id_of).transpose()?;
     let filter = Filter { state, channel, incident, before: which.cursor };
@@ -273,7 +274,7 @@ pub(super) struct In {
 #[utoipa::path(
     get, path = "/api/v1/notifications/previews/{kind}", tag = "notification",
     params(("kind" = String, Path, description = "such as responsePublished"), In),
-    responses((status = 200, description = "subject, text, html", body = Object)),
+    responses((status = 200, description = "subject, text, html, letter", body = Object)),
 )]
 pub(super) async fn preview(
     State(site): State<Site>,
@@ -286,7 +287,7 @@ pub(super) async fn preview(
     let kind = Kind::read(&kind).ok_or_else(unknown)?;
     let language = wanted.language.unwrap_or_default();
     let (letter, text, html) = notification::preview(&site.app, kind, language)?;
-    let body = json!({ "subject": letter.subject, "text": text, "html": html });
+    let body = json!({ "subject": letter.subject, "text": text, "html": html, "letter": letter });
     Ok(json_response(StatusCode::OK, &body))
 }
 

@@ -22,10 +22,15 @@ pub enum Class {
     SignIn,
     /// What one endpoint agent asks and says.
     Agent,
+    /// What team chats say of what was said there, from one address.
+    Chat,
 }
 
 /// Requests a minute of one agent, which polls every half minute and reports what it sees.
 const AGENT_PER_MINUTE: u32 = 600;
+
+/// Requests a minute of one address of a chat's vendor, from which all its customers' may come.
+const CHAT_PER_MINUTE: u32 = 1_200;
 
 /// Callers and addresses remembered before those of more than a minute ago are forgotten.
 const REMEMBERED: usize = 50_000;
@@ -56,6 +61,7 @@ impl Limiter {
             Class::Token => &[(60, limits.tokens_per_minute)],
             Class::SignIn => &[(60, limits.sign_in_per_minute)],
             Class::Agent => &[(60, AGENT_PER_MINUTE)],
+            Class::Chat => &[(60, CHAT_PER_MINUTE)],
             Class::Legacy => &[(60, limits.legacy_per_minute), (3_600, limits.legacy_per_hour)],
         };
         let now = app.clock.now();

@@ -39,7 +39,7 @@ use crate::notification::letter::{self, Kind};
 use crate::notification::mail::{self, Parcel, Post};
 use crate::notification::make::{self, Channel, NOTIFIER};
 use crate::notification::model::{self, Answer, State};
-use crate::notification::{inbox, link, webhook};
+use crate::notification::{chat, inbox, link, webhook};
 use crate::onboarding::welcome;
 use crate::tx::Tx;
 
@@ -54,8 +54,13 @@ const LASTS: Duration = Duration::from_secs(20);
 /// Deliveries of one lane in one turn.
 const MOST: i64 = 32;
 /// Lanes of each channel at once.
-const LANES: [(Channel, usize); 2] =
-    [(Channel::Mail, mail::CONNECTIONS as usize), (Channel::Webhook, 256)];
+const LANES: [(Channel, usize); 5] = [
+    (Channel::Mail, mail::CONNECTIONS as usize),
+    (Channel::Webhook, 256),
+    (Channel::Slack, 64),
+    (Channel::Teams, 64),
+    (Channel::Mattermost, 64),
+];
 /// How often a process shows that it lives.
 const BEAT: Duration = Duration::from_secs(2);
 /// How often what a turn came to is written before it is left to the next one.
@@ -67,9 +72,12 @@ const SETTLED: usize = 128;
 const SPENT: &str = "its link was used, has expired or was replaced by a newer one";
 
 /// The ways out that this process has.
+#[derive(Default)]
 pub struct Ways {
     /// To the mail server; none is set up where absent.
     pub post: Option<Post>,
+    /// What we show the connector of Teams.
+    pub tokens: chat::teams::Tokens,
 }
 
 impl Ways {
@@ -78,7 +86,7 @@ impl Ways {
     /// # Errors
     /// `Invalid` with the setting that cannot be used.
     pub fn open(app: &App) -> Result<Self> {
-        Ok(Self { post: Post::open(&app.config.mail)? })
+        Ok(Self { post: Post::open(&app.config.mail)?, ..Self::default() })
     }
 }
 
@@ -141,6 +149,7 @@ pub async fn run(app: App, ways: Ways, stop: CancellationToken) {
     let (done, ended) = mpsc::channel(2 * SETTLED);
     let settler = tokio::spawn(settle(app.clone(), ended));
     let beats = tokio::spawn(beat(app.clone()));
+    let hearing = tokio::spawn(chat::hear::run(app.clone(), ways.clone(), stop.clone()));
     let mut at_work: JoinSet<Channel> = JoinSet::new();
     let mut busy: BTreeMap<Channel, usize> = BTreeMap::new();
     let mut more = false;
@@ -170,6 +179,7 @@ pub async fn run(app: App, ways: Ways, stop: CancellationToken) {
     while settled(&mut at_work, &mut busy).await.is_some() {}
     drop(done);
     let _ = settler.await;
+    let _ = hearing.await;
     beats.abort();
 }
 
@@ -266,6 +276,7 @@ async fn round(
 /// Everything that is due now, one lane after the other; gives how many deliveries were tried.
 pub async fn tick(app: &App, ways: &Ways) -> Result<usize> {
     Lease::take(app, &life(app)).await?;
+    while chat::hear::work(app, ways).await? > 0 {}
     while make::make(app).await? {}
     let mut tried = 0;
     for (channel, most) in LANES {
@@ -347,6 +358,7 @@ impl Due {
 enum Way<'a> {
     Mail(&'a Post),
     Webhook(webhook::Line),
+    Chat(Box<chat::Line>),
     /// Nothing can be sent there now.
     Shut(&'static str),
     /// There is no such receiver any more.
@@ -364,6 +376,13 @@ async fn way<'a>(app: &App, ways: &'a Ways, lane: &Lane) -> Result<Way<'a>> {
             match webhook::open(app, &scope, lane.tenant, &lane.receiver).await? {
                 Some(hook) => Way::Webhook(hook),
                 None => Way::Gone("the webhook was paused or taken away"),
+            }
+        }
+        Channel::Slack | Channel::Teams | Channel::Mattermost => {
+            let scope = app.db.of(lane.tenant);
+            match chat::open(app, &scope, &lane.receiver).await? {
+                Some(found) => Way::Chat(Box::new(found)),
+                None => Way::Gone("the chat channel was taken away"),
             }
         }
     })
@@ -386,7 +405,7 @@ async fn turn(app: &App, ways: &Ways, lane: Lane, stop: &CancellationToken) -> R
             vec![lane.id.into(), app.clock.now().micros().into(), MOST.into()],
         )
         .await?;
-    let way = way(app, ways, &lane).await?;
+    let mut way = way(app, ways, &lane).await?;
     let mut ends = Vec::with_capacity(rows.len());
     let mut held = HashSet::new();
     for row in &rows {
@@ -398,17 +417,18 @@ async fn turn(app: &App, ways: &Ways, lane: Lane, stop: &CancellationToken) -> R
         if it.incident.is_some_and(|id| held.contains(&id)) {
             continue;
         }
-        let outcome = match (&way, address(app, &lane, &it).await?) {
+        let outcome = match (&mut way, address(app, &lane, &it).await?) {
             (Way::Gone(why), _) => Outcome::Cancelled(why),
             (_, None) => Outcome::Cancelled(SPENT),
             (way, Some(address)) => {
                 let begun = app.clock.now();
-                let answer = send(app, way, (&lane, &address), &it).await;
+                let answer = send(app, ways, way, (&lane, &address), &it).await;
                 failpoint::hit("notification.after_sent");
                 Outcome::Tried { begun, ended: app.clock.now(), answer }
             }
         };
-        let stays = matches!(&outcome, Outcome::Tried { answer: Answer::Later(_), .. });
+        let later = |answer: &Answer| matches!(answer, Answer::Later(_) | Answer::NotBefore(..));
+        let stays = matches!(&outcome, Outcome::Tried { answer, .. } if later(answer));
         if let (true, Some(incident)) = (stays, it.incident) {
             held.insert(incident);
         }
@@ -428,11 +448,12 @@ async fn address(app: &App, lane: &Lane, it: &Due) -> Result<Option<String>> {
     }
 }
 
-async fn send(app: &App, way: &Way<'_>, to: (&Lane, &str), it: &Due) -> Answer {
+async fn send(app: &App, ways: &Ways, way: &mut Way<'_>, to: (&Lane, &str), it: &Due) -> Answer {
     let sent = async {
         match way {
             Way::Mail(post) => mail_of(app, post, to, it).await,
             Way::Webhook(hook) => webhook_of(app, hook, to, it).await,
+            Way::Chat(open) => chat_of(app, ways, open, to.1, it).await,
             Way::Shut(why) | Way::Gone(why) => Ok(Answer::Later((*why).to_owned())),
         }
     };
@@ -497,6 +518,22 @@ async fn webhook_of(
         "data": data,
     });
     Ok(hook.send(app, &it.id, &body).await)
+}
+
+async fn chat_of(
+    app: &App,
+    ways: &Ways,
+    line: &mut chat::Line,
+    address: &str,
+    it: &Due,
+) -> Result<Answer> {
+    let mut letter = letter::write(it.kind, it.language, &it.data, address)?;
+    if it.incident.is_some() && it.kind.is_answered() {
+        letter.answer = Some(letter::below_line(it.language, line.by_mention())?);
+    }
+    let parcel =
+        chat::post::Parcel { id: &it.id, incident: it.incident, letter: &letter, made: it.made };
+    chat::post::send(app, &ways.tokens, line, &parcel).await
 }
 
 /// Writes what turns came to, those that ended meanwhile together.
@@ -571,7 +608,7 @@ async fn close<'a>(app: &App, tx: &Transaction, done: &'a Done) -> Result<Vec<(&
         return Ok(Vec::new());
     }
     let mut failures: i64 = column(&row, 1)?;
-    let (mut ok, mut fault) = (None, None);
+    let (mut ok, mut fault, mut wait) = (None, None, 0);
     let mut dead = Vec::new();
     for (it, outcome) in ends {
         let (state, next, error, attempts) = match outcome {
@@ -584,8 +621,9 @@ async fn close<'a>(app: &App, tx: &Transaction, done: &'a Done) -> Result<Vec<(&
                         (failures, ok) = (0, Some(*ended));
                         None
                     }
-                    Answer::Later(why) => {
+                    Answer::Later(why) | Answer::NotBefore(why, _) => {
                         failures += 1;
+                        wait = model::asked_for(answer, *ended).micros();
                         fault = Some((*ended, why.as_str()));
                         Some(why.as_str())
                     }
@@ -617,7 +655,7 @@ async fn close<'a>(app: &App, tx: &Transaction, done: &'a Done) -> Result<Vec<(&
         vec![
             lane.id.into(),
             failures.into(),
-            pause.map_or(0, Timestamp::micros).into(),
+            pause.map_or(0, Timestamp::micros).max(wait).into(),
             ok.map(Timestamp::micros).into(),
             fault.map(|(_, why)| why.to_owned()).into(),
             fault.map(|(at, _)| at.micros()).into(),

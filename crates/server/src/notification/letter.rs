@@ -31,6 +31,8 @@ choices! {
         ResponsePublished = "responsePublished",
         /// An expert wrote in a conversation (NOT-5).
         MessageFromExperts = "messageFromExperts",
+        /// Somebody else did, for a channel in which it is not seen (COM-5).
+        MessageInChat = "messageInChat",
         /// Something still awaits the customer (NOT-6).
         Reminder = "reminder",
         /// An action waits for people of the customer.
@@ -99,7 +101,7 @@ impl Kind {
     fn parts(self) -> (Option<&'static str>, Option<&'static str>) {
         match self {
             Self::ResponsePublished | Self::Reminder => (Some("pending"), None),
-            Self::MessageFromExperts => (None, Some("text")),
+            Self::MessageFromExperts | Self::MessageInChat => (None, Some("text")),
             Self::ApprovalNeeded
             | Self::Welcome
             | Self::ContactAdded
@@ -211,11 +213,28 @@ pub fn write(kind: Kind, language: Language, data: &Value, link: &str) -> Result
 /// # Errors
 /// `Internal` when the language has no such phrase.
 pub fn answer_line(language: Language) -> Result<String> {
-    let said = phrases(language)?.get("answer").and_then(toml::Value::as_str);
-    let said = said.ok_or_else(|| {
-        Error::Internal(format!("the phrases in {} have no answer", language.word()))
-    })?;
-    Ok(format!("{RULE} {said} {RULE}"))
+    Ok(format!("{RULE} {} {RULE}", phrase(language, "answer")?))
+}
+
+/// That what is written below a post in a channel is heard, and nothing else there; where only what
+/// mentions us is, that too.
+///
+/// # Errors
+/// `Internal` when the language has no such phrase.
+pub fn below_line(language: Language, by_mention: bool) -> Result<String> {
+    let said = phrase(language, "below")?;
+    Ok(if by_mention {
+        format!("{said} {}", phrase(language, "mention")?)
+    } else {
+        said.to_owned()
+    })
+}
+
+fn phrase(language: Language, name: &str) -> Result<&'static str> {
+    let said = phrases(language)?.get(name).and_then(toml::Value::as_str);
+    said.ok_or_else(|| {
+        Error::Internal(format!("the phrases in {} have no {name}", language.word()))
+    })
 }
 
 fn phrases(language: Language) -> Result<&'static toml::Table> {

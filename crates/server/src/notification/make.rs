@@ -16,14 +16,15 @@ use crate::actor::Actor;
 use crate::app::App;
 use crate::clock::Timestamp;
 use crate::contact::{self, Contact, ContactRole, Language, Priority};
-use crate::conversation;
+use crate::conversation::{self, model::Side};
 use crate::db::{Transaction, column};
 use crate::error::{Error, Result};
 use crate::event::Fact;
 use crate::id::{ActionId, IncidentId, TenantNo};
+use crate::notification::chat::{ChatChannel, Vendor};
 use crate::notification::letter::Kind;
 use crate::notification::model::LASTS_S;
-use crate::notification::webhook;
+use crate::notification::{chat, webhook};
 use crate::onboarding::welcome::SIGN_IN;
 use crate::response::model::{ActionState, TaskState};
 use crate::response::store::{self, Source};
@@ -46,6 +47,20 @@ choices! {
         Mail = "mail",
         /// A signed request to a program.
         Webhook = "webhook",
+        /// A post in a channel of Slack.
+        Slack = "slack",
+        /// A post in a channel of Microsoft Teams.
+        Teams = "teams",
+        /// A post in a channel of Mattermost.
+        Mattermost = "mattermost",
+    }
+}
+
+impl Channel {
+    /// Whether it is a channel of a team chat.
+    #[must_use]
+    pub fn is_chat(self) -> bool {
+        Vendor::of(self).is_some()
     }
 }
 
@@ -68,6 +83,18 @@ impl From<Contact> for Receiver {
             to: it.email,
             name: it.name,
             contact: Some(it.id),
+            language: it.language,
+        }
+    }
+}
+
+impl From<ChatChannel> for Receiver {
+    fn from(it: ChatChannel) -> Self {
+        Self {
+            channel: it.vendor.channel(),
+            to: it.id,
+            name: it.name,
+            contact: None,
             language: it.language,
         }
     }
@@ -182,9 +209,21 @@ async fn plan(tx: &Tx, id: String, fact: &Untold) -> Result<Option<(Notice, Vec<
             (Kind::ResponsePublished, data, everybody(tx).await?)
         }
         "message.sent" => {
-            let Some((data, named)) = message(tx, fact).await? else { return Ok(None) };
-            let receivers = [everybody(tx).await?, named].concat();
-            (Kind::MessageFromExperts, data, receivers)
+            let Some((side, mut data, named)) = message(tx, fact).await? else { return Ok(None) };
+            let from = data["authorId"].take();
+            if side == Side::Expert {
+                let mut receivers = everybody(tx).await?;
+                // A question of one person's is not for a whole channel.
+                receivers.retain(|it| fact.incident.is_some() || !it.channel.is_chat());
+                receivers.extend(named);
+                (Kind::MessageFromExperts, data, receivers)
+            } else {
+                let receivers = channels_besides(tx, fact, from.as_str()).await?;
+                if receivers.is_empty() {
+                    return Ok(None);
+                }
+                (Kind::MessageInChat, data, receivers)
+            }
         }
         "action.requested" | "action.waits" => {
             let Some(data) = approval(tx, fact).await? else { return Ok(None) };
@@ -287,12 +326,13 @@ fn welcome(fact: &Untold) -> (Value, Receiver) {
     (data, Receiver { channel: Channel::Mail, to: email, name, contact: None, language })
 }
 
-/// What an expert wrote, and whom the question named to be told of it (ASK-3).
-async fn message(tx: &Tx, fact: &Untold) -> Result<Option<(Value, Vec<Receiver>)>> {
+/// What was said, on whose side, and whom the question named to be told of an answer (ASK-3).
+async fn message(tx: &Tx, fact: &Untold) -> Result<Option<(Side, Value, Vec<Receiver>)>> {
     let row = tx
         .query_one(
             "select message.author, message.text, thread.subject, incident.display_name, \
-             thread.id, thread.notify from message join thread on thread.id = message.thread_id \
+             thread.id, message.side, message.author_id, thread.notify \
+             from message join thread on thread.id = message.thread_id \
              left join incident on incident.id = thread.incident_id where message.id = $1",
             vec![fact.text("messageId").into()],
         )
@@ -304,7 +344,10 @@ async fn message(tx: &Tx, fact: &Untold) -> Result<Option<(Value, Vec<Receiver>)
         Some(incident) => format!("/incidents/{incident}?response=chat"),
         None => format!("/messages?open={thread}"),
     };
-    let named: Option<String> = column(&row, 5)?;
+    let side: String = column(&row, 5)?;
+    let side = Side::read(&side)
+        .ok_or_else(|| Error::Internal(format!("a message is of the side {side}")))?;
+    let named: Option<String> = column(&row, 7)?;
     let named: Vec<String> = named
         .map(|named| serde_json::from_str(&named))
         .transpose()
@@ -322,12 +365,13 @@ async fn message(tx: &Tx, fact: &Untold) -> Result<Option<(Value, Vec<Receiver>)
     });
     let data = json!({
         "author": column::<String>(&row, 0)?,
+        "authorId": column::<Option<String>>(&row, 6)?,
         "text": column::<String>(&row, 1)?,
         "about": about.unwrap_or_else(|| thread.clone()),
         "conversation": thread,
         "link": link,
     });
-    Ok(Some((data, named.collect())))
+    Ok(Some((side, data, named.collect())))
 }
 
 async fn approval(tx: &Tx, fact: &Untold) -> Result<Option<Value>> {
@@ -428,8 +472,8 @@ async fn instead(tx: &Tx, fact: &Untold) -> Result<Option<(Value, Vec<Receiver>)
     Ok(Some((data, receivers)))
 }
 
-/// Who hears of incidents: the primary contacts, the backup ones where there is no primary one, and
-/// every webhook.
+/// Who hears of incidents: the primary contacts, the backup ones where there is no primary one, every
+/// webhook and every channel of a team chat.
 pub(super) async fn everybody(tx: &Tx) -> Result<Vec<Receiver>> {
     let contacts = contact::of_role(tx, tx.tenant(), ContactRole::IncidentNotification).await?;
     let primary = contacts.iter().any(|it| it.priority == Priority::Primary);
@@ -443,7 +487,7 @@ async fn all(tx: &Tx) -> Result<Vec<Receiver>> {
     with_programs(tx, contacts.into_iter()).await
 }
 
-/// These contacts, and every webhook.
+/// These contacts, every webhook and every channel of a team chat.
 async fn with_programs(tx: &Tx, contacts: impl Iterator<Item = Contact>) -> Result<Vec<Receiver>> {
     let live = webhook::live(tx, tx.tenant()).await?;
     let programs = live.into_iter().map(|it| Receiver {
@@ -453,7 +497,25 @@ async fn with_programs(tx: &Tx, contacts: impl Iterator<Item = Contact>) -> Resu
         contact: None,
         language: Language::English,
     });
-    Ok(contacts.map(Receiver::from).chain(programs).collect())
+    let chats = channels(tx).await?;
+    Ok(contacts.map(Receiver::from).chain(programs).chain(chats).collect())
+}
+
+/// Every channel of a team chat.
+async fn channels(tx: &Tx) -> Result<Vec<Receiver>> {
+    let live = chat::live(tx, tx.tenant()).await?;
+    Ok(live.into_iter().map(Receiver::from).collect())
+}
+
+/// The channels of team chats that hear what was said in an incident's chat elsewhere: not the one
+/// that it was said in.
+async fn channels_besides(tx: &Tx, fact: &Untold, from: Option<&str>) -> Result<Vec<Receiver>> {
+    if fact.incident.is_none() {
+        return Ok(Vec::new());
+    }
+    let mut all = channels(tx).await?;
+    all.retain(|it| !from.is_some_and(|from| chat::is_of(from, &it.to)));
+    Ok(all)
 }
 
 /// Writes a notification and a delivery for each receiver; on record is who is told.

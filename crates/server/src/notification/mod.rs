@@ -7,6 +7,7 @@
 //! with a fact of its own and others told instead. Nothing that arrives here carries an action out.
 //! Not here: who hears of things (`contact`), answers that come back (`conversation`).
 
+pub mod chat;
 #[cfg(test)]
 pub(crate) mod corpus;
 pub mod engine;
@@ -56,7 +57,7 @@ pub struct Delivery {
     pub incident: Option<IncidentId>,
     /// By which way.
     pub channel: Channel,
-    /// The address; of a webhook where it is.
+    /// The address; of a webhook where it is, of a chat channel its name.
     pub to: String,
     /// Whom it is for, as people call it.
     pub name: String,
@@ -80,13 +81,14 @@ pub struct Delivery {
 
 const COLUMNS: &str = "delivery.id, delivery.number, delivery.tenant_no, delivery.notification_id, \
     notification.kind, delivery.incident_id, lane.channel, \
-    coalesce(webhook.url, lane.receiver), delivery.name, delivery.language, delivery.state, \
+    coalesce(webhook.url, chat_channel.name, lane.receiver), delivery.name, delivery.language, delivery.state, \
     delivery.attempts, delivery.next_at, delivery.made_at, delivery.ended_at, delivery.error, \
     notification.data";
 
 const FROM: &str = "from delivery join notification on notification.id = delivery.notification_id \
     join lane on lane.id = delivery.lane_id \
-    left join webhook on lane.channel = 'webhook' and webhook.id = lane.receiver";
+    left join webhook on lane.channel = 'webhook' and webhook.id = lane.receiver \
+    left join chat_channel on chat_channel.id = lane.receiver";
 
 impl Delivery {
     fn from_row(row: &QueryResult) -> Result<Self> {
@@ -312,6 +314,15 @@ pub async fn test(app: &App, caller: &Caller, channel: Channel, id: &str) -> Res
                 found.ok_or_else(|| Error::NotFound("the contact does not exist".to_owned()))?,
             )
         }
+        Channel::Slack | Channel::Teams | Channel::Mattermost => {
+            let it = chat::find_in(&tx, tenant, id).await?;
+            if matches!(it.trouble, Some((chat::Trouble::Uninstalled, _))) {
+                return Err(Error::Conflict(
+                    "the app was removed there, which is final: add the channel anew".to_owned(),
+                ));
+            }
+            it.into()
+        }
         Channel::Webhook => {
             let it = webhook::find_in(&tx, tenant, id).await?;
             if it.paused.is_some() {
@@ -333,6 +344,7 @@ pub async fn test(app: &App, caller: &Caller, channel: Channel, id: &str) -> Res
         data: json!({ "author": tx.actor().name, "link": "/" }),
     };
     let notice = make::complete(&tx, notice).await?;
+    let channel = receiver.channel;
     let delivery = make::id_of(&["delivery", &notice.id, channel.word(), &receiver.to]);
     make::tell(&mut tx, &notice, vec![receiver]).await?;
     tx.commit().await?;

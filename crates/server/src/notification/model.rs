@@ -25,6 +25,8 @@ pub enum Answer {
     Delivered(String),
     /// It may have it or not; it is sent again under the same id.
     Later(String),
+    /// The same, and not before so many seconds are over: it said so.
+    NotBefore(String, i64),
     /// It will never take this.
     Refused(String),
 }
@@ -35,7 +37,7 @@ impl Answer {
     pub fn word(&self) -> &'static str {
         match self {
             Self::Delivered(_) => "delivered",
-            Self::Later(_) => "later",
+            Self::Later(_) | Self::NotBefore(..) => "later",
             Self::Refused(_) => "refused",
         }
     }
@@ -44,7 +46,10 @@ impl Answer {
     #[must_use]
     pub fn detail(&self) -> &str {
         match self {
-            Self::Delivered(detail) | Self::Later(detail) | Self::Refused(detail) => detail,
+            Self::Delivered(detail)
+            | Self::Later(detail)
+            | Self::NotBefore(detail, _)
+            | Self::Refused(detail) => detail,
         }
     }
 }
@@ -74,12 +79,22 @@ pub fn after(
     match answer {
         Answer::Delivered(_) => State::Delivered,
         Answer::Refused(_) => State::Dead,
-        Answer::Later(_) if now >= until => State::Dead,
-        Answer::Later(_) => {
+        Answer::Later(_) | Answer::NotBefore(..) if now >= until => State::Dead,
+        Answer::Later(_) | Answer::NotBefore(..) => {
             let place = usize::try_from(attempts.max(1) - 1).unwrap_or(usize::MAX);
             let pause = PAUSES_S[place.min(PAUSES_S.len() - 1)];
-            State::Waiting(now.plus_micros(jittered(pause, jitter)).min(until))
+            let next = now.plus_micros(jittered(pause, jitter));
+            State::Waiting(next.max(asked_for(answer, now)).min(until))
         }
+    }
+}
+
+/// Until when the receiver asks us to wait; now where it does not.
+#[must_use]
+pub fn asked_for(answer: &Answer, now: Timestamp) -> Timestamp {
+    match answer {
+        Answer::NotBefore(_, seconds) => now.plus_seconds((*seconds).clamp(0, 3_600)),
+        _ => now,
     }
 }
 
@@ -143,6 +158,15 @@ mod tests {
                 prop_assert!(until > at(0) && until <= at(LONGEST_LANE_PAUSE_S * 6 / 5));
             }
         }
+    }
+
+    #[test]
+    fn who_asks_us_to_wait_is_left_alone_that_long() {
+        let answer = Answer::NotBefore("429".to_owned(), 90);
+        assert_eq!(after(&answer, 1, at(0), at(LASTS_S), 0), State::Waiting(at(90)));
+        assert_eq!(after(&answer, 1, at(0), at(30), 0), State::Waiting(at(30)), "not for ever");
+        let long = Answer::NotBefore("429".to_owned(), 1_000_000);
+        assert_eq!(asked_for(&long, at(0)), at(3_600));
     }
 
     #[test]

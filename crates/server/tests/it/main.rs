@@ -16,6 +16,7 @@ mod api;
 mod audit;
 mod authority;
 mod browser;
+mod chat;
 mod connector;
 mod contract;
 mod conversation;

@@ -468,6 +468,28 @@ fn own() -> Vec<Row> {
         ),
         row("GET", "/api/v1/demo/mails", Anybody, None),
         row("POST", "/api/v1/demo/mails/answer", Anybody, None),
+        row("GET", "/api/v1/chat-channels", Any(&[P::ContactRead]), None),
+        row("POST", "/api/v1/chat-channels", Any(&[P::ContactReadWrite]), None),
+        row(
+            "PATCH",
+            "/api/v1/chat-channels/{id}",
+            Any(&[P::ContactReadWrite]),
+            Some(("/api/v1/chat-channels/<chat channel>", r#"{"name":"x"}"#)),
+        ),
+        row(
+            "DELETE",
+            "/api/v1/chat-channels/{id}",
+            Any(&[P::ContactReadWrite]),
+            Some(("/api/v1/chat-channels/<chat channel>", "")),
+        ),
+        row(
+            "POST",
+            "/api/v1/chat-channels/{id}/test",
+            Any(&[P::ContactReadWrite]),
+            Some(("/api/v1/chat-channels/<chat channel>/test", "{}")),
+        ),
+        // Whoever asks is known by the vendor's proof alone.
+        row("POST", "/api/v1/chat-channels/{id}/events", Stranger, None),
         row("GET", "/api/v1/deliveries", Any(&[P::ContactRead]), None),
         row(
             "GET",
@@ -961,6 +983,7 @@ struct Things {
     connector: String,
     contact: String,
     webhook: String,
+    chat_channel: String,
     delivery: String,
     device: String,
     action: String,
@@ -985,6 +1008,7 @@ impl Things {
             ("connector", &self.connector),
             ("contact", &self.contact),
             ("webhook", &self.webhook),
+            ("chat channel", &self.chat_channel),
             ("delivery", &self.delivery),
             ("device", &self.device),
             ("action", &self.action),
@@ -1103,6 +1127,11 @@ async fn things(
     let connector = admin.post("/api/v1/connectors", &connector).await.expect(201).json();
     let webhook = json!({ "name": mark, "url": format!("{issuer}/{mark}") });
     let webhook = admin.post("/api/v1/webhooks", &webhook).await.expect(201).json();
+    let chat = json!({
+        "vendor": "slack", "name": mark, "settings": { "channelId": "C012AB3CD" },
+        "secrets": { "botToken": "xoxb-canary-1", "signingSecret": "0123456789abcdef" },
+    });
+    let chat = admin.post("/api/v1/chat-channels", &chat).await.expect(201).json();
     let contact = json!({
         "name": mark, "kind": "person", "email": format!("{}@{domain}", mark.to_lowercase()),
         "role": "incidentNotification",
@@ -1137,6 +1166,7 @@ async fn things(
         connector: text(&connector["id"]),
         contact: text(&contact["id"]),
         webhook: text(&webhook["id"]),
+        chat_channel: text(&chat["id"]),
         delivery: text(&delivery["deliveryId"]),
         device: String::new(),
         action: String::new(),
@@ -1295,6 +1325,7 @@ async fn a_role_does_what_its_row_says_and_nothing_else() {
         connector: "nothing".to_owned(),
         contact: "nothing".to_owned(),
         webhook: "nothing".to_owned(),
+        chat_channel: "nothing".to_owned(),
         delivery: "nothing".to_owned(),
         device: "nothing".to_owned(),
         action: "ac999999999".to_owned(),
@@ -1366,6 +1397,7 @@ async fn a_foreign_tenant_does_not_exist() {
         connector: nobody("connector"),
         contact: nobody("contact"),
         webhook: nobody("webhook"),
+        chat_channel: nobody("chat channel"),
         delivery: nobody("delivery"),
         device: nobody("device"),
         action: "ac999999999".to_owned(),

@@ -142,6 +142,12 @@ async fn neighbours() -> Face {
         admin.post("/api/v1/exclusions", &excluded).await.expect(201);
         let webhook = json!({ "name": "kept", "url": format!("{issuer}/hook") });
         admin.post("/api/v1/webhooks", &webhook).await.expect(201);
+        let chat = json!({
+            "vendor": "mattermost",
+            "settings": { "baseUrl": issuer, "channelId": "abcdefghijklmnopqrstuvwxyz" },
+            "secrets": { "botToken": "0123456789", "webhookToken": "0123456789" },
+        });
+        admin.post("/api/v1/chat-channels", &chat).await.expect(201);
         let hours = json!({ "reminderHours": 2 });
         admin.put("/api/v1/notifications/settings", &hours).await.expect(200);
         let contact = json!({
@@ -149,7 +155,7 @@ async fn neighbours() -> Face {
             "email": format!("kept@n{}.example", tenant.no.0),
         });
         admin.post("/api/v1/contacts", &contact).await.expect(201);
-        let ways = riposte::notification::engine::Ways { post: None };
+        let ways = riposte::notification::engine::Ways::default();
         riposte::notification::engine::tick(&world.app, &ways).await.expect("a round");
         let policy = json!({ "version": 0, "rules": [{
             "id": "two", "title": "Two of us", "effect": {
@@ -194,6 +200,15 @@ async fn neighbours() -> Face {
         let reply = "insert into reply (tenant_no, id, delivery_id, at, outcome) \
                      values ($1, 'x', 'x', 1, 'said')";
         tx.execute(reply, vec![tenant.no.0.into()]).await.expect("a row");
+        let mine = format!("kept{}", tenant.no.0);
+        let event = "insert into chat_event (channel_id, id, tenant_no, number, at, body, attempts) \
+                     values ($2, 'x', $1, 1, 1, '', 0)";
+        let post = "insert into chat_post (delivery_id, tenant_no, channel_id, root, begun_at) \
+                    values ($2, $1, 'kept', 0, 1)";
+        for kept in [event, post] {
+            let values = vec![tenant.no.0.into(), mine.clone().into()];
+            tx.execute(kept, values).await.expect("a row");
+        }
         let span = "insert into entity_span (tenant_no, entity_id, span, anchors) \
                     values ($1, 1, 1, $2)";
         tx.execute(span, vec![tenant.no.0.into(), vec![1_u8].into()]).await.expect("a row");

@@ -1,0 +1,164 @@
+// A managed response in Microsoft's own playground for bots of Teams: a card in the channel, an answer below
+// it in the expert's open chat, the expert's word below the card (COM-5, NOT-4). Tokens are checked on both
+// sides; new posts and forged activities stay outside.
+import assert from 'node:assert/strict';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+
+import { BOT, CHANNEL, Playground, SECRET, TENANT, missing } from './playground.mjs';
+import { Browser, Server, send, setUpWithPasskey, until } from './world.mjs';
+
+const PICTURES = process.env.RIPOSTE_SCREENSHOTS ?? join(tmpdir(), 'riposte-screenshots');
+const STORES = { SQLite: null, PostgreSQL: process.env.RIPOSTE_TEST_POSTGRES };
+const now = () => new Date().toISOString();
+
+for (const [name, store] of Object.entries(STORES)) {
+  const skip = missing() ?? (store === undefined && 'RIPOSTE_TEST_POSTGRES names no address');
+  test(`a response is posted in Teams and talked about below its card, on ${name}`, { timeout: 180_000, skip }, async (t) => {
+    const teams = await Playground.start();
+    const server = await Server.start({ store, settings: teams.settings() });
+    const browser = await Browser.open();
+    t.after(async () => {
+      await browser.close();
+      await server.stop();
+      await teams.stop();
+    });
+    await journey({ server, browser, teams });
+  });
+}
+
+async function journey({ server, browser, teams }) {
+  await server.command('init', '--provider', 'Fjordwatch', '--admin', 'odd@fjordwatch.example');
+  const { tenantId } = await server.command('tenant', 'add', 'Alder Freight', '--experts', 'reader');
+  const expert = await server.command('user', 'add', '--provider', '--email', 'signe@fjordwatch.example', '--role', 'Expert');
+  const customer = await server.command('user', 'add', '--tenant', tenantId, '--email', 'ida@alder.example', '--role', 'Security Administrator');
+  await server.serve();
+  const signe = await browser.person(server.url, { passkey: true });
+  const ida = await browser.person(server.url, { passkey: true });
+  await setUpWithPasskey(signe, expert.setupUrl, 'Signe Holm');
+  await setUpWithPasskey(ida, customer.setupUrl, 'Ida Berg');
+
+  // The administrator connects the channel, as the page asks for it.
+  await ida.goto('/settings/notifications?tab=chat');
+  await ida.getByText('No channel is connected yet').waitFor();
+  await ida.getByRole('button', { name: 'Connect a channel' }).click();
+  const form = ida.getByRole('dialog', { name: 'Connect a channel' });
+  await form.getByLabel('Organisation id').fill(TENANT);
+  await form.getByLabel('Bot’s app id').fill(BOT);
+  await form.getByLabel('Client secret').fill(SECRET);
+  const link = `https://teams.microsoft.com/l/channel/${encodeURIComponent(CHANNEL)}/Managed%20response?tenantId=${TENANT}`;
+  await form.getByRole('textbox', { name: 'Channel' }).fill(link);
+  mkdirSync(PICTURES, { recursive: true });
+  await ida.screenshot({ path: join(PICTURES, 'chat-connect.png') });
+  await form.getByRole('button', { name: 'Connect', exact: true }).click();
+  await ida.getByText('Not used yet').waitFor();
+  const { value: channels } = await (await ida.request.get('/api/v1/chat-channels')).json();
+  assert.equal(channels[0].settings.channelId, CHANNEL);
+  assert.ok(!JSON.stringify(channels).includes(SECRET), 'secrets are never shown');
+  await teams.open(channels[0].eventsUrl);
+
+  // The channel, as somebody of the customer's sees it in Teams.
+  const context = await browser.chromium.newContext({ viewport: { width: 1360, height: 900 } });
+  const kari = await context.newPage();
+  kari.setDefaultTimeout(15_000);
+  await kari.goto(`http://127.0.0.1:${teams.port}/`);
+  await kari.getByText('Managed response').first().click();
+
+  // A break-in, worked by an expert and told with something left to do.
+  await send(ida, 'PUT', '/api/v1/grant', { level: 'reader', approval: 'automatic', endDateTime: null });
+  await send(signe, 'POST', '/api/v1/access', { tenantId, level: 'reader', reason: 'Reading timelines.', hours: 1 });
+  const file = join(server.dir, 'alert.json');
+  const at = Object.fromEntries(['created', 'firstActivity', 'lastActivity', 'lastUpdate'].map((of) => [`${of}DateTime`, now()]));
+  writeFileSync(
+    file,
+    JSON.stringify({
+      id: 'edr-1',
+      providerAlertId: 'edr-1',
+      title: 'Fetched <at>everyone</at> **a payload**',
+      severity: 'high',
+      category: 'Execution',
+      serviceSource: 'microsoftDefenderForEndpoint',
+      detectionSource: 'microsoftDefenderForEndpoint',
+      ...at,
+      evidence: [{ '@odata.type': '#microsoft.graph.security.userEvidence', userAccount: { userPrincipalName: 'kari@alder.example' } }],
+    }),
+  );
+  assert.equal((await server.command('import', '--tenant', tenantId, file)).accepted, 1);
+  const incident = await until('an incident', async () => {
+    const { value } = await (await ida.request.get('/api/v1/incidents')).json();
+    return value.find((one) => one.status === 'active');
+  });
+  const path = `/api/v1/incidents/${incident.id}`;
+  await send(signe, 'POST', `${path}/start`, {});
+  await send(signe, 'POST', `${path}/tasks`, { actionType: 'text', displayName: 'Call kari' });
+  const published = Date.now();
+  await send(signe, 'POST', `${path}/publish`, { classification: 'truePositive', determination: 'malware', summary: 'A loader.' });
+
+  // The card is in the channel; what the alert is called stands there as text.
+  await kari.getByText('Fjordwatch needs you on an incident').waitFor();
+  console.log(`# published to card: ${Date.now() - published} ms`);
+  await kari.getByText('Call kari').waitFor();
+  await kari.getByText('<at>everyone</at> **a payload**').first().waitFor();
+  await kari.getByText('Open the managed response').waitFor();
+  await kari.screenshot({ path: join(PICTURES, 'teams-card.png') });
+
+  // An answer below it stands in the expert's open chat, with the name.
+  await signe.goto(`/incidents/${incident.id}?response=chat`);
+  await signe.getByRole('textbox', { name: 'Message', exact: true }).waitFor();
+  await answer(kari, 'Dock-3 is off. Which one next?');
+  const heard = signe.getByRole('article', { name: 'Kari Nordmann, Customer, in Teams' });
+  await heard.getByText('Dock-3 is off.').waitFor();
+
+  // The expert's word stands below the card.
+  await signe.getByRole('textbox', { name: 'Message', exact: true }).fill('Then dock-7, please.');
+  await signe.getByRole('button', { name: 'Send', exact: true }).click();
+  await kari.getByText('Then dock-7, please.').waitFor();
+  await kari.screenshot({ path: join(PICTURES, 'teams-thread.png') });
+  await signe.screenshot({ path: join(PICTURES, 'teams-chat-expert.png') });
+
+  // A new post is not seen by experts, and a forged activity is nobody's.
+  await fresh(kari, 'Kanarie of a new post');
+  const forged = { type: 'message', id: 'x', text: 'Kanarie forged' };
+  for (const token of [teams.token({ aud: TENANT }), `${teams.token().slice(0, -4)}AAAA`, '']) {
+    const reply = await fetch(channels[0].eventsUrl, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', authorization: `Bearer ${token}` },
+      body: JSON.stringify(forged),
+    });
+    assert.equal(reply.status, 401);
+  }
+  await answer(kari, 'Both are off.');
+  await signe.getByText('Both are off.').waitFor();
+  assert.equal(await signe.getByText('Kanarie').count(), 0);
+  assert.deepEqual(teams.refused, [], 'the bot shows its token each time');
+  const { value: deliveries } = await (await ida.request.get('/api/v1/deliveries?channel=teams')).json();
+  assert.ok(deliveries.length >= 3 && deliveries.every((one) => one.attempts <= 1), JSON.stringify(deliveries.map((one) => [one.kind, one.state])));
+  await ida.reload();
+  await ida.getByText('A request in its name was refused.').waitFor();
+  await ida.getByText('Works', { exact: true }).waitFor();
+  await ida.screenshot({ path: join(PICTURES, 'chat-settings.png'), fullPage: true });
+  assert.deepEqual(browser.complaints, []);
+}
+
+/** Teams tells a bot only of what mentions it. */
+async function mention(page, text) {
+  await page.keyboard.type('@');
+  await page.getByRole('menuitem', { name: 'Riposte' }).click();
+  await page.keyboard.type(` ${text}`);
+}
+
+/** Writes below the newest post. */
+async function answer(page, text) {
+  await page.getByRole('textbox').last().click();
+  await mention(page, text);
+  await page.getByRole('button', { name: 'Send Message' }).last().click();
+}
+
+/** Begins a new post in the channel. */
+async function fresh(page, text) {
+  await page.getByRole('textbox').first().click();
+  await mention(page, text);
+  await page.getByRole('button', { name: 'Post', exact: true }).click();
+}
