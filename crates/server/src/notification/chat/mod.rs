@@ -81,7 +81,7 @@ impl Trouble {
             ),
             Self::Deleted => (
                 "There is no such channel any more, or the app cannot see it.",
-                "Set up the channel's id of an existing one, add the app to it, and send a test.",
+                "Set it up again with a channel that exists, add the app to that, and send a test.",
             ),
             Self::NotMember => (
                 "The app is not in the channel.",
