@@ -515,6 +515,9 @@ impl Fact {
                 | Self::WebhookAdded { .. }
                 | Self::WebhookChanged { .. }
                 | Self::WebhookRemoved { .. }
+                | Self::ChatChannelAdded { .. }
+                | Self::ChatChannelChanged { .. }
+                | Self::ChatChannelRemoved { .. }
                 | Self::ConnectorAdded { .. }
                 | Self::ConnectorChanged { .. }
                 | Self::ConnectorRemoved { .. }

@@ -57,7 +57,7 @@ export type Session = {
 
 export type Invitation = Schemas['Invited'];
 /** What an authenticator app must be told, and the name of the step. */
-export type Enrolment = Schemas['CountedQuestions'];
+export type Enrolment = Schemas['Chosen'];
 
 /** The browser's own JSON form of passkeys: bytes as base64url. */
 export type PasskeyFinish = { flow: string; credential: unknown };

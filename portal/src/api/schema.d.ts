@@ -1034,6 +1034,24 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/credits": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What questions cost, what is left, and the ledger, the newest first. */
+        get: operations["get_api_v1_credits"];
+        /** Lets a customer's questions cost credits, or not. */
+        put: operations["put_api_v1_credits"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/deliveries": {
         parameters: {
             query?: never;
@@ -1526,6 +1544,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/incidents/{id}/clocks": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What the service clocks of an incident show now. */
+        get: operations["get_api_v1_incidents_id_clocks"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/incidents/{id}/comments": {
         parameters: {
             query?: never;
@@ -1919,6 +1954,28 @@ export interface paths {
         /** Ends every session of a person in the organisation. */
         post: operations["post_api_v1_people_id_sign_out"];
         delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/service-agreement": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What the provider promises, and how the last 30 days were. */
+        get: operations["get_api_v1_service_agreement"];
+        /** Promises something to a customer, or to all that have no agreement of their own. */
+        put: operations["put_api_v1_service_agreement"];
+        post?: never;
+        /**
+         * Takes a customer's own agreement away: that for all customers holds. Without a customer, that for
+         *     all is as it was at first.
+         */
+        delete: operations["delete_api_v1_service_agreement"];
         options?: never;
         head?: never;
         patch?: never;
@@ -3608,6 +3665,18 @@ export interface components {
             /** @description `fingerprint` of the action as it was shown. */
             fingerprint: string;
         };
+        /** @description An agreement. */
+        Agreement: {
+            hours?: components["schemas"]["Week"] | null;
+            lead?: components["schemas"]["Lead"] | null;
+            /**
+             * Format: int64
+             * @description After which share of a target notice is given, in per cent: 10 to 95.
+             */
+            noticePercent: number;
+            /** @description What is promised; a clock and severity that is not named has no target. */
+            targets: components["schemas"]["Promise"][];
+        };
         /** @description What changes. Only what is named changes; null clears. */
         AlertChange: {
             assignedTo?: string | null;
@@ -3704,6 +3773,11 @@ export interface components {
             flow: string;
             totp: components["schemas"]["Enrolment"];
         };
+        /**
+         * @description What is measured.
+         * @enum {string}
+         */
+        Clock: "detect" | "triage" | "decide" | "acknowledge" | "contain" | "customer" | "resolve";
         /** @description A code of the authenticator app. */
         Code: {
             /** @description Six digits; to sign in also a recovery code. */
@@ -3748,12 +3822,12 @@ export interface components {
          * @description Whether it is one person or several behind one address.
          * @enum {string}
          */
-        ContactKind: "Person" | "Group";
+        ContactKind: "person" | "group";
         /**
          * @description What a contact hears of (NOT-2).
          * @enum {string}
          */
-        ContactRole: "IncidentNotification" | "ServiceReview";
+        ContactRole: "incidentNotification" | "serviceReview";
         /** @description A contact. */
         ContactView: {
             createdBy: string;
@@ -3768,10 +3842,28 @@ export interface components {
             priority: components["schemas"]["Priority"];
             role: components["schemas"]["ContactRole"];
         };
+        /** @description How a customer's questions are to be counted. */
+        CountedQuestions: {
+            rule: components["schemas"]["Counting"];
+            /** @description When the subscription ends and every credit with it; absent while it goes on. */
+            untilDateTime?: string | null;
+        };
+        /**
+         * @description How questions are counted.
+         * @enum {string}
+         */
+        Counting: "unlimited" | "quarterly";
         /** @description A mail address and a password. */
         Credentials: {
             email: string;
             password: string;
+        };
+        /** @description One day's hours: from and until, as `08:00` and `17:30`; `24:00` is the end of the day. */
+        Day: {
+            /** @description The first minute, `HH:MM`. */
+            from: string;
+            /** @description The first minute that is not any more, `HH:MM`, at most `24:00`. */
+            until: string;
         };
         /** @description Who of them. */
         DemoChoice: {
@@ -3949,7 +4041,16 @@ export interface components {
          * @description In which language a contact is written to (COM-3).
          * @enum {string}
          */
-        Language: "English" | "Spanish" | "Japanese" | "PortugueseOfBrazil" | "PortugueseOfPortugal";
+        Language: "en" | "es" | "ja" | "pt-BR" | "pt-PT";
+        /** @description Who of the provider is told when a target is near or missed. */
+        Lead: {
+            /** @description The mail address. */
+            email: string;
+            /** @description In which language. */
+            language?: components["schemas"]["Language"];
+            /** @description What people call them. */
+            name: string;
+        };
         /** @description How a step is left. */
         Left: {
             /** @description `done`, or `skipped` where the step may be. */
@@ -4169,7 +4270,21 @@ export interface components {
          * @description Who is reached first.
          * @enum {string}
          */
-        Priority: "Primary" | "Backup";
+        Priority: "primary" | "backup";
+        /** @description What is promised of one clock. */
+        Promise: {
+            /** @description Which clock. */
+            clock: components["schemas"]["Clock"];
+            /**
+             * Format: int64
+             * @description It is to have its time within so many minutes.
+             */
+            minutes: number;
+            /** @description Of incidents of this severity: `high`, `medium`, `low` or `informational`. */
+            severity: string;
+            /** @description Whether only the working hours count. */
+            workingHours?: boolean;
+        };
         /** @description An identity provider; the secret is never shown. */
         ProviderView: {
             clientId: string;
@@ -4189,6 +4304,8 @@ export interface components {
             about?: components["schemas"]["AboutGiven"] | null;
             /** @description Refused: files are not sent here. */
             attachments?: Record<string, never> | null;
+            /** @description Mail addresses that are told when the experts answer, besides the contacts: five at most (ASK-3). */
+            notify?: string[];
             /** @description At most 200 characters. */
             subject: string;
             /** @description At most 10,000 characters. */
@@ -4293,7 +4410,7 @@ export interface components {
          * @description How a step was left.
          * @enum {string}
          */
-        StepState: "Done" | "Skipped";
+        StepState: "done" | "skipped";
         /** @description A subscription. */
         Subscription: {
             contentType: string;
@@ -4353,7 +4470,7 @@ export interface components {
          * @description What keeps us from a channel until somebody does something about it (COM-7).
          * @enum {string}
          */
-        Trouble: "Archived" | "Deleted" | "NotMember" | "Blocked" | "Unauthorized" | "Uninstalled";
+        Trouble: "archived" | "deleted" | "notMember" | "blocked" | "unauthorized" | "uninstalled";
         /** @description What keeps us from a channel. */
         TroubleView: {
             /** @description What is wrong. */
@@ -4374,7 +4491,7 @@ export interface components {
          * @description Whose chat it is.
          * @enum {string}
          */
-        Vendor: "Slack" | "Teams" | "Mattermost";
+        Vendor: "slack" | "teams" | "mattermost";
         /** @description What an expert asks for. */
         WantedAccess: {
             /**
@@ -4456,6 +4573,13 @@ export interface components {
             /** @description Only in the answer that drew it. */
             secret?: string | null;
             url: string;
+        };
+        /** @description A week's hours as people write them. */
+        Week: {
+            /** @description Monday to Sunday; null where nobody works. */
+            days: (components["schemas"]["Day"] | null)[];
+            /** @description A name of the IANA time zone database: `Europe/Oslo`. */
+            timeZone: string;
         };
         /** @description To whom a welcome goes again. */
         WelcomeAgain: {
@@ -6362,6 +6486,13 @@ export interface operations {
                     "application/json": Record<string, never>;
                 };
             };
+            /** @description no credit can be used */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
         };
     };
     get_api_v1_conversations_export: {
@@ -6559,6 +6690,56 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+        };
+    };
+    get_api_v1_credits: {
+        parameters: {
+            query?: {
+                /** @description This customer's; the provider names one. */
+                tenantId?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description rule, balance, usable, ledger … */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+        };
+    };
+    put_api_v1_credits: {
+        parameters: {
+            query?: {
+                /** @description This customer's; the provider names one. */
+                tenantId?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CountedQuestions"];
+            };
+        };
+        responses: {
+            /** @description as when it is asked for */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
             };
         };
     };
@@ -7515,6 +7696,29 @@ export interface operations {
             };
         };
     };
+    get_api_v1_incidents_id_clocks: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description the incident's id */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description value: Array<ClockView> */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+        };
+    };
     post_api_v1_incidents_id_comments: {
         parameters: {
             query?: never;
@@ -8221,6 +8425,79 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+        };
+    };
+    get_api_v1_service_agreement: {
+        parameters: {
+            query?: {
+                /** @description This customer's; for the provider, that for all customers when absent. */
+                tenantId?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description agreement, isOwn, clocks, last30Days, may */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+        };
+    };
+    put_api_v1_service_agreement: {
+        parameters: {
+            query?: {
+                /** @description This customer's; for the provider, that for all customers when absent. */
+                tenantId?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Agreement"];
+            };
+        };
+        responses: {
+            /** @description the agreement */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+        };
+    };
+    delete_api_v1_service_agreement: {
+        parameters: {
+            query?: {
+                /** @description This customer's; for the provider, that for all customers when absent. */
+                tenantId?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description the agreement that holds now */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
             };
         };
     };

@@ -3,7 +3,9 @@ import { useState, type ReactNode } from 'react';
 
 import type { NotificationSettings } from '../api/hand';
 import { GuardedButton } from '../ui/Guarded';
+import { Section } from '../ui/Section';
 import { Failure, Notice, Waiting } from '../ui/states';
+import { ChatChannels } from './ChatChannels';
 import { Contacts } from './Contacts';
 import { Webhooks } from './Webhooks';
 import { useLive, useSettings } from './data';
@@ -39,7 +41,16 @@ export function ContactsPart() {
   return <Part add="Add a contact">{(shown) => <Contacts {...shown} />}</Part>;
 }
 
-/** NOT-11: by which channels besides mail. A chat of another kind is one more part here. */
+/** COM-5, NOT-11: by which channels besides mail. */
 export function ChannelsPart() {
-  return <Part add="Add a webhook">{(shown) => <Webhooks {...shown} />}</Part>;
+  return (
+    <>
+      <Section title="Team chat">
+        <Part add="Connect a channel">{(shown) => <ChatChannels {...shown} />}</Part>
+      </Section>
+      <Section title="Webhooks">
+        <Part add="Add a webhook">{(shown) => <Webhooks {...shown} />}</Part>
+      </Section>
+    </>
+  );
 }

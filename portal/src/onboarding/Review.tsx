@@ -13,8 +13,6 @@ const useStyles = makeStyles({
   muted: { color: tokens.colorNeutralForeground2 },
 });
 
-const several = (count: number, one: string, more: string) => `${count.toLocaleString()} ${count === 1 ? one : more}`;
-
 /** What was chosen in each step, as the settings have it now. */
 export function Review({ onEdit }: { onEdit: (place: Place) => void }) {
   const styles = useStyles();
@@ -23,10 +21,11 @@ export function Review({ onEdit }: { onEdit: (place: Place) => void }) {
   const exclusions = useQuery({ queryKey: ['exclusions', 'all'], queryFn: () => read(api.GET('/api/v1/exclusions')) });
   const contacts = useQuery({ queryKey: ['contacts'], queryFn: ({ signal }) => read(api.GET('/api/v1/contacts', { signal })) });
   const webhooks = useQuery({ queryKey: ['webhooks'], queryFn: ({ signal }) => read(api.GET('/api/v1/webhooks', { signal })) });
-  const all = [grant, authority, exclusions, contacts, webhooks];
+  const chats = useQuery({ queryKey: ['chat-channels'], queryFn: ({ signal }) => read(api.GET('/api/v1/chat-channels', { signal })) });
+  const all = [grant, authority, exclusions, contacts, webhooks, chats];
   const failed = all.find((one) => one.isError);
   if (failed) return <Failure error={failed.error} retry={() => all.forEach((one) => void one.refetch())} />;
-  if (!grant.data || !authority.data || !exclusions.data || !contacts.data || !webhooks.data) return <Waiting rows={8} />;
+  if (!grant.data || !authority.data || !exclusions.data || !contacts.data || !webhooks.data || !chats.data) return <Waiting rows={8} />;
   const change = (place: Place, what: string) => (
     <Button size="small" onClick={() => onEdit(place)} aria-label={`Change ${what}`}>
       Change
@@ -66,8 +65,13 @@ export function Review({ onEdit }: { onEdit: (place: Place) => void }) {
         />
       </Section>
       <Section title="Chat channels" actions={change('channels', 'chat channels')}>
-        {webhooks.data.value.length > 0 ? (
-          <span>{several(webhooks.data.value.length, 'webhook', 'webhooks')}: {webhooks.data.value.map((one) => one.name).join(', ')}</span>
+        {webhooks.data.value.length + chats.data.value.length > 0 ? (
+          <Facts
+            facts={[
+              ['Team chat', chats.data.value.map((one) => one.name).join(', ')],
+              ['Webhooks', webhooks.data.value.map((one) => one.name).join(', ')],
+            ]}
+          />
         ) : (
           <span className={styles.muted}>Mail only.</span>
         )}

@@ -429,7 +429,7 @@ fn item(kind: ItemKind, it: &Found) -> (Status, String) {
         ),
         ItemKind::ChatChannel => (
             either(it.channels > 0, false),
-            several(it.channels, "webhook is told", "webhooks are told"),
+            several(it.channels, "channel is told", "channels are told"),
         ),
     }
 }

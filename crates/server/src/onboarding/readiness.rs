@@ -130,8 +130,9 @@ async fn gather(
         unknown: unknown(tx, tenant).await?,
         channels: count(
             tx,
-            "select count(*) from webhook where tenant_no = $1 and removed_at is null \
-             and paused_at is null",
+            "select (select count(*) from webhook where tenant_no = $1 and removed_at is null \
+             and paused_at is null) + (select count(*) from chat_channel where tenant_no = $1 \
+             and removed_at is null and trouble is null)",
             own(),
         )
         .await?,
