@@ -261,23 +261,20 @@ pub async fn choose(
         let why = "untilDateTime: the subscription ends before it began".to_owned();
         return Err(Error::Invalid(why));
     }
-    match after {
-        Some(rule) => {
-            tx.execute(
-                "insert into credit_rule (tenant_no, since_at, until_at) values ($1, $2, $3) \
-                 on conflict (tenant_no) do update set until_at = excluded.until_at",
-                vec![
-                    tenant.0.into(),
-                    rule.since.micros().into(),
-                    rule.until.map(Timestamp::micros).into(),
-                ],
-            )
-            .await?;
-        }
-        None => {
-            let sql = "delete from credit_rule where tenant_no = $1";
-            tx.execute(sql, vec![tenant.0.into()]).await?;
-        }
+    if let Some(rule) = after {
+        tx.execute(
+            "insert into credit_rule (tenant_no, since_at, until_at) values ($1, $2, $3) \
+             on conflict (tenant_no) do update set until_at = excluded.until_at",
+            vec![
+                tenant.0.into(),
+                rule.since.micros().into(),
+                rule.until.map(Timestamp::micros).into(),
+            ],
+        )
+        .await?;
+    } else {
+        let sql = "delete from credit_rule where tenant_no = $1";
+        tx.execute(sql, vec![tenant.0.into()]).await?;
     }
     let word = |rule: Option<Rule>| match rule {
         None => json!("unlimited"),
