@@ -142,7 +142,9 @@ async fn waiting(
 fn timed(row: &QueryResult) -> Result<Timed> {
     let kind: String = column(row, 2)?;
     let body: Value = serde_json::from_str(&column::<String>(row, 5)?).unwrap_or_default();
-    let customer = ActorKind::read(&column::<String>(row, 3)?) == Some(ActorKind::Customer);
+    // A program of the customer's acts for it.
+    let actor = ActorKind::read(&column::<String>(row, 3)?);
+    let customer = matches!(actor, Some(ActorKind::Customer | ActorKind::Integration));
     let mut incident = column::<Option<i64>>(row, 4)?.map(IncidentId);
     let mut action = None;
     let marks = match kind.as_str() {

@@ -111,6 +111,20 @@ async fn a_verified_containment_stops_its_clock_and_a_merge_ends_them_all() {
     assert_eq!(before, [0], "the one is resolved, the other is left out");
 }
 
+#[tokio::test]
+async fn a_program_of_the_customers_that_acts_has_reacted_for_it() {
+    let case = case("reader").await;
+    let task = case.draft(json!({ "actionType": "text", "displayName": "Call kari" })).await;
+    case.publish().await;
+    pass(&case, 3 * MINUTE);
+    let done = json!({ "status": "completed" });
+    let path = format!("/beta/security/incidentTasks/{task}");
+    case.siem.patch(&path, &done).await.expect(200);
+    pass(&case, MINUTE);
+    let all = clocks(&case).await;
+    assert_eq!(shows(&all, "acknowledge"), ("stopped".to_owned(), 180), "{all}");
+}
+
 /// What was sent about clocks, as receiver and subject.
 fn told(it: &Post) -> Vec<(String, String)> {
     let mails = it.server.mails();
