@@ -1,24 +1,26 @@
 // A conversation by mail, through a real mail server: a published response reaches a contact's mailbox,
-// the answer stands in the expert's open chat, the expert's word in the customer's and in the thread of
-// mails (COM-8, NOT-4, NOT-5). What is forged stays outside.
+// the answer stands in the expert's open chat, the expert's word in the customer's, in the thread of mails and
+// in Microsoft's playground for Teams where that can be had (COM-5, COM-8, NOT-4, NOT-5). What is forged stays
+// outside.
 import assert from 'node:assert/strict';
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 
+import { BOT, CHANNEL, Playground, SECRET, TENANT, missing as noTeams } from './playground.mjs';
 import { Postfix, missing } from './postfix.mjs';
-import { Browser, Server, freePort, send, setUpWithPasskey, until } from './world.mjs';
+import { Browser, Server, freePort, responded, send, setUpWithPasskey, until } from './world.mjs';
 
 const PICTURES = process.env.RIPOSTE_SCREENSHOTS ?? join(tmpdir(), 'riposte-screenshots');
 const STORES = { SQLite: null, PostgreSQL: process.env.RIPOSTE_TEST_POSTGRES };
-const now = () => new Date().toISOString();
 
 for (const [name, store] of Object.entries(STORES)) {
   const skip = missing() ?? (store === undefined && 'RIPOSTE_TEST_POSTGRES names no address');
   test(`a response is told, answered and talked about by mail, on ${name}`, { timeout: 180_000, skip }, async (t) => {
     const [world, alder, lmtp] = [await freePort(), await freePort(), await freePort()];
     const postfix = await Postfix.start({ world, alder, lmtp });
+    const teams = noTeams() ? null : await Playground.start();
     const server = await Server.start({
       store,
       settings: {
@@ -27,6 +29,7 @@ for (const [name, store] of Object.entries(STORES)) {
         RIPOSTE_MAIL_REPLIES: 'reply@mdr.fjordwatch.example',
         RIPOSTE_MAIL_LMTP: `127.0.0.1:${lmtp}`,
         RIPOSTE_MAIL_AUTHORITY: 'mx.fjordwatch.example',
+        ...teams?.settings(),
       },
     });
     const browser = await Browser.open();
@@ -34,8 +37,9 @@ for (const [name, store] of Object.entries(STORES)) {
       await browser.close();
       await server.stop();
       await postfix.stop();
+      await teams?.stop();
     });
-    await journey({ server, browser, postfix });
+    await journey({ server, browser, postfix, teams });
   });
 }
 
@@ -63,7 +67,25 @@ const answer = (to, text) =>
     '> Fjordwatch needs you on an incident',
   ].join('\n');
 
-async function journey({ server, browser, postfix }) {
+/** The customer's channel in Teams, as somebody there sees it. */
+async function channel(ida, browser, teams) {
+  const made = await send(ida, 'POST', '/api/v1/chat-channels', {
+    vendor: 'teams',
+    name: 'Managed response',
+    language: 'en',
+    settings: { tenantId: TENANT, appId: BOT, channelId: CHANNEL },
+    secrets: { clientSecret: SECRET },
+  });
+  await teams.open(made.eventsUrl);
+  const context = await browser.chromium.newContext({ viewport: { width: 1360, height: 900 } });
+  const page = await context.newPage();
+  page.setDefaultTimeout(15_000);
+  await page.goto(`http://127.0.0.1:${teams.port}/`);
+  await page.getByText('Managed response').first().click();
+  return page;
+}
+
+async function journey({ server, browser, postfix, teams }) {
   await server.command('init', '--provider', 'Fjordwatch', '--admin', 'odd@fjordwatch.example');
   const { tenantId } = await server.command('tenant', 'add', 'Alder Freight', '--experts', 'reader');
   const expert = await server.command('user', 'add', '--provider', '--email', 'signe@fjordwatch.example', '--role', 'Expert');
@@ -77,42 +99,17 @@ async function journey({ server, browser, postfix }) {
   // Who hears of it, and that it is told so.
   await send(ida, 'POST', '/api/v1/contacts', { name: 'Ida Berg', kind: 'person', role: 'incidentNotification', email: 'ida@alder.example' });
   await until('the contact is told that it is one', () => postfix.mails().length === 1);
+  const kari = teams && (await channel(ida, browser, teams));
 
   // A break-in, worked by an expert and told with something left to do.
-  await send(ida, 'PUT', '/api/v1/grant', { level: 'reader', approval: 'automatic', endDateTime: null });
-  await send(signe, 'POST', '/api/v1/access', { tenantId, level: 'reader', reason: 'Reading timelines.', hours: 1 });
-  const file = join(server.dir, 'alert.json');
-  const at = Object.fromEntries(['created', 'firstActivity', 'lastActivity', 'lastUpdate'].map((name) => [`${name}DateTime`, now()]));
-  writeFileSync(
-    file,
-    JSON.stringify({
-      id: 'edr-1',
-      providerAlertId: 'edr-1',
-      title: 'Script interpreter fetched a payload',
-      severity: 'high',
-      category: 'Execution',
-      serviceSource: 'microsoftDefenderForEndpoint',
-      detectionSource: 'microsoftDefenderForEndpoint',
-      ...at,
-      evidence: [{ '@odata.type': '#microsoft.graph.security.userEvidence', userAccount: { userPrincipalName: 'kari@alder.example' } }],
-    }),
-  );
-  assert.equal((await server.command('import', '--tenant', tenantId, file)).accepted, 1);
-  const incident = await until('an incident', async () => {
-    const { value } = await (await ida.request.get('/api/v1/incidents')).json();
-    return value.find((one) => one.status === 'active');
-  });
-  const path = `/api/v1/incidents/${incident.id}`;
-  await send(signe, 'POST', `${path}/start`, {});
-  await send(signe, 'POST', `${path}/tasks`, { actionType: 'text', displayName: 'Call kari' });
-  const published = Date.now();
-  await send(signe, 'POST', `${path}/publish`, { classification: 'truePositive', determination: 'malware', summary: 'A loader.' });
+  const { incident, published } = await responded({ server, customer: ida, expert: signe, tenantId });
 
   // Its mail arrives, with the way to it.
   const told = await until('the mail about the response', () => postfix.mails()[1]);
   console.log(`# published to mailbox: ${Date.now() - published} ms`);
   assert.match(whole(told), new RegExp(`${server.url}/incidents/${incident.id}\\?response=actions`));
   assert.match(whole(told), /Call kari/);
+  await kari?.getByText('Fjordwatch needs you on an incident').waitFor();
 
   // The answer shows in the expert's open chat.
   const chat = `/incidents/${incident.id}?response=chat`;
@@ -124,6 +121,7 @@ async function journey({ server, browser, postfix }) {
   await heard.getByText('Kari is told.').waitFor();
   assert.equal(await heard.getByText('needs you on an incident').count(), 0, 'nothing of what is answered to');
   await ida.getByText('Which device first?').waitFor();
+  await kari?.getByText('Kari is told.').waitFor();
 
   // The same words from outside, with a finding that the mail brought along, do not.
   const back = addressOf(header(told, 'Reply-To'));
@@ -133,10 +131,11 @@ async function journey({ server, browser, postfix }) {
   for (const page of [signe, ida]) assert.equal(await page.getByText('Kanarie').count(), 0);
   assert.equal(await ida.getByText(/was not taken/).count(), 0, 'only experts are told');
 
-  // The expert's word shows in the customer's chat and in the same thread of mails.
+  // The expert's word shows in the customer's chat, below the card in Teams and in the same thread of mails.
   await signe.getByRole('textbox', { name: 'Message', exact: true }).fill('Dock-3, then dock-7.');
   await signe.getByRole('button', { name: 'Send', exact: true }).click();
   await ida.getByText('Dock-3, then dock-7.').waitFor();
+  await kari?.getByText('Dock-3, then dock-7.').waitFor();
   const word = await until('the mail with the word', () => postfix.mails()[2]);
   assert.match(whole(word), /Dock-3, then dock-7\./);
   assert.equal(header(word, 'References'), header(told, 'References'), 'one thread');

@@ -165,13 +165,13 @@ test('every page, as who uses it', { timeout: 600_000, concurrency: true }, asyn
   const { id: hook } = await send(ida, 'POST', '/api/v1/webhooks', { name: 'SIEM of the group', url: `${directory.url}/hook` });
   await send(ida, 'POST', `/api/v1/webhooks/${hook}/test`, {});
   // A team chat that does not take its secret.
-  const { id: chat } = await send(ida, 'POST', '/api/v1/chat-channels', {
+  const { id: channel } = await send(ida, 'POST', '/api/v1/chat-channels', {
     vendor: 'mattermost',
     name: 'Managed response of the freight terminal',
     settings: { baseUrl: directory.url, channelId: 'qmd5oqtwoibz8cuzxzg5ekshgr' },
     secrets: { botToken: 'pbg5n3xtkjf3uppzkm6prfhx4w', webhookToken: '9jrxak1ykxrmnaed9cps9i4cim' },
   });
-  await send(ida, 'POST', `/api/v1/chat-channels/${chat}/test`, {});
+  await send(ida, 'POST', `/api/v1/chat-channels/${channel}/test`, {});
 
   // Managed response: what the demo has of it, and what was done to a real device.
   const access = JSON.parse(readFileSync(join(server.dir, 'data/demo-access.json'), 'utf8'));

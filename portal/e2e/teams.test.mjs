@@ -2,17 +2,16 @@
 // it in the expert's open chat, the expert's word below the card (COM-5, NOT-4). Tokens are checked on both
 // sides; new posts and forged activities stay outside.
 import assert from 'node:assert/strict';
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 
 import { BOT, CHANNEL, Playground, SECRET, TENANT, missing } from './playground.mjs';
-import { Browser, Server, send, setUpWithPasskey, until } from './world.mjs';
+import { Browser, Server, responded, setUpWithPasskey } from './world.mjs';
 
 const PICTURES = process.env.RIPOSTE_SCREENSHOTS ?? join(tmpdir(), 'riposte-screenshots');
 const STORES = { SQLite: null, PostgreSQL: process.env.RIPOSTE_TEST_POSTGRES };
-const now = () => new Date().toISOString();
 
 for (const [name, store] of Object.entries(STORES)) {
   const skip = missing() ?? (store === undefined && 'RIPOSTE_TEST_POSTGRES names no address');
@@ -67,34 +66,7 @@ async function journey({ server, browser, teams }) {
   await kari.getByText('Managed response').first().click();
 
   // A break-in, worked by an expert and told with something left to do.
-  await send(ida, 'PUT', '/api/v1/grant', { level: 'reader', approval: 'automatic', endDateTime: null });
-  await send(signe, 'POST', '/api/v1/access', { tenantId, level: 'reader', reason: 'Reading timelines.', hours: 1 });
-  const file = join(server.dir, 'alert.json');
-  const at = Object.fromEntries(['created', 'firstActivity', 'lastActivity', 'lastUpdate'].map((of) => [`${of}DateTime`, now()]));
-  writeFileSync(
-    file,
-    JSON.stringify({
-      id: 'edr-1',
-      providerAlertId: 'edr-1',
-      title: 'Fetched <at>everyone</at> **a payload**',
-      severity: 'high',
-      category: 'Execution',
-      serviceSource: 'microsoftDefenderForEndpoint',
-      detectionSource: 'microsoftDefenderForEndpoint',
-      ...at,
-      evidence: [{ '@odata.type': '#microsoft.graph.security.userEvidence', userAccount: { userPrincipalName: 'kari@alder.example' } }],
-    }),
-  );
-  assert.equal((await server.command('import', '--tenant', tenantId, file)).accepted, 1);
-  const incident = await until('an incident', async () => {
-    const { value } = await (await ida.request.get('/api/v1/incidents')).json();
-    return value.find((one) => one.status === 'active');
-  });
-  const path = `/api/v1/incidents/${incident.id}`;
-  await send(signe, 'POST', `${path}/start`, {});
-  await send(signe, 'POST', `${path}/tasks`, { actionType: 'text', displayName: 'Call kari' });
-  const published = Date.now();
-  await send(signe, 'POST', `${path}/publish`, { classification: 'truePositive', determination: 'malware', summary: 'A loader.' });
+  const { incident, published } = await responded({ server, customer: ida, expert: signe, tenantId, title: 'Fetched <at>everyone</at> **a payload**' });
 
   // The card is in the channel; what the alert is called stands there as text.
   await kari.getByText('Fjordwatch needs you on an incident').waitFor();

@@ -341,3 +341,41 @@ export async function settled(page) {
     return performance.now() - last > 250;
   });
 }
+
+/**
+ * An incident of one alert that an expert has published a response to, with a call left to the customer;
+ * gives it, and when it was published.
+ */
+export async function responded({ server, customer, expert, tenantId, title = 'Script interpreter fetched a payload' }) {
+  await send(customer, 'PUT', '/api/v1/grant', { level: 'reader', approval: 'automatic', endDateTime: null });
+  await send(expert, 'POST', '/api/v1/access', { tenantId, level: 'reader', reason: 'Reading timelines.', hours: 1 });
+  const file = join(server.dir, 'alert.json');
+  const now = new Date().toISOString();
+  const at = Object.fromEntries(['created', 'firstActivity', 'lastActivity', 'lastUpdate'].map((of) => [`${of}DateTime`, now]));
+  writeFileSync(
+    file,
+    JSON.stringify({
+      id: 'edr-1',
+      providerAlertId: 'edr-1',
+      title,
+      severity: 'high',
+      category: 'Execution',
+      serviceSource: 'microsoftDefenderForEndpoint',
+      detectionSource: 'microsoftDefenderForEndpoint',
+      ...at,
+      evidence: [{ '@odata.type': '#microsoft.graph.security.userEvidence', userAccount: { userPrincipalName: 'kari@alder.example' } }],
+    }),
+  );
+  const { accepted } = await server.command('import', '--tenant', tenantId, file);
+  if (accepted !== 1) throw new Error('the alert was not taken');
+  const incident = await until('an incident', async () => {
+    const { value } = await (await customer.request.get('/api/v1/incidents')).json();
+    return value.find((one) => one.status === 'active');
+  });
+  const path = `/api/v1/incidents/${incident.id}`;
+  await send(expert, 'POST', `${path}/start`, {});
+  await send(expert, 'POST', `${path}/tasks`, { actionType: 'text', displayName: 'Call kari' });
+  const published = Date.now();
+  await send(expert, 'POST', `${path}/publish`, { classification: 'truePositive', determination: 'malware', summary: 'A loader.' });
+  return { incident, published };
+}

@@ -129,7 +129,7 @@ function Shown({ channel, settings }: { channel: ChatChannel; settings: Notifica
           >
             {busy ? 'Sending…' : 'Send a test'}
           </GuardedButton>
-          <GuardedButton size="small" may={mayUse} onClick={() => setOpen('change')} aria-label={`Set up ${name} again`}>
+          <GuardedButton size="small" may={mayUse} onClick={() => setOpen('change')} aria-label={`Set up again: ${name}`}>
             Set up again
           </GuardedButton>
           <GuardedButton size="small" may={may} onClick={() => setOpen('remove')} aria-label={`Remove ${name}`}>
