@@ -6,7 +6,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 
-import { Browser, Directory, Server, send, setUpWithPasskey } from './world.mjs';
+import { Browser, Directory, Server, peopled, send } from './world.mjs';
 
 const KARI = 'kari@alder.example';
 
@@ -24,15 +24,7 @@ test('a directory is connected, acts with one click, and says when it does not',
 });
 
 async function journey(server, browser, directory) {
-  await server.command('init', '--provider', 'Fjordwatch', '--admin', 'odd@fjordwatch.example');
-  const { tenantId } = await server.command('tenant', 'add', 'Alder Freight', '--experts', 'reader');
-  const expert = await server.command('user', 'add', '--provider', '--email', 'signe@fjordwatch.example', '--role', 'Expert');
-  const customer = await server.command('user', 'add', '--tenant', tenantId, '--email', 'ida@alder.example', '--role', 'Security Administrator');
-  await server.serve();
-  const signe = await browser.person(server.url, { passkey: true });
-  const ida = await browser.person(server.url, { passkey: true });
-  await setUpWithPasskey(signe, expert.setupUrl, 'Signe Holm');
-  await setUpWithPasskey(ida, customer.setupUrl, 'Ida Berg');
+  const { tenantId, signe, ida } = await peopled(server, browser);
 
   // Connected through the form, and what the server refuses stands beside its field.
   await ida.goto('/settings/connectors');

@@ -10,7 +10,7 @@ import { test } from 'node:test';
 
 import { BOT, CHANNEL, Playground, SECRET, TENANT, missing as noTeams } from './playground.mjs';
 import { Postfix, missing } from './postfix.mjs';
-import { Browser, Server, freePort, responded, send, setUpWithPasskey, until } from './world.mjs';
+import { Browser, Server, freePort, peopled, responded, send, until } from './world.mjs';
 
 const PICTURES = process.env.RIPOSTE_SCREENSHOTS ?? join(tmpdir(), 'riposte-screenshots');
 const STORES = { SQLite: null, PostgreSQL: process.env.RIPOSTE_TEST_POSTGRES };
@@ -86,15 +86,7 @@ async function channel(ida, browser, teams) {
 }
 
 async function journey({ server, browser, postfix, teams }) {
-  await server.command('init', '--provider', 'Fjordwatch', '--admin', 'odd@fjordwatch.example');
-  const { tenantId } = await server.command('tenant', 'add', 'Alder Freight', '--experts', 'reader');
-  const expert = await server.command('user', 'add', '--provider', '--email', 'signe@fjordwatch.example', '--role', 'Expert');
-  const customer = await server.command('user', 'add', '--tenant', tenantId, '--email', 'ida@alder.example', '--role', 'Security Administrator');
-  await server.serve();
-  const signe = await browser.person(server.url, { passkey: true });
-  const ida = await browser.person(server.url, { passkey: true });
-  await setUpWithPasskey(signe, expert.setupUrl, 'Signe Holm');
-  await setUpWithPasskey(ida, customer.setupUrl, 'Ida Berg');
+  const { tenantId, signe, ida } = await peopled(server, browser);
 
   // Who hears of it, and that it is told so.
   await send(ida, 'POST', '/api/v1/contacts', { name: 'Ida Berg', kind: 'person', role: 'incidentNotification', email: 'ida@alder.example' });

@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 
 import { BOT, CHANNEL, Playground, SECRET, TENANT, missing } from './playground.mjs';
-import { Browser, Server, responded, setUpWithPasskey } from './world.mjs';
+import { Browser, Server, peopled, responded } from './world.mjs';
 
 const PICTURES = process.env.RIPOSTE_SCREENSHOTS ?? join(tmpdir(), 'riposte-screenshots');
 const STORES = { SQLite: null, PostgreSQL: process.env.RIPOSTE_TEST_POSTGRES };
@@ -29,15 +29,7 @@ for (const [name, store] of Object.entries(STORES)) {
 }
 
 async function journey({ server, browser, teams }) {
-  await server.command('init', '--provider', 'Fjordwatch', '--admin', 'odd@fjordwatch.example');
-  const { tenantId } = await server.command('tenant', 'add', 'Alder Freight', '--experts', 'reader');
-  const expert = await server.command('user', 'add', '--provider', '--email', 'signe@fjordwatch.example', '--role', 'Expert');
-  const customer = await server.command('user', 'add', '--tenant', tenantId, '--email', 'ida@alder.example', '--role', 'Security Administrator');
-  await server.serve();
-  const signe = await browser.person(server.url, { passkey: true });
-  const ida = await browser.person(server.url, { passkey: true });
-  await setUpWithPasskey(signe, expert.setupUrl, 'Signe Holm');
-  await setUpWithPasskey(ida, customer.setupUrl, 'Ida Berg');
+  const { tenantId, signe, ida } = await peopled(server, browser);
 
   // The administrator connects the channel, as the page asks for it.
   await ida.goto('/settings/notifications?tab=chat');

@@ -342,6 +342,20 @@ export async function settled(page) {
   });
 }
 
+/** A provider with an expert and a customer with an administrator, both signed in. */
+export async function peopled(server, browser) {
+  await server.command('init', '--provider', 'Fjordwatch', '--admin', 'odd@fjordwatch.example');
+  const { tenantId } = await server.command('tenant', 'add', 'Alder Freight', '--experts', 'reader');
+  const expert = await server.command('user', 'add', '--provider', '--email', 'signe@fjordwatch.example', '--role', 'Expert');
+  const customer = await server.command('user', 'add', '--tenant', tenantId, '--email', 'ida@alder.example', '--role', 'Security Administrator');
+  await server.serve();
+  const signe = await browser.person(server.url, { passkey: true });
+  const ida = await browser.person(server.url, { passkey: true });
+  await setUpWithPasskey(signe, expert.setupUrl, 'Signe Holm');
+  await setUpWithPasskey(ida, customer.setupUrl, 'Ida Berg');
+  return { tenantId, signe, ida };
+}
+
 /**
  * An incident of one alert that an expert has published a response to, with a call left to the customer;
  * gives it, and when it was published.

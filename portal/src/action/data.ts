@@ -1,9 +1,8 @@
 /** What the action center asks and changes. */
 import { useQuery, useQueryClient } from '@tanstack/react-query';
-import { useRef } from 'react';
 
 import { api, read } from '../api/client';
-import { useEvents } from '../api/events';
+import { useLive } from '../api/live';
 
 export function useAction(id: string | null) {
   return useQuery({
@@ -28,13 +27,9 @@ const AGAIN_MS = 600;
 
 export function useLiveActions(): void {
   const queries = useQueryClient();
-  const timer = useRef<ReturnType<typeof setTimeout> | null>(null);
-  useEvents((fact) => {
-    if (!fact.kind.startsWith('action.')) return;
-    timer.current ??= setTimeout(() => {
-      timer.current = null;
-      void queries.invalidateQueries({ queryKey: ['actions'] });
-      void queries.invalidateQueries({ queryKey: ['action'] });
-    }, AGAIN_MS);
-  });
+  const again = () => {
+    void queries.invalidateQueries({ queryKey: ['actions'] });
+    void queries.invalidateQueries({ queryKey: ['action'] });
+  };
+  useLive(/^action\./, again, AGAIN_MS);
 }

@@ -6696,7 +6696,10 @@ export interface operations {
     get_api_v1_credits: {
         parameters: {
             query?: {
-                /** @description This customer's; the provider names one. */
+                /**
+                 * @description The customer's id; absent: the caller's own organisation, and for the provider all customers
+                 *     where something is agreed with all.
+                 */
                 tenantId?: string;
             };
             header?: never;
@@ -6719,7 +6722,10 @@ export interface operations {
     put_api_v1_credits: {
         parameters: {
             query?: {
-                /** @description This customer's; the provider names one. */
+                /**
+                 * @description The customer's id; absent: the caller's own organisation, and for the provider all customers
+                 *     where something is agreed with all.
+                 */
                 tenantId?: string;
             };
             header?: never;
@@ -8431,7 +8437,10 @@ export interface operations {
     get_api_v1_service_agreement: {
         parameters: {
             query?: {
-                /** @description This customer's; for the provider, that for all customers when absent. */
+                /**
+                 * @description The customer's id; absent: the caller's own organisation, and for the provider all customers
+                 *     where something is agreed with all.
+                 */
                 tenantId?: string;
             };
             header?: never;
@@ -8454,7 +8463,10 @@ export interface operations {
     put_api_v1_service_agreement: {
         parameters: {
             query?: {
-                /** @description This customer's; for the provider, that for all customers when absent. */
+                /**
+                 * @description The customer's id; absent: the caller's own organisation, and for the provider all customers
+                 *     where something is agreed with all.
+                 */
                 tenantId?: string;
             };
             header?: never;
@@ -8481,7 +8493,10 @@ export interface operations {
     delete_api_v1_service_agreement: {
         parameters: {
             query?: {
-                /** @description This customer's; for the provider, that for all customers when absent. */
+                /**
+                 * @description The customer's id; absent: the caller's own organisation, and for the provider all customers
+                 *     where something is agreed with all.
+                 */
                 tenantId?: string;
             };
             header?: never;

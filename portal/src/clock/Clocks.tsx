@@ -5,8 +5,8 @@ import { useEffect, useState } from 'react';
 
 import { api, read } from '../api/client';
 import { NAMES, STATES, WHOSE, counted, lasting, standing, type Look } from '../api/clock-words';
-import { useEvents } from '../api/events';
 import type { Incident, ServiceClock } from '../api/hand';
+import { useLive } from '../api/live';
 import { Moment } from '../ui/Moment';
 import { Panel } from '../ui/Panel';
 import { Failure, Waiting } from '../ui/states';
@@ -36,8 +36,6 @@ const useStyles = makeStyles({
 
 const BARS = { calm: 'brand', done: 'success', near: 'warning', missed: 'error' } as const;
 const SECOND_MS = 1_000;
-/** The server follows what happens within about a second. */
-const AGAIN_MS = 1_200;
 
 /** How long the parts of an incident take, and what is left of what was promised. */
 export default function Clocks({ incident }: { incident: Incident }) {
@@ -50,9 +48,7 @@ export default function Clocks({ incident }: { incident: Incident }) {
     queryFn: ({ signal }) => read(api.GET('/api/v1/incidents/{id}/clocks', { params: { path: { id: incident.id } }, signal })),
     refetchInterval: 60_000,
   });
-  useEvents((fact) => {
-    if (fact.incidentId === incident.id) setTimeout(() => void queries.invalidateQueries({ queryKey: key }), AGAIN_MS);
-  });
+  useLive((fact) => fact.incidentId === incident.id, () => void queries.invalidateQueries({ queryKey: key }));
   const now = useSecond();
   // A page without its clocks is still of use; the pane says what is wrong.
   if (!clocks.data && !clocks.isError) return null;

@@ -3,8 +3,8 @@ import { useInfiniteQuery, useMutation, useQuery, useQueryClient } from '@tansta
 import { useEffect, useRef } from 'react';
 
 import { api, read } from '../api/client';
-import { useEvents } from '../api/events';
 import type { Conversation, ConversationRow, ConversationsAsked, Message, Page } from '../api/hand';
+import { useLive } from '../api/live';
 
 const PAGE = 50;
 const ROWS = 'conversations';
@@ -38,15 +38,11 @@ const AGAIN_MS = 250;
 /** Reads the list, and the conversations that are open, again when somebody wrote. */
 export function useLiveConversations(): void {
   const queries = useQueryClient();
-  const timer = useRef<ReturnType<typeof setTimeout> | null>(null);
-  useEvents((fact) => {
-    if (!/^(message|conversation)\./.test(fact.kind)) return;
-    timer.current ??= setTimeout(() => {
-      timer.current = null;
-      void queries.invalidateQueries({ queryKey: [ROWS] });
-      void queries.invalidateQueries({ queryKey: ['conversation'] });
-    }, AGAIN_MS);
-  });
+  const again = () => {
+    void queries.invalidateQueries({ queryKey: [ROWS] });
+    void queries.invalidateQueries({ queryKey: ['conversation'] });
+  };
+  useLive(/^(message|conversation)\./, again, AGAIN_MS);
 }
 
 function useTake() {

@@ -1,12 +1,11 @@
 import { Button, makeStyles, tokens } from '@fluentui/react-components';
 import { ArrowRightRegular } from '@fluentui/react-icons';
 import { useQuery, useQueryClient } from '@tanstack/react-query';
-import { useRef } from 'react';
 import { useNavigate } from 'react-router';
 
 import { api, read } from '../api/client';
-import { useEvents } from '../api/events';
 import type { Home as Figures } from '../api/hand';
+import { useLive } from '../api/live';
 import { CASES, concerns, useSession } from '../api/session';
 import { AskExperts } from '../ui/AskExperts';
 import { Go } from '../ui/Go';
@@ -58,14 +57,7 @@ export default function Home() {
     enabled: cases,
     refetchInterval: 60_000,
   });
-  const timer = useRef<ReturnType<typeof setTimeout> | null>(null);
-  useEvents(() => {
-    // A burst of events asks once.
-    timer.current ??= setTimeout(() => {
-      timer.current = null;
-      void queries.invalidateQueries({ queryKey: ['home'] });
-    }, AGAIN_MS);
-  });
+  useLive(/./, () => void queries.invalidateQueries({ queryKey: ['home'] }), AGAIN_MS);
   return (
     <Page title="Home" lead={`${session.organisation.name} · ${session.role}`} actions={<AskExperts />}>
       {!cases ? (

@@ -1,11 +1,10 @@
 /** What the pages about notifications ask and change. */
 import { useInfiniteQuery, useQuery, useQueryClient } from '@tanstack/react-query';
-import { useRef } from 'react';
 
 import { api, read } from '../api/client';
 import { sentence } from '../api/error';
-import { useEvents } from '../api/events';
 import type { Delivery, Page } from '../api/hand';
+import { useLive as useLiveFacts } from '../api/live';
 import { useToasts } from '../ui/Toasts';
 
 export const CONTACTS = ['contacts'];
@@ -82,14 +81,7 @@ const AGAIN_MS = 250;
 
 export function useLive(): void {
   const forget = useForget();
-  const timer = useRef<ReturnType<typeof setTimeout> | null>(null);
-  useEvents((fact) => {
-    if (!/^(contact|webhook|chatChannel|notification|delivery)\./.test(fact.kind)) return;
-    timer.current ??= setTimeout(() => {
-      timer.current = null;
-      void forget();
-    }, AGAIN_MS);
-  });
+  useLiveFacts(/^(contact|webhook|chatChannel|notification|delivery)\./, () => void forget(), AGAIN_MS);
 }
 
 const EVERY_MS = 1_000;

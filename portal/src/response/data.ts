@@ -1,10 +1,9 @@
 /** What the parts of managed response ask and change. */
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
-import { useRef } from 'react';
 
 import { api, read } from '../api/client';
-import { useEvents } from '../api/events';
 import type { ManagedResponse, Task } from '../api/hand';
+import { useLive } from '../api/live';
 import { useToasts } from '../ui/Toasts';
 
 const key = (incidentId: string) => ['response', incidentId];
@@ -25,16 +24,12 @@ const AGAIN_MS = 400;
 /** Reads the response again when something of it has moved. */
 export function useLiveResponse(incidentId: string): void {
   const queries = useQueryClient();
-  const timer = useRef<ReturnType<typeof setTimeout> | null>(null);
-  useEvents((fact) => {
-    if (!MOVES.test(fact.kind)) return;
+  useLive(
     // A device that changed may be any task's; all else names its incident.
-    if (fact.incidentId !== incidentId && !/^(device|exclusion)\./.test(fact.kind)) return;
-    timer.current ??= setTimeout(() => {
-      timer.current = null;
-      void queries.invalidateQueries({ queryKey: key(incidentId) });
-    }, AGAIN_MS);
-  });
+    (fact) => MOVES.test(fact.kind) && (fact.incidentId === incidentId || /^(device|exclusion)\./.test(fact.kind)),
+    () => void queries.invalidateQueries({ queryKey: key(incidentId) }),
+    AGAIN_MS,
+  );
 }
 
 /** Everything that a task's change moves, read again. */

@@ -6,20 +6,11 @@ use axum::http::{HeaderMap, StatusCode};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::api::{May, Params, read};
+use crate::api::{May, Params, Whom, read};
 use crate::conversation::credit::{self, Entry, GRANTED, USABLE};
 use crate::http::{Answer, Site, json_response};
 use crate::permission::Permission;
 use crate::tenant::caller::Caller;
-
-/// Whose credits.
-#[derive(Deserialize, utoipa::IntoParams)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
-#[into_params(parameter_in = Query)]
-pub(super) struct Whom {
-    /// This customer's; the provider names one.
-    tenant_id: Option<String>,
-}
 
 /// How questions are counted.
 #[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]

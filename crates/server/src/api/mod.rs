@@ -42,6 +42,7 @@ use axum::body::Body;
 use axum::extract::{FromRequestParts, Query};
 use axum::http::HeaderMap;
 use axum::http::request::Parts;
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -224,6 +225,16 @@ impl<T: DeserializeOwned + Send> FromRequestParts<Site> for Params<T> {
             .map(|Query(params)| Self(params))
             .map_err(|rejection| Failure::bad(rejection.body_text()))
     }
+}
+
+/// Of which customer something is asked that is agreed with each.
+#[derive(Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+#[into_params(parameter_in = Query)]
+struct Whom {
+    /// The customer's id; absent: the caller's own organisation, and for the provider all customers
+    /// where something is agreed with all.
+    tenant_id: Option<String>,
 }
 
 /// Refuses a body that says anything: it may be absent, or an object without members.

@@ -4,11 +4,11 @@
 use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::api::incident::id_of;
-use crate::api::{May, Params, read};
+use crate::api::{May, Params, Whom, read};
 use crate::clock::Timestamp;
 use crate::http::{Answer, Site, json_response};
 use crate::permission::Permission;
@@ -105,15 +105,6 @@ pub(super) async fn of_incident(
     let readings = service_clock::of_incident(&site.app, &caller, id_of(&id)?).await?;
     let value: Vec<ClockView> = readings.into_iter().map(ClockView::from).collect();
     Ok(json_response(StatusCode::OK, &json!({ "value": value })))
-}
-
-/// Whose agreement.
-#[derive(Deserialize, utoipa::IntoParams)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
-#[into_params(parameter_in = Query)]
-pub(super) struct Whom {
-    /// This customer's; for the provider, that for all customers when absent.
-    tenant_id: Option<String>,
 }
 
 fn performance(it: &Performance) -> Value {

@@ -238,14 +238,7 @@ async fn follow_in(tx: &Transaction, tenant: TenantNo, now: Timestamp) -> Result
         measured.push(id.0.into());
         stopped.extend(runs(tenant, incident, kept, &terms));
     }
-    tx.insert_rows(
-        "insert into service_clock (incident_id, tenant_no, marks, said, next_at, due_clock, due_at)",
-        7,
-        "on conflict (incident_id) do update set marks = excluded.marks, next_at = excluded.next_at, \
-         due_clock = excluded.due_clock, due_at = excluded.due_at",
-        clocks,
-    )
-    .await?;
+    write(tx, "marks", clocks).await?;
     if !measured.is_empty() {
         let (list, values) = tx.engine().among(1, measured);
         tx.execute(&format!("delete from clock_run where incident_id {list}"), values).await?;
@@ -337,6 +330,22 @@ fn row(
     ]
 }
 
+/// Writes such rows. Of one that is there `kept` is written, `marks` or `said`, and what follows from
+/// both: who follows says nothing, and who gives notice marks nothing.
+async fn write(tx: &Transaction, kept: &str, rows: Vec<Sql>) -> Result<()> {
+    tx.insert_rows(
+        "insert into service_clock (incident_id, tenant_no, marks, said, next_at, due_clock, due_at)",
+        7,
+        &format!(
+            "on conflict (incident_id) do update set {kept} = excluded.{kept}, \
+             next_at = excluded.next_at, due_clock = excluded.due_clock, due_at = excluded.due_at"
+        ),
+        rows,
+    )
+    .await?;
+    Ok(())
+}
+
 /// Rows of `clock_run`: the runs of an incident that have their time.
 fn runs(tenant: TenantNo, incident: &Subject, kept: &Kept, terms: &Terms) -> Vec<Sql> {
     let severity = incident.severity;
@@ -411,15 +420,7 @@ async fn watch_in(tx: &mut Tx, mut ids: Vec<IncidentId>) -> Result<()> {
         }
         rows.extend(row(tenant, id, &kept, &terms, severity, now));
     }
-    tx.insert_rows(
-        "insert into service_clock (incident_id, tenant_no, marks, said, next_at, due_clock, due_at)",
-        7,
-        "on conflict (incident_id) do update set said = excluded.said, next_at = excluded.next_at, \
-         due_clock = excluded.due_clock, due_at = excluded.due_at",
-        rows,
-    )
-    .await?;
-    Ok(())
+    write(tx, "said", rows).await
 }
 
 #[cfg(test)]
