@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 
 import { Devices, missing } from './devices.mjs';
-import { Browser, Server, send, setUpWithPasskey, until } from './world.mjs';
+import { Browser, Server, send, setUpWithPasskey, told, until } from './world.mjs';
 
 const PICTURES = process.env.RIPOSTE_SCREENSHOTS ?? join(tmpdir(), 'riposte-screenshots');
 const now = () => new Date().toISOString();
@@ -71,6 +71,7 @@ async function journey(t, { server, browser, devices }) {
     mkdirSync(PICTURES, { recursive: true });
     for (const [name, page] of Object.entries({ signe, ida })) {
       await page.screenshot({ path: join(PICTURES, `response-failed-${name}.png`) }).catch(() => null);
+      console.log(`# what ${name} sees: ${await told(page)}`);
     }
   };
   const { setupUrl } = await server.command('init', '--provider', 'Fjordwatch', '--admin', 'odd@fjordwatch.example');

@@ -342,6 +342,21 @@ export async function settled(page) {
   });
 }
 
+/** What a page shows, in a line: for a failure where nobody can look at the picture. */
+export async function told(page) {
+  const seen = await page
+    .evaluate(() => ({
+      at: window.location.pathname + window.location.search,
+      focus: document.activeElement?.outerHTML.slice(0, 120),
+      dialogs: [...document.querySelectorAll('[role="dialog"], [role="alertdialog"]')].map(
+        (it) => `${it.getAttribute('aria-label') ?? it.textContent.slice(0, 60)}${it.closest('[aria-hidden="true"]') ? ' (hidden)' : ''}`,
+      ),
+      alerts: [...document.querySelectorAll('[role="alert"], [role="status"]')].map((it) => it.textContent.slice(0, 120)),
+    }))
+    .catch((error) => ({ failed: error.message }));
+  return JSON.stringify(seen);
+}
+
 /** A provider with an expert and a customer with an administrator, both signed in. */
 export async function peopled(server, browser) {
   await server.command('init', '--provider', 'Fjordwatch', '--admin', 'odd@fjordwatch.example');

@@ -15,6 +15,15 @@ function holder(): HTMLElement | null {
 }
 
 /**
+ * Whether a dialog is in front of something. To focus what is behind one hides the dialog from screen
+ * readers: one that was opened right after another has not taken the focus yet.
+ */
+function covered(it: HTMLElement): boolean {
+  const front = [...document.querySelectorAll('[role="dialog"], [role="alertdialog"]')].at(-1);
+  return front !== undefined && !front.contains(it);
+}
+
+/**
  * Gives the focus back to where it was when `open` began, unless it went somewhere by itself. Fluent
  * does so for a dialog with its own trigger; ours are opened by addresses, menus and rows too.
  */
@@ -33,7 +42,7 @@ export function useReturn(open: boolean): void {
         // where the focus came from.
         const strayed = pane?.isConnected && now !== null && !now.closest('[role="dialog"]');
         // A drawer keeps the focus while it slides away.
-        if ((now === null || strayed) && to?.isConnected) to.focus();
+        if ((now === null || strayed) && to?.isConnected && !covered(to)) to.focus();
         else if (Date.now() < until) setTimeout(look, SOON_MS);
       };
       setTimeout(look, SOON_MS);

@@ -352,17 +352,23 @@ pub async fn remove(app: &App, caller: &Caller, id: TaskId) -> Result<()> {
     tx.commit().await
 }
 
-/// Keeps the summary as far as it is written.
+/// Keeps the summary as far as it is written. What stands published in the same words is no draft: a
+/// page that saves while it publishes would else keep the incident from being resolved.
 pub async fn save_summary(app: &App, caller: &Caller, id: IncidentId, summary: &str) -> Result<()> {
     expert(caller)?;
     let tx = incident::begin(app, caller, id).await?;
     let incident = incident::one(&tx, id).await?;
+    let summary = text("summary", summary, LONGEST_TEXT)?;
+    let responses = store::responses_in(&tx, id).await?;
+    let published = responses.last().filter(|last| last.published.is_some());
+    if published.is_some_and(|last| last.summary.as_ref() == Some(&summary)) {
+        return Ok(());
+    }
     if !incident.model.is_open() {
         return Err(Error::Conflict(format!("incident {id} is closed")));
     }
-    let responses = store::responses_in(&tx, id).await?;
     let mut response = unpublished(&responses);
-    response.summary = Some(text("summary", summary, LONGEST_TEXT)?);
+    response.summary = Some(summary);
     store::save_response(&tx, id, &response).await?;
     tx.commit().await
 }

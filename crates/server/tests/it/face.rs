@@ -115,6 +115,10 @@ impl Client {
         self.send("POST", path, Some(body.to_string()), &[]).await
     }
 
+    pub async fn put(&self, path: &str, body: &Value) -> Reply {
+        self.send("PUT", path, Some(body.to_string()), &[]).await
+    }
+
     pub async fn patch(&self, path: &str, body: &Value) -> Reply {
         self.send("PATCH", path, Some(body.to_string()), &[]).await
     }

@@ -361,6 +361,24 @@ async fn an_incident_does_not_close_by_itself_under_an_expert_who_writes_more() 
 }
 
 #[tokio::test]
+async fn a_summary_saved_late_does_not_hold_what_was_published_open() {
+    let case = case("operator").await;
+    let mut h1 = Robot::enrol(&case.face, "h1").await;
+    case.isolate("h1").await;
+    case.publish().await;
+    let said = case.expert.get(&case.path("/response")).await.expect(200).json()["summary"].clone();
+    let path = case.path("/response/summary");
+    // The page's own save, on its way while the same words were published.
+    let late = json!({ "summary": format!(" {}\n", said.as_str().expect("a summary")) });
+    let kept = case.expert.put(&path, &late).await.expect(200).json();
+    assert_eq!(kept["draftSummary"], Value::Null, "nobody writes more");
+    h1.turn(&case.face.world).await;
+    assert_eq!(case.standing().await.0, "resolved");
+    case.expert.put(&path, &late).await.expect(200);
+    case.expert.put(&path, &json!({ "summary": "More." })).await.expect(409);
+}
+
+#[tokio::test]
 async fn what_the_experts_did_themselves_closes_when_it_was_read_back() {
     let case = case("operator").await;
     let world = &case.face.world;
