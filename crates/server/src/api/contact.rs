@@ -10,6 +10,7 @@ use crate::api::sign_in::Nothing;
 use crate::api::{May, done, idempotency, nothing, read};
 use crate::clock::Timestamp;
 use crate::contact::{self, Contact, ContactKind, ContactRole, Edit, Language, Priority, Wanted};
+use crate::hours::Week;
 use crate::http::{Answer, Site, json_response};
 use crate::notification;
 use crate::notification::make::Channel;
@@ -29,6 +30,8 @@ pub(super) struct ContactView {
     role: ContactRole,
     priority: Priority,
     language: Language,
+    /// When it can be reached; always when null.
+    hours: Option<Week>,
     created_by: String,
     #[schema(value_type = String)]
     created_date_time: Timestamp,
@@ -45,6 +48,7 @@ impl From<Contact> for ContactView {
             role: it.role,
             priority: it.priority,
             language: it.language,
+            hours: it.hours,
             created_by: it.created_by,
             created_date_time: it.created,
         }
@@ -83,6 +87,8 @@ pub(super) struct NewContact {
     priority: Option<Priority>,
     /// English when absent.
     language: Option<Language>,
+    /// When it can be reached; always when absent.
+    hours: Option<Week>,
 }
 
 /// Adds a contact, which is told so.
@@ -111,6 +117,7 @@ pub(super) async fn add(
             role: asked.role,
             priority: asked.priority.unwrap_or(Priority::Primary),
             language: asked.language.unwrap_or_default(),
+            hours: asked.hours,
         };
         let added = contact::add(&site.app, &who, &wanted).await?;
         Ok(json_response(StatusCode::CREATED, &ContactView::from(added)))
@@ -118,10 +125,12 @@ pub(super) async fn add(
     idempotency::once(&app, &caller, &headers, &[b"POST contact", &bytes], work).await
 }
 
-/// A member that may be absent, null, or a text.
+/// A member that may be absent, null, or there.
 #[expect(clippy::option_option, reason = "absent and null say different things")]
-fn given<'de, D: Deserializer<'de>>(text: D) -> Result<Option<Option<String>>, D::Error> {
-    Option::<String>::deserialize(text).map(Some)
+fn given<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
+    it: D,
+) -> Result<Option<Option<T>>, D::Error> {
+    Option::<T>::deserialize(it).map(Some)
 }
 
 /// What of a contact is to be another; what is absent stays.
@@ -139,6 +148,11 @@ pub(super) struct EditedContact {
     role: Option<ContactRole>,
     priority: Option<Priority>,
     language: Option<Language>,
+    /// When it can be reached; null for always.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<Week>)]
+    #[expect(clippy::option_option, reason = "absent and null say different things")]
+    hours: Option<Option<Week>>,
 }
 
 /// Changes a contact; a new address is told of it.
@@ -164,6 +178,7 @@ pub(super) async fn change(
         role: asked.role,
         priority: asked.priority,
         language: asked.language,
+        hours: asked.hours,
     };
     let changed = contact::change(&site.app, &caller, &id, &edit).await?;
     Ok(json_response(StatusCode::OK, &ContactView::from(changed)))
