@@ -50,3 +50,5 @@ create table climb_step (
 {postgres}create policy wall on climb using ({wall});
 {postgres}alter table climb_step enable row level security, force row level security;
 {postgres}create policy wall on climb_step using ({wall});
+-- How a call or a text message ended, as the carrier tells it.
+alter table delivery add column call_outcome text;

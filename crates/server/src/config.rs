@@ -51,7 +51,28 @@ pub struct Config {
     pub packages: Packages,
     /// Mail that goes out, and what comes back.
     pub mail: Mail,
-    /// Where the team chats are that customers connect.
+    /// Text messages and calls that go out (NOT-8).
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Phone {
+    /// The account's SID at Twilio; without it nobody is called.
+    pub account: Option<String>,
+    /// The file with its token.
+    pub token_file: Option<PathBuf>,
+    /// The number that calls: `+15005550006`.
+    pub from: Option<String>,
+    /// Where the API is.
+    pub url: String,
+}
+
+impl Default for Phone {
+    fn default() -> Self {
+        let url = "https://api.twilio.com".to_owned();
+        Self { account: None, token_file: None, from: None, url }
+    }
+}
+
+/// Where the team chats are that customers connect.
     pub chat: Chat,
     /// Whether the demo's people sign in with one click; only the command `demo` says so.
     #[serde(skip)]
@@ -261,6 +282,7 @@ impl Default for Config {
             packages: Packages::default(),
             mail: Mail::default(),
             chat: Chat::default(),
+            phone: Phone::default(),
             demo: false,
         }
     }

@@ -59,7 +59,8 @@ pub async fn ladder(app: &App, caller: &Caller) -> Result<Ladder> {
     ladder_in(&app.db.of(tenant).snapshot().await?, tenant).await
 }
 
-async fn ladder_in(tx: &Transaction, tenant: TenantNo) -> Result<Ladder> {
+/// A customer's ladder, in an open change.
+pub(crate) async fn ladder_in(tx: &Transaction, tenant: TenantNo) -> Result<Ladder> {
     let sql = "select body from ladder where tenant_no = $1";
     match tx.query_one(sql, vec![tenant.0.into()]).await? {
         None => Ok(Ladder::default()),
@@ -373,6 +374,19 @@ async fn nobody(tx: &mut Tx, ladder: &Ladder, id: IncidentId, run: i64) -> Resul
     if ladder.nobody == Nobody::Fallback {
         crate::response::nobody_answered(tx, id).await?;
     }
+    Ok(())
+}
+
+/// A call to a contact reached nobody: the next rung is due, if that contact was the last that was tried.
+pub(crate) async fn missed(tx: &Tx, id: IncidentId, contact: &str) -> Result<()> {
+    tx.execute(
+        "update climb set next_at = $2 where incident_id = $1 and state = 'climbing' \
+         and next_at > $2 and $3 = (select contact_id from climb_step \
+         where climb_step.incident_id = climb.incident_id and climb_step.run = climb.run \
+         order by number desc limit 1)",
+        vec![id.0.into(), tx.now().micros().into(), contact.into()],
+    )
+    .await?;
     Ok(())
 }
 

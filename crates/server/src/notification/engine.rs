@@ -39,6 +39,7 @@ use crate::notification::letter::{self, Kind};
 use crate::notification::mail::{self, Parcel, Post};
 use crate::notification::make::{self, Channel, NOTIFIER};
 use crate::notification::model::{self, Answer, State};
+use crate::notification::phone::Phone;
 use crate::notification::{chat, inbox, link, webhook};
 use crate::onboarding::welcome;
 use crate::tx::Tx;
@@ -54,12 +55,14 @@ const LASTS: Duration = Duration::from_secs(20);
 /// Deliveries of one lane in one turn.
 const MOST: i64 = 32;
 /// Lanes of each channel at once.
-const LANES: [(Channel, usize); 5] = [
+const LANES: [(Channel, usize); 7] = [
     (Channel::Mail, mail::CONNECTIONS as usize),
     (Channel::Webhook, 256),
     (Channel::Slack, 64),
     (Channel::Teams, 64),
     (Channel::Mattermost, 64),
+    (Channel::Sms, 16),
+    (Channel::Call, 16),
 ];
 /// How often a process shows that it lives.
 const BEAT: Duration = Duration::from_secs(2);
@@ -76,6 +79,8 @@ const SPENT: &str = "its link was used, has expired or was replaced by a newer o
 pub struct Ways {
     /// To the mail server; none is set up where absent.
     pub post: Option<Post>,
+    /// By which messages and calls go out; nobody is called where absent.
+    pub phone: Option<Phone>,
     /// What we show the connector of Teams.
     pub tokens: chat::teams::Tokens,
 }
@@ -86,7 +91,11 @@ impl Ways {
     /// # Errors
     /// `Invalid` with the setting that cannot be used.
     pub fn open(app: &App) -> Result<Self> {
-        Ok(Self { post: Post::open(&app.config.mail)?, ..Self::default() })
+        Ok(Self {
+            post: Post::open(&app.config.mail)?,
+            phone: Phone::open(&app.config.phone)?,
+            ..Self::default()
+        })
     }
 }
 
@@ -359,6 +368,7 @@ enum Way<'a> {
     Mail(&'a Post),
     Webhook(webhook::Line),
     Chat(Box<chat::Line>),
+    Phone(&'a Phone),
     /// Nothing can be sent there now.
     Shut(&'static str),
     /// There is no such receiver any more.
@@ -378,6 +388,10 @@ async fn way<'a>(app: &App, ways: &'a Ways, lane: &Lane) -> Result<Way<'a>> {
                 None => Way::Gone("the webhook was paused or taken away"),
             }
         }
+        Channel::Sms | Channel::Call => match &ways.phone {
+            Some(phone) => Way::Phone(phone),
+            None => Way::Shut("no account for messages and calls is set up (phone.account)"),
+        },
         Channel::Slack | Channel::Teams | Channel::Mattermost => {
             let scope = app.db.of(lane.tenant);
             match chat::open(app, &scope, &lane.receiver).await? {
@@ -454,6 +468,7 @@ async fn send(app: &App, ways: &Ways, way: &mut Way<'_>, to: (&Lane, &str), it: 
             Way::Mail(post) => mail_of(app, post, to, it).await,
             Way::Webhook(hook) => webhook_of(app, hook, to, it).await,
             Way::Chat(open) => chat_of(app, ways, open, to.1, it).await,
+            Way::Phone(phone) => phone_of(app, phone, to, it).await,
             Way::Shut(why) | Way::Gone(why) => Ok(Answer::Later((*why).to_owned())),
         }
     };
@@ -518,6 +533,19 @@ async fn webhook_of(
         "data": data,
     });
     Ok(hook.send(app, &it.id, &body).await)
+}
+
+async fn phone_of(
+    app: &App,
+    phone: &Phone,
+    (lane, address): (&Lane, &str),
+    it: &Due,
+) -> Result<Answer> {
+    let letter = letter::write(it.kind, it.language, &it.data, address)?;
+    Ok(match lane.channel {
+        Channel::Sms => phone.text(app, &lane.receiver, &it.id, &letter).await,
+        _ => phone.call(app, &lane.receiver, &it.id, (&letter, it.language)).await,
+    })
 }
 
 async fn chat_of(

@@ -17,6 +17,7 @@ pub mod letter;
 pub mod mail;
 pub mod make;
 pub mod model;
+pub mod phone;
 pub mod reminder;
 pub mod reply;
 pub mod webhook;
