@@ -6,10 +6,10 @@ use axum::http::{HeaderMap, StatusCode};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::json;
 
-use crate::api::sign_in::Nothing;
-use crate::api::{May, done, idempotency, nothing, read};
+use crate::api::{May, done, idempotency, read};
 use crate::clock::Timestamp;
 use crate::contact::{self, Contact, ContactKind, ContactRole, Edit, Language, Priority, Wanted};
+use crate::escalation::model::By;
 use crate::hours::Week;
 use crate::http::{Answer, Site, json_response};
 use crate::notification;
@@ -199,9 +199,17 @@ pub(super) async fn remove(
     Ok(done())
 }
 
-/// Sends a test mail; what became of it is with the delivery.
+/// How a contact is tried.
+#[derive(Default, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Tried {
+    /// By mail when absent.
+    by: Option<By>,
+}
+
+/// Sends a test mail or text message, or makes a test call; what became of it is with the delivery.
 #[utoipa::path(
-    post, path = "/api/v1/contacts/{id}/test", tag = "contact", request_body = Nothing,
+    post, path = "/api/v1/contacts/{id}/test", tag = "contact", request_body = Tried,
     params(("id" = String, Path, description = "the contact's id")),
     responses((status = 202, description = "deliveryId", body = Object)),
 )]
@@ -213,7 +221,12 @@ pub(super) async fn test(
     body: Body,
 ) -> Answer {
     caller.require(&[Permission::ContactReadWrite])?;
-    nothing(&site, &headers, body).await?;
-    let delivery = notification::test(&site.app, &caller, Channel::Mail, &id).await?;
+    let (tried, _) = read::<Tried>(&site, &headers, body).await?;
+    let channel = match tried.by.unwrap_or(By::Mail) {
+        By::Mail => Channel::Mail,
+        By::Sms => Channel::Sms,
+        By::Call => Channel::Call,
+    };
+    let delivery = notification::test(&site.app, &caller, channel, &id).await?;
     Ok(json_response(StatusCode::ACCEPTED, &json!({ "deliveryId": delivery })))
 }

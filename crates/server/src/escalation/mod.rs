@@ -119,6 +119,8 @@ pub struct Step {
     pub by: By,
     /// Why it was passed over; none when it was told.
     pub because: Option<String>,
+    /// How a call or a message ended, as the carrier told it: `answered`, `heard`, `noAnswer` …
+    pub outcome: Option<String>,
 }
 
 /// A ladder as it was climbed for an incident: the call log.
@@ -168,8 +170,15 @@ pub async fn of_incident(app: &App, caller: &Caller, id: IncidentId) -> Result<V
 async fn steps(tx: &Transaction, id: IncidentId, run: i64) -> Result<Vec<Step>> {
     let rows = tx
         .query(
-            "select at, name, way, because from climb_step where incident_id = $1 and run = $2 \
-             order by number",
+            "select at, name, way, because, (select max(call_outcome) from delivery \
+             where delivery.incident_id = climb_step.incident_id \
+             and delivery.contact_id = climb_step.contact_id \
+             and delivery.made_at >= climb_step.at and delivery.call_outcome is not null \
+             and not exists (select 1 from climb_step later where later.incident_id = \
+             climb_step.incident_id and later.run = climb_step.run \
+             and later.contact_id = climb_step.contact_id and later.number > climb_step.number \
+             and later.at <= delivery.made_at)) from climb_step where incident_id = $1 \
+             and run = $2 order by number",
             vec![id.0.into(), run.into()],
         )
         .await?;
@@ -181,6 +190,7 @@ async fn steps(tx: &Transaction, id: IncidentId, run: i64) -> Result<Vec<Step>> 
             by: By::read(&by)
                 .ok_or_else(|| Error::Internal("table climb_step is damaged".to_owned()))?,
             because: column(row, 3)?,
+            outcome: column(row, 4)?,
         })
     };
     rows.iter().map(one).collect()

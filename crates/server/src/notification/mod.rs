@@ -315,6 +315,14 @@ pub async fn test(app: &App, caller: &Caller, channel: Channel, id: &str) -> Res
                 found.ok_or_else(|| Error::NotFound("the contact does not exist".to_owned()))?,
             )
         }
+        Channel::Sms | Channel::Call => {
+            let found = contact::find_in(&tx, tenant, id).await?;
+            let it = found.ok_or_else(|| Error::NotFound("the contact does not exist".to_owned()))?;
+            let Some(to) = it.phone.clone() else {
+                return Err(Error::Conflict(format!("{} has no phone number", it.name)));
+            };
+            Receiver { channel, to, ..Receiver::from(it) }
+        }
         Channel::Slack | Channel::Teams | Channel::Mattermost => {
             let it = chat::find_in(&tx, tenant, id).await?;
             if matches!(it.trouble, Some((chat::Trouble::Uninstalled, _))) {
