@@ -42,6 +42,8 @@ create table climb_step (
   outcome text not null,
   -- Why it was passed over.
   because text,
+  -- By which it was told, once that is made.
+  delivery_id text,
   primary key (incident_id, run, number)
 ) {clustered};
 {postgres}alter table ladder enable row level security, force row level security;

@@ -285,6 +285,7 @@ pub enum Fact {
     /// A contact was tried for an incident that nobody has reacted to, or passed over (`because`).
     EscalationStepped {
         incident: IncidentId,
+        run: i64,
         contact: String,
         name: String,
         by: &'static str,
@@ -770,8 +771,9 @@ impl Fact {
             Self::ReplyRefused { delivery, receiver, because, .. } => {
                 json!({ "deliveryId": delivery, "receiver": receiver, "because": because })
             }
-            Self::EscalationStepped { contact, name, by, step, because, .. } => json!({
-                "contactId": contact, "name": name, "by": by, "step": step, "because": because,
+            Self::EscalationStepped { run, contact, name, by, step, because, .. } => json!({
+                "run": run, "contactId": contact, "name": name, "by": by, "step": step,
+                "because": because,
             }),
             Self::EscalationEnded { standing, .. } => json!({ "standing": standing }),
             Self::CallEnded { delivery, name, outcome, .. } => {

@@ -14,9 +14,10 @@ use crate::api::{May, read};
 use crate::escalation::model::{By, Ladder, Nobody};
 use crate::escalation::{self, Climb};
 use crate::http::limit::Class;
-use crate::http::{Answer, Failure, Origin, Site, body, count_address, json_response};
+use crate::http::{Answer, Failure, Site, body, count_address, json_response};
 use crate::notification::phone;
 use crate::permission::Permission;
+use crate::person::session::Origin;
 use crate::tenant::caller::Caller;
 
 /// The longest request of a carrier's, in bytes.

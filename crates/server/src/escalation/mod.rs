@@ -170,15 +170,10 @@ pub async fn of_incident(app: &App, caller: &Caller, id: IncidentId) -> Result<V
 async fn steps(tx: &Transaction, id: IncidentId, run: i64) -> Result<Vec<Step>> {
     let rows = tx
         .query(
-            "select at, name, way, because, (select max(call_outcome) from delivery \
-             where delivery.incident_id = climb_step.incident_id \
-             and delivery.contact_id = climb_step.contact_id \
-             and delivery.made_at >= climb_step.at and delivery.call_outcome is not null \
-             and not exists (select 1 from climb_step later where later.incident_id = \
-             climb_step.incident_id and later.run = climb_step.run \
-             and later.contact_id = climb_step.contact_id and later.number > climb_step.number \
-             and later.at <= delivery.made_at)) from climb_step where incident_id = $1 \
-             and run = $2 order by number",
+            "select climb_step.at, climb_step.name, climb_step.way, climb_step.because, \
+             delivery.call_outcome from climb_step left join delivery \
+             on delivery.id = climb_step.delivery_id where climb_step.incident_id = $1 \
+             and climb_step.run = $2 order by climb_step.number",
             vec![id.0.into(), run.into()],
         )
         .await?;
@@ -354,6 +349,7 @@ async fn step(
         .await?;
         tx.record(Fact::EscalationStepped {
             incident: id,
+            run,
             contact: rung.contact_id.clone(),
             name: name.to_owned(),
             by: rung.by.word(),
@@ -387,14 +383,32 @@ async fn nobody(tx: &mut Tx, ladder: &Ladder, id: IncidentId, run: i64) -> Resul
     Ok(())
 }
 
-/// A call to a contact reached nobody: the next rung is due, if that contact was the last that was tried.
-pub(crate) async fn missed(tx: &Tx, id: IncidentId, contact: &str) -> Result<()> {
+/// Notes by which delivery a rung was told.
+pub(crate) async fn told(
+    tx: &Tx,
+    id: IncidentId,
+    (run, step): (i64, i64),
+    delivery: &str,
+) -> Result<()> {
     tx.execute(
-        "update climb set next_at = $2 where incident_id = $1 and state = 'climbing' \
-         and next_at > $2 and $3 = (select contact_id from climb_step \
-         where climb_step.incident_id = climb.incident_id and climb_step.run = climb.run \
-         order by number desc limit 1)",
-        vec![id.0.into(), tx.now().micros().into(), contact.into()],
+        "update climb_step set delivery_id = $4 where incident_id = $1 and run = $2 \
+         and number = $3",
+        vec![id.0.into(), run.into(), step.into(), delivery.into()],
+    )
+    .await?;
+    Ok(())
+}
+
+/// A delivery reached nobody: the next rung is due, if it was the last that was tried.
+pub(crate) async fn missed(tx: &Tx, delivery: &str) -> Result<()> {
+    tx.execute(
+        "update climb set next_at = $2 where state = 'climbing' and next_at > $2 \
+         and exists (select 1 from climb_step where climb_step.delivery_id = $1 \
+         and climb_step.incident_id = climb.incident_id and climb_step.run = climb.run \
+         and climb_step.number = (select max(number) from climb_step last \
+         where last.incident_id = climb.incident_id and last.run = climb.run)) \
+         and tenant_no = $3",
+        vec![delivery.into(), tx.now().micros().into(), tx.tenant().0.into()],
     )
     .await?;
     Ok(())

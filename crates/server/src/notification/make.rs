@@ -253,6 +253,12 @@ async fn plan(tx: &Tx, id: String, fact: &Untold) -> Result<Option<(Notice, Vec<
         "escalation.stepped" => {
             let Some(receiver) = tried(tx, fact).await? else { return Ok(None) };
             let Some(data) = asked(tx, fact).await? else { return Ok(None) };
+            let number = |name: &str| fact.body[name].as_i64().unwrap_or_default();
+            if let Some(incident) = fact.incident {
+                let delivery = delivery_of(&id, &receiver);
+                let step = (number("run"), number("step"));
+                escalation::told(tx, incident, step, &delivery).await?;
+            }
             (Kind::Escalation, data, vec![receiver])
         }
         "escalation.ended" => {
@@ -598,6 +604,11 @@ pub(super) async fn tell(tx: &mut Tx, notice: &Notice, receivers: Vec<Receiver>)
     Ok(())
 }
 
+/// The id of the delivery of a notification to a receiver.
+pub(super) fn delivery_of(notification: &str, it: &Receiver) -> String {
+    id_of(&["delivery", notification, it.channel.word(), &it.to])
+}
+
 async fn deliver(tx: &Tx, notice: &Notice, it: &Receiver, now: Timestamp) -> Result<()> {
     let tenant = tx.tenant();
     let number = tx.next_id("delivery").await?;
@@ -621,7 +632,7 @@ async fn deliver(tx: &Tx, notice: &Notice, it: &Receiver, now: Timestamp) -> Res
          contact_id, language, state, attempts, next_at, until, made_at) \
          values ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'waiting', 0, $10, $11, $12)",
         vec![
-            id_of(&["delivery", &notice.id, it.channel.word(), &it.to]).into(),
+            delivery_of(&notice.id, it).into(),
             number.into(),
             tenant.0.into(),
             lane.into(),

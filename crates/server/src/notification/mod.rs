@@ -354,7 +354,7 @@ pub async fn test(app: &App, caller: &Caller, channel: Channel, id: &str) -> Res
     };
     let notice = make::complete(&tx, notice).await?;
     let channel = receiver.channel;
-    let delivery = make::id_of(&["delivery", &notice.id, channel.word(), &receiver.to]);
+    let delivery = make::delivery_of(&notice.id, &receiver);
     make::tell(&mut tx, &notice, vec![receiver]).await?;
     tx.commit().await?;
     app.tell.notify_one();

@@ -250,7 +250,7 @@ pub async fn hear(
     let mut tx = Tx::begin(app, tenant, Actor::system(NOTIFIER)).await?;
     let row = tx
         .query_one(
-            "select incident_id, name, call_outcome, contact_id from delivery where id = $1",
+            "select incident_id, name, call_outcome from delivery where id = $1",
             vec![id.into()],
         )
         .await?;
@@ -270,10 +270,8 @@ pub async fn hear(
         name: column(&row, 1)?,
         outcome,
     });
-    if let (false, Some(incident), Some(contact)) =
-        (reached, incident, column::<Option<String>>(&row, 3)?)
-    {
-        escalation::missed(&tx, incident, &contact).await?;
+    if !reached {
+        escalation::missed(&tx, id).await?;
     }
     tx.commit().await?;
     Ok(true)
