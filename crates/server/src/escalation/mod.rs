@@ -217,12 +217,9 @@ const DUE: &str = "select service_clock.tenant_no, service_clock.incident_id fro
 
 /// Climbs all there is to climb at this hour, for one process at a time.
 pub async fn tick(app: &App) -> Result<()> {
-    let due = async || {
-        let scope = app.db.whole("ladders of every tenant");
-        let sql = format!("{DUE} limit $2");
-        scope.query(&sql, vec![app.clock.now().micros().into(), MOST.into()]).await
-    };
-    let rows = due().await?;
+    let scope = app.db.whole("ladders of every tenant");
+    let sql = format!("{DUE} limit $2");
+    let rows = scope.query(&sql, vec![app.clock.now().micros().into(), MOST.into()]).await?;
     if rows.is_empty() {
         return Ok(());
     }
@@ -328,7 +325,7 @@ async fn step(
     let tried = found.passed.iter().map(|(rung, why)| (*rung, Some(*why))).chain(told);
     for (rung, because) in tried {
         number += 1;
-        let name = contacts.get(&rung.contact_id).map_or("a removed contact", |it| &it.name);
+        let name = contacts.get(&rung.contact_id).map_or("a removed contact", |it| it.name.as_str());
         let outcome = if because.is_some() { "passedOver" } else { "told" };
         tx.execute(
             "insert into climb_step (incident_id, run, number, tenant_no, at, contact_id, name, \
