@@ -73,6 +73,9 @@ async function journey(t, { server, browser, devices }) {
       await page.screenshot({ path: join(PICTURES, `response-failed-${name}.png`) }).catch(() => null);
       console.log(`# what ${name} sees: ${await told(page)}`);
     }
+    for (const name of ['desk-14', 'dock-3', 'crane-1']) console.log(`# the agent of ${name}:\n${devices.log(server, name)}`);
+    const known = await send(ida, 'GET', '/api/v1/devices').catch((error) => ({ value: [], failed: error.message }));
+    console.log(`# what the server knows of them: ${JSON.stringify(known.value.map((it) => [it.name, it.state, it.agent?.seenDateTime]))}`);
   };
   const { setupUrl } = await server.command('init', '--provider', 'Fjordwatch', '--admin', 'odd@fjordwatch.example');
   const { tenantId } = await server.command('tenant', 'add', 'Alder Freight', '--experts', 'reader');

@@ -51,6 +51,8 @@ pub struct Config {
     pub packages: Packages,
     /// Mail that goes out, and what comes back.
     pub mail: Mail,
+    /// Text messages and calls that go out (NOT-8).
+    pub phone: Phone,
     /// Where the team chats are that customers connect.
     pub chat: Chat,
     /// Whether the demo's people sign in with one click; only the command `demo` says so.
@@ -201,6 +203,27 @@ pub struct Mail {
     pub authority: Option<String>,
 }
 
+/// Text messages and calls that go out (NOT-8), by Twilio.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Phone {
+    /// The account's SID at Twilio; without it nobody is called.
+    pub account: Option<String>,
+    /// The file with its token.
+    pub token_file: Option<PathBuf>,
+    /// The number that calls: `+15005550006`.
+    pub from: Option<String>,
+    /// Where the API is.
+    pub url: String,
+}
+
+impl Default for Phone {
+    fn default() -> Self {
+        let url = "https://api.twilio.com".to_owned();
+        Self { account: None, token_file: None, from: None, url }
+    }
+}
+
 /// Where the team chats are that customers connect: other clouds of theirs have other addresses.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -261,6 +284,7 @@ impl Default for Config {
             packages: Packages::default(),
             mail: Mail::default(),
             chat: Chat::default(),
+            phone: Phone::default(),
             demo: false,
         }
     }

@@ -280,6 +280,27 @@ pub enum Fact {
     ServiceAgreementChanged { changes: Vec<Change> },
     /// Whether questions to the experts cost credits is different (ASK-2).
     CreditRuleChanged { changes: Vec<Change> },
+    /// Whom the customer wants to be reached is different (NOT-8).
+    LadderChanged { changes: Vec<Change> },
+    /// A contact was tried for an incident that nobody has reacted to, or passed over (`because`).
+    EscalationStepped {
+        incident: IncidentId,
+        run: i64,
+        contact: String,
+        name: String,
+        by: &'static str,
+        step: i64,
+        because: Option<&'static str>,
+    },
+    /// Nobody is tried any more: somebody reacted, nobody did, or there is no reason to.
+    EscalationEnded { incident: IncidentId, standing: &'static str },
+    /// A call or message to a contact came to its end, as the carrier tells it.
+    CallEnded {
+        incident: Option<IncidentId>,
+        delivery: String,
+        name: String,
+        outcome: &'static str,
+    },
     /// A service clock will miss its target, in minutes, at `due`.
     ClockNearing {
         incident: IncidentId,
@@ -397,6 +418,10 @@ impl Fact {
             Self::ReplyRefused { .. } => "reply.refused",
             Self::ServiceAgreementChanged { .. } => "serviceAgreement.changed",
             Self::CreditRuleChanged { .. } => "creditRule.changed",
+            Self::LadderChanged { .. } => "ladder.changed",
+            Self::EscalationStepped { .. } => "escalation.stepped",
+            Self::EscalationEnded { .. } => "escalation.ended",
+            Self::CallEnded { .. } => "call.ended",
             Self::ClockNearing { .. } => "clock.nearing",
             Self::ClockMissed { .. } => "clock.missed",
         }
@@ -427,6 +452,7 @@ impl Fact {
             | Self::DeliveryFailed { incident, .. }
             | Self::DeliveryRepeated { incident, .. }
             | Self::ReplyRefused { incident, .. }
+            | Self::CallEnded { incident, .. }
             | Self::PackageTaken { incident, .. } => *incident,
             Self::IncidentOpened { incident, .. }
             | Self::IncidentGrew { incident, .. }
@@ -445,6 +471,8 @@ impl Fact {
             | Self::TaskStarted { incident, .. }
             | Self::TaskClosed { incident, .. }
             | Self::TaskReopened { incident, .. }
+            | Self::EscalationStepped { incident, .. }
+            | Self::EscalationEnded { incident, .. }
             | Self::ClockNearing { incident, .. }
             | Self::ClockMissed { incident, .. } => Some(*incident),
             // The log of the target tells it; the source's own log ends with its redirection.
@@ -498,6 +526,7 @@ impl Fact {
             | Self::NotificationSettingChanged { .. }
             | Self::ServiceAgreementChanged { .. }
             | Self::CreditRuleChanged { .. }
+            | Self::LadderChanged { .. }
             | Self::ConversationOpened { .. } => None,
         }
     }
@@ -547,6 +576,8 @@ impl Fact {
             | Self::ClockNearing { .. }
             | Self::ClockMissed { .. } => true,
             Self::ContactChanged { moved, .. } => *moved,
+            Self::EscalationStepped { because, .. } => because.is_none(),
+            Self::EscalationEnded { standing, .. } => *standing == "nobody",
             _ => false,
         }
     }
@@ -599,6 +630,7 @@ impl Fact {
             | Self::NotificationSettingChanged { changes }
             | Self::ServiceAgreementChanged { changes }
             | Self::CreditRuleChanged { changes }
+            | Self::LadderChanged { changes }
             | Self::ExclusionChanged { changes }
             | Self::OnboardingChanged { changes }
             | Self::ReadinessChanged { changes }
@@ -743,6 +775,14 @@ impl Fact {
             }
             Self::ReplyRefused { delivery, receiver, because, .. } => {
                 json!({ "deliveryId": delivery, "receiver": receiver, "because": because })
+            }
+            Self::EscalationStepped { run, contact, name, by, step, because, .. } => json!({
+                "run": run, "contactId": contact, "name": name, "by": by, "step": step,
+                "because": because,
+            }),
+            Self::EscalationEnded { standing, .. } => json!({ "standing": standing }),
+            Self::CallEnded { delivery, name, outcome, .. } => {
+                json!({ "deliveryId": delivery, "receiver": name, "outcome": outcome })
             }
             Self::ClockNearing { clock, whose, due, target, .. }
             | Self::ClockMissed { clock, whose, due, target, .. } => json!({

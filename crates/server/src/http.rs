@@ -38,6 +38,7 @@ use crate::http::crawl::Crawls;
 use crate::http::limit::{Class, Limiter};
 use crate::id::TenantNo;
 use crate::notification::chat::teams;
+use crate::notification::phone::Phone;
 use crate::person::oidc;
 use crate::person::session::{self, Origin};
 use crate::tenant::caller::{Caller, Callers, Reach};
@@ -68,6 +69,8 @@ pub struct Site {
     pub providers: Arc<oidc::Known>,
     /// Keys that the connector of Teams signs with, as published lately.
     pub teams_keys: Arc<teams::Keys>,
+    /// The account by which people are called, to know its carrier by.
+    pub phone: Option<Arc<Phone>>,
     /// Ends what would otherwise go on for ever: live streams.
     pub stop: tokio_util::sync::CancellationToken,
     /// Where agents come in, once the process listens.
@@ -83,6 +86,8 @@ impl Site {
     #[must_use]
     pub fn new(app: App, callers: Arc<Callers>, intake: Intake) -> Self {
         let bodies = Budget::new(app.config.intake.body_bytes.saturating_mul(4));
+        // What is wrong with it is said where it is opened to call by.
+        let phone = Phone::open(&app.config.phone).ok().flatten().map(Arc::new);
         Self {
             app,
             callers,
@@ -94,6 +99,7 @@ impl Site {
             crawls: Arc::default(),
             providers: Arc::default(),
             teams_keys: Arc::default(),
+            phone,
             stop: tokio_util::sync::CancellationToken::new(),
             door: Arc::default(),
             authority: Arc::default(),

@@ -71,6 +71,8 @@ pub mod response;
 pub mod agent;
 pub mod service_clock;
 
+pub mod escalation;
+
 pub mod notification;
 
 // Roof.

@@ -36,6 +36,7 @@ pub async fn run(app: App, ways: notification::engine::Ways, stop: CancellationT
     let products = tokio::spawn(crate::response::remote::run(app.clone(), stop.clone()));
     let directories = tokio::spawn(crate::directory::run(app.clone(), stop.clone()));
     let clocks = tokio::spawn(crate::service_clock::follow::run(app.clone(), stop.clone()));
+    let ladders = tokio::spawn(crate::escalation::run(app.clone(), stop.clone()));
     let notices = tokio::spawn(notification::engine::run(app.clone(), ways, stop.clone()));
     let (mut leases, mut size) = (HashMap::new(), Size::default());
     let mut flow = Flow::new(Instant::now());
@@ -83,6 +84,7 @@ pub async fn run(app: App, ways: notification::engine::Ways, stop: CancellationT
     let _ = products.await;
     let _ = directories.await;
     let _ = clocks.await;
+    let _ = ladders.await;
     let _ = notices.await;
     for (_, lease) in leases {
         if let Err(error) = lease.release(&app).await {

@@ -128,14 +128,30 @@ export type ContactChoice = {
   role: ContactRole;
   priority: 'primary' | 'backup';
   language: string;
+  /** When the ladder reaches it; null at any hour. */
+  hours: Week | null;
 };
 export type Contact = ContactChoice & { id: string; createdBy: string; createdDateTime: string };
+
+/** Hours of a week in a time zone. */
+export type Week = Schemas['Week'];
+export type Ladder = Schemas['Ladder'];
+/** NOT-8: who is reached, one after the other, while nobody reacts. */
+export type LadderSettings = { ladder: Ladder; phone: { isSetUp: boolean; from: string | null }; may: Record<'change', May> };
+/** A ladder as it was climbed for an incident. */
+export type Climb = {
+  standing: 'climbing' | 'acknowledged' | 'nobody' | 'ended';
+  startedDateTime: string;
+  nextDateTime: string | null;
+  endedDateTime: string | null;
+  steps: { dateTime: string; name: string; by: Ladder['rungs'][number]['by']; because: string | null; outcome: string | null }[];
+};
 
 /** A program that is told; `secret` only in the answer that drew it. */
 export type Webhook = Schemas['WebhookView'];
 
 export type ChatVendor = 'slack' | 'teams' | 'mattermost';
-export type Channel = 'mail' | 'webhook' | ChatVendor;
+export type Channel = 'mail' | 'webhook' | 'sms' | 'call' | ChatVendor;
 /** A channel of the customer's team chat; its secrets are never shown. */
 export type ChatChannel = {
   id: string;
@@ -1052,7 +1068,9 @@ export type Undocumented = {
   '/api/v1/connectors': Get<{ value: Connector[]; may: { add: May } }> & Post<NewConnector, Connector>;
   '/api/v1/contacts': Get<{ value: Contact[]; may: { change: May } }> & Post<ContactChoice, Contact>;
   '/api/v1/contacts/{id}': Send<'patch', Partial<ContactChoice>, Contact, Id> & Remove<undefined, Id>;
-  '/api/v1/contacts/{id}/test': Post<Nothing, { deliveryId: string }, Id>;
+  '/api/v1/contacts/{id}/test': Post<Schemas['Tried'], { deliveryId: string }, Id>;
+  '/api/v1/ladder': Get<LadderSettings> & Send<'put', Ladder, LadderSettings>;
+  '/api/v1/incidents/{id}/escalation': Get<{ value: Climb[] }, Record<never, never>, Id>;
   '/api/v1/webhooks': Get<{ value: Webhook[]; may: { change: May } }> & Post<{ name: string; url: string }, Webhook>;
   '/api/v1/webhooks/{id}/test': Post<Nothing, { deliveryId: string }, Id>;
   '/api/v1/chat-channels': Get<{ value: ChatChannel[]; may: { change: May } }> & Post<ChatChannelChoice & { vendor: ChatVendor }, ChatChannel>;

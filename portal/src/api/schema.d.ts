@@ -734,6 +734,40 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/calls/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Where the carrier says how a call or a text message ended. */
+        post: operations["post_api_v1_calls_id"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/calls/{id}/heard": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Where the carrier says that whoever was called pressed a key; it answers what is said then. */
+        post: operations["post_api_v1_calls_id_heard"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/chat-channels": {
         parameters: {
             query?: never;
@@ -905,7 +939,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Sends a test mail; what became of it is with the delivery. */
+        /** Sends a test mail or text message, or makes a test call; what became of it is with the delivery. */
         post: operations["post_api_v1_contacts_id_test"];
         delete?: never;
         options?: never;
@@ -1595,6 +1629,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/incidents/{id}/escalation": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Who was reached about an incident that waited, and what became of it: the call log, the newest first. */
+        get: operations["get_api_v1_incidents_id_escalation"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/incidents/{id}/graph": {
         parameters: {
             query?: never;
@@ -1762,6 +1813,24 @@ export interface paths {
         /** What happened to an incident and to those merged into it, oldest first. */
         get: operations["get_api_v1_incidents_id_timeline"];
         put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/ladder": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Whom the organisation wants to be reached, one after the other. */
+        get: operations["get_api_v1_ladder"];
+        /** Chooses whom the organisation wants to be reached. */
+        put: operations["put_api_v1_ladder"];
         post?: never;
         delete?: never;
         options?: never;
@@ -3720,6 +3789,11 @@ export interface components {
             /** @description At most 100. */
             ids: string[];
         };
+        /**
+         * @description How a contact is reached.
+         * @enum {string}
+         */
+        By: "mail" | "sms" | "call";
         /** @description What the browser needs to make or to ask for a passkey. */
         Ceremony: {
             /** @description To be shown with the browser's answer. */
@@ -3833,6 +3907,7 @@ export interface components {
             createdBy: string;
             createdDateTime: string;
             email: string;
+            hours?: components["schemas"]["Week"] | null;
             id: string;
             kind: components["schemas"]["ContactKind"];
             language: components["schemas"]["Language"];
@@ -3901,6 +3976,7 @@ export interface components {
         /** @description What of a contact is to be another; what is absent stays. */
         EditedContact: {
             email?: string | null;
+            hours?: components["schemas"]["Week"] | null;
             kind?: components["schemas"]["ContactKind"] | null;
             language?: components["schemas"]["Language"] | null;
             name?: string | null;
@@ -4037,6 +4113,22 @@ export interface components {
             /** @description The query of the queue's address. */
             query: string;
         };
+        /** @description Whom a customer wants to be reached, one after the other. */
+        Ladder: {
+            /** @description Whether it is climbed at all. */
+            isOn: boolean;
+            /** @description What follows then. */
+            nobody: components["schemas"]["Nobody"];
+            /**
+             * Format: int64
+             * @description How often it is climbed from the bottom before nobody is said to have answered.
+             */
+            rounds: number;
+            /** @description The first is tried first. */
+            rungs: components["schemas"]["Rung"][];
+            /** @description For incidents of these severities. */
+            severities: string[];
+        };
         /**
          * @description In which language a contact is written to (COM-3).
          * @enum {string}
@@ -4136,6 +4228,7 @@ export interface components {
         /** @description A contact to add. */
         NewContact: {
             email: string;
+            hours?: components["schemas"]["Week"] | null;
             kind: components["schemas"]["ContactKind"];
             language?: components["schemas"]["Language"] | null;
             name: string;
@@ -4178,6 +4271,11 @@ export interface components {
             /** @description An https address that is public. */
             url: string;
         };
+        /**
+         * @description What follows when nobody has answered.
+         * @enum {string}
+         */
+        Nobody: "lead" | "fallback" | "nothing";
         /** @description Nothing to say. */
         Nothing: Record<string, never>;
         /** @description Something to be done to a device. */
@@ -4338,6 +4436,20 @@ export interface components {
             /** @description At most 4,000 characters. */
             comment?: string;
         };
+        /** @description A rung. */
+        Rung: {
+            /** @description Whether it is tried outside of its working hours as well. */
+            always?: boolean;
+            /** @description How it is reached. */
+            by: components["schemas"]["By"];
+            /** @description The contact's id. */
+            contactId: string;
+            /**
+             * Format: int64
+             * @description How long it has to react before the next one is tried, in minutes.
+             */
+            waitMinutes: number;
+        };
         /** @description A message. */
         Said: {
             /** @description Refused: files are not sent here. */
@@ -4465,6 +4577,10 @@ export interface components {
         Token: {
             /** @description What stands behind `#` in the link. */
             token: string;
+        };
+        /** @description How a contact is tried. */
+        Tried: {
+            by?: components["schemas"]["By"] | null;
         };
         /**
          * @description What keeps us from a channel until somebody does something about it (COM-7).
@@ -6011,6 +6127,70 @@ export interface operations {
             };
         };
     };
+    post_api_v1_calls_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description the delivery's id */
+                id: string;
+            };
+            cookie?: never;
+        };
+        /** @description as the carrier writes it */
+        requestBody: {
+            content: {
+                "application/json": Record<string, never>;
+            };
+        };
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description it is not the carrier's */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    post_api_v1_calls_id_heard: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description the delivery's id */
+                id: string;
+            };
+            cookie?: never;
+        };
+        /** @description as the carrier writes it */
+        requestBody: {
+            content: {
+                "application/json": Record<string, never>;
+            };
+        };
+        responses: {
+            /** @description TwiML */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
     get_api_v1_chat_channels: {
         parameters: {
             query?: never;
@@ -6410,7 +6590,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["Nothing"];
+                "application/json": components["schemas"]["Tried"];
             };
         };
         responses: {
@@ -7786,6 +7966,29 @@ export interface operations {
             };
         };
     };
+    get_api_v1_incidents_id_escalation: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description the incident's id */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description value */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+        };
+    };
     get_api_v1_incidents_id_graph: {
         parameters: {
             query?: never;
@@ -8059,6 +8262,50 @@ export interface operations {
         requestBody?: never;
         responses: {
             /** @description value, nextCursor */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+        };
+    };
+    get_api_v1_ladder: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description ladder, ways, consequences, phone, may */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+        };
+    };
+    put_api_v1_ladder: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Ladder"];
+            };
+        };
+        responses: {
+            /** @description as when it is asked for */
             200: {
                 headers: {
                     [name: string]: unknown;

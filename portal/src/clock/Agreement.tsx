@@ -13,6 +13,7 @@ import { Page } from '../ui/Page';
 import { Section } from '../ui/Section';
 import { Table, type Column } from '../ui/Table';
 import { useToasts } from '../ui/Toasts';
+import { WeekHours, officeWeek, spelledWeek } from '../ui/WeekHours';
 import { Empty, Failure, Notice, Waiting } from '../ui/states';
 
 const useStyles = makeStyles({
@@ -31,8 +32,6 @@ const useStyles = makeStyles({
   name: { fontWeight: tokens.fontWeightSemibold },
   about: { margin: '2px 0 0', color: tokens.colorNeutralForeground2, fontSize: tokens.fontSizeBase200 },
   target: { display: 'grid', gap: '2px', minWidth: 0, '& input': { minWidth: 0 }, '& .fui-SpinButton': { minWidth: 0, width: '100%' } },
-  week: { display: 'grid', gap: '8px', margin: 0, padding: 0, listStyleType: 'none' },
-  day: { display: 'flex', flexWrap: 'wrap', alignItems: 'center', gap: '8px', '& .fui-Checkbox': { minWidth: '140px' }, '& .fui-Input': { width: '96px' } },
   pair: { display: 'flex', flexWrap: 'wrap', gap: '12px', '& > *': { flex: '1 1 220px', minWidth: 0 } },
   acts: { display: 'flex', flexWrap: 'wrap', gap: '8px' },
   part: { margin: 0, fontSize: tokens.fontSizeBase300, fontWeight: tokens.fontWeightSemibold },
@@ -41,10 +40,7 @@ const useStyles = makeStyles({
 type Terms = ServiceAgreement['agreement'];
 const KEY = 'service-agreement';
 const SEVERITIES = ['high', 'medium', 'low'] as const;
-const DAYS = ['Monday', 'Tuesday', 'Wednesday', 'Thursday', 'Friday', 'Saturday', 'Sunday'];
 const SPELT: Record<string, string> = { high: 'High', medium: 'Medium', low: 'Low', informational: 'Informational' };
-const OFFICE = { from: '08:00', until: '17:00' };
-const ZONES = Intl.supportedValuesOf('timeZone');
 
 /** What the provider promises, and how it did. */
 export default function Agreement() {
@@ -131,13 +127,12 @@ function Promised({ found }: { found: ServiceAgreement }) {
       cell: (row: Clock) => promise(row.clock, severity),
     })),
   ];
-  const open = hours?.days.flatMap((day, at) => (day ? [`${DAYS[at]} ${day.from}–${day.until}`] : [])).join(', ');
   return (
     <Section title="Targets">
       <Table label="Targets" rows={found.clocks} columns={columns} id={(row) => row.clock} name={(row) => NAMES[row.clock]} />
       <span>
         Notice is given after {noticePercent} % of a target{lead ? `; the provider’s lead is ${lead.name}` : ''}.
-        {hours && ` Working hours (${hours.timeZone}): ${open}.`}
+        {hours && ` Working hours (${hours.timeZone}): ${spelledWeek(hours)}.`}
       </span>
     </Section>
   );
@@ -146,7 +141,6 @@ function Promised({ found }: { found: ServiceAgreement }) {
 function Form({ found, tenant }: { found: ServiceAgreement; tenant: string }) {
   const styles = useStyles();
   const form = useId();
-  const zones = useId();
   const queries = useQueryClient();
   const toasts = useToasts();
   const [terms, setTerms] = useState<Terms>(found.agreement);
@@ -234,50 +228,12 @@ function Form({ found, tenant }: { found: ServiceAgreement; tenant: string }) {
           onChange={(_, data) =>
             setTerms({
               ...terms,
-              hours: data.checked
-                ? { timeZone: Intl.DateTimeFormat().resolvedOptions().timeZone, days: DAYS.map((_, at) => (at < 5 ? { ...OFFICE } : null)) }
-                : null,
+              hours: data.checked ? officeWeek() : null,
               targets: data.checked ? terms.targets : terms.targets.map((one) => ({ ...one, workingHours: false })),
             })
           }
         />
-        {terms.hours && (
-          <>
-            <Field label="Time zone" hint="A name such as Europe/Oslo; its summer time is kept." className={styles.who}>
-              <Input
-                list={zones}
-                value={terms.hours.timeZone}
-                onChange={(_, data) => terms.hours && setTerms({ ...terms, hours: { ...terms.hours, timeZone: data.value } })}
-              />
-            </Field>
-            <datalist id={zones}>
-              {ZONES.map((zone) => (
-                <option key={zone} value={zone} />
-              ))}
-            </datalist>
-            <ul className={styles.week}>
-              {DAYS.map((day, at) => {
-                const hours = terms.hours;
-                if (!hours) return null;
-                const it = hours.days[at] ?? null;
-                const set = (value: { from: string; until: string } | null) =>
-                  setTerms({ ...terms, hours: { ...hours, days: DAYS.map((_, other) => (other === at ? value : (hours.days[other] ?? null))) } });
-                return (
-                  <li key={day} className={styles.day}>
-                    <Checkbox label={day} checked={it !== null} onChange={(_, data) => set(data.checked ? { ...OFFICE } : null)} />
-                    {it && (
-                      <>
-                        <Input size="small" aria-label={`${day} from`} value={it.from} onChange={(_, data) => set({ ...it, from: data.value })} />
-                        to
-                        <Input size="small" aria-label={`${day} until`} value={it.until} onChange={(_, data) => set({ ...it, until: data.value })} />
-                      </>
-                    )}
-                  </li>
-                );
-              })}
-            </ul>
-          </>
-        )}
+        {terms.hours && <WeekHours week={terms.hours} onChange={(hours) => setTerms({ ...terms, hours })} />}
         <Field label="Give notice after this share of a target, in per cent" className={styles.who}>
           <SpinButton
             min={10}

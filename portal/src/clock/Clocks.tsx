@@ -5,8 +5,9 @@ import { useEffect, useState } from 'react';
 
 import { api, read } from '../api/client';
 import { NAMES, STATES, WHOSE, counted, lasting, standing, type Look } from '../api/clock-words';
-import type { Incident, ServiceClock } from '../api/hand';
+import type { Climb, Incident, ServiceClock } from '../api/hand';
 import { useLive } from '../api/live';
+import { spelled } from '../api/words';
 import { Moment } from '../ui/Moment';
 import { Panel } from '../ui/Panel';
 import { Failure, Waiting } from '../ui/states';
@@ -73,6 +74,7 @@ export default function Clocks({ incident }: { incident: Incident }) {
             {value.map((one) => (
               <One key={one.clock} clock={one} since={since} now={now} />
             ))}
+            <CallLog id={incident.id} />
           </ul>
         ) : (
           <Waiting rows={7} />
@@ -144,6 +146,41 @@ function One({ clock, since, now }: { clock: ServiceClock; since: number; now: D
       )}
     </li>
   );
+}
+
+const WAYS: Record<Climb['steps'][number]['by'], string> = { mail: 'mail', sms: 'text message', call: 'call' };
+const ENDS: Record<Climb['standing'], string> = {
+  climbing: 'People are being reached',
+  acknowledged: 'Somebody reacted',
+  nobody: 'Nobody answered',
+  ended: 'Nobody was reached for it',
+};
+
+/** NOT-8: who was reached while nobody reacted, and how that ended. */
+function CallLog({ id }: { id: string }) {
+  const styles = useStyles();
+  const log = useQuery({
+    queryKey: ['escalation', id],
+    queryFn: ({ signal }) => read(api.GET('/api/v1/incidents/{id}/escalation', { params: { path: { id } }, signal })),
+    refetchInterval: 10_000,
+  });
+  const climbs = log.data?.value.filter((climb) => climb.steps.length > 0) ?? [];
+  return climbs.map((climb) => (
+    <li key={climb.startedDateTime} className={styles.one}>
+      <span className={styles.name}>{ENDS[climb.standing]}</span>
+      {climb.steps.map((step) => (
+        <p key={`${step.dateTime} ${step.name}`} className={styles.about}>
+          <Moment at={step.dateTime} as="second" /> {step.name}, {WAYS[step.by]}
+          {step.because ? `: passed over, ${step.because}` : step.outcome && `: ${spelled(step.outcome).toLowerCase()}`}
+        </p>
+      ))}
+      {climb.nextDateTime && (
+        <p className={styles.about}>
+          The next one: <Moment at={climb.nextDateTime} />
+        </p>
+      )}
+    </li>
+  ));
 }
 
 /** Now, renewed each second while the window is looked at. */

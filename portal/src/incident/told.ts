@@ -50,6 +50,8 @@ const NEWS: Record<string, string> = {
   welcome: 'how the setup is opened',
   contactAdded: 'of a new contact',
   deliveryFailed: 'of a message that did not reach somebody else',
+  escalation: 'that nobody has reacted',
+  nobodyAnswered: 'that nobody answers',
   clockNearing: 'that a service target is near',
   clockMissed: 'that a service target was missed',
 };
@@ -98,6 +100,12 @@ export function told(fact: Fact): string {
     'notification.settingChanged': () => 'changed how people are told',
     'delivery.failed': () => `could not bring a message to ${fact.receiver}: ${fact.because}`,
     'delivery.repeated': () => `had the message to ${fact.receiver} sent again`,
+    'escalation.stepped': () =>
+      typeof fact.because === 'string' ? `passed ${fact.name} over: ${fact.because}` : `reached for ${fact.name} by ${fact.by === 'sms' ? 'text message' : fact.by}`,
+    'escalation.ended': () =>
+      fact.standing === 'nobody' ? 'found that nobody answers' : fact.standing === 'acknowledged' ? 'stopped, because somebody reacted' : 'stopped reaching for people',
+    'call.ended': () => `heard how the call to ${fact.receiver} ended: ${spelled(String(fact.outcome)).toLowerCase()}`,
+    'ladder.changed': () => 'changed the ladder',
     'clock.nearing': () => `saw that ${clock(fact.clock)} is near its target of ${many(fact.targetMinutes, 'minute')}`,
     'clock.missed': () => `saw that ${clock(fact.clock)} missed its target of ${many(fact.targetMinutes, 'minute')}`,
     'serviceAgreement.changed': () => 'changed what is promised',

@@ -1,4 +1,4 @@
-import { Field, Input, makeStyles, tokens, type InputProps } from '@fluentui/react-components';
+import { Field, Input, Switch, makeStyles, tokens, type InputProps } from '@fluentui/react-components';
 import { useState } from 'react';
 
 import { api, read } from '../api/client';
@@ -10,6 +10,7 @@ import { GuardedButton } from '../ui/Guarded';
 import { Section } from '../ui/Section';
 import { Table, type Column } from '../ui/Table';
 import { useToasts } from '../ui/Toasts';
+import { WeekHours, officeWeek } from '../ui/WeekHours';
 import { Empty, Failure, Notice, Waiting } from '../ui/states';
 import { Health } from './Health';
 import { useContacts, useForget, useTest } from './data';
@@ -118,7 +119,7 @@ export function Contacts({ settings, adding, onAdded }: { settings: Notification
           title="Add a contact"
           act="Add"
           languages={settings.languages}
-          given={{ name: '', kind: 'person', email: '', phone: '', role: 'incidentNotification', priority: 'primary', language: 'en' }}
+          given={{ name: '', kind: 'person', email: '', phone: '', role: 'incidentNotification', priority: 'primary', language: 'en', hours: null }}
           onClose={onAdded}
           onAct={async (draft) => {
             const added = await read(api.POST('/api/v1/contacts', { body: draft }));
@@ -136,7 +137,7 @@ export function Contacts({ settings, adding, onAdded }: { settings: Notification
           onClose={() => setEditing(null)}
           onAct={async (draft) => {
             const before = chosen(editing);
-            const names = (Object.keys(before) as (keyof ContactChoice)[]).filter((name) => draft[name] !== before[name]);
+            const names = (Object.keys(before) as (keyof ContactChoice)[]).filter((name) => JSON.stringify(draft[name]) !== JSON.stringify(before[name]));
             const body: Partial<ContactChoice> = Object.fromEntries(names.map((name) => [name, draft[name]]));
             await read(api.PATCH('/api/v1/contacts/{id}', { params: { path: { id: editing.id } }, body }));
             void forget();
@@ -163,7 +164,7 @@ export function Contacts({ settings, adding, onAdded }: { settings: Notification
   );
 }
 
-const chosen = ({ name, kind, email, phone, role, priority, language }: Contact): ContactChoice => ({ name, kind, email, phone, role, priority, language });
+const chosen = ({ name, kind, email, phone, role, priority, language, hours }: Contact): ContactChoice => ({ name, kind, email, phone, role, priority, language, hours });
 
 type Draft = ContactChoice & { phone: string };
 type Said = 'name' | 'email' | 'phone';
@@ -205,7 +206,7 @@ function Form(props: {
           <Field label="E-mail" required {...at('email')}>
             {input('email', { required: true, type: 'email' })}
           </Field>
-          <Field label="Phone" hint="With the country’s code, such as +46 8 765 43 21. For people to call, nothing is sent there." {...at('phone')}>
+          <Field label="Phone" hint="With the country’s code, such as +46 8 765 43 21. For calls and text messages of the ladder, and for people to call." {...at('phone')}>
             {input('phone', { type: 'tel' })}
           </Field>
           <Field label="Hears of" hint={ROLES[draft.role].hint}>
@@ -229,6 +230,12 @@ function Form(props: {
               onChoose={(language) => setDraft({ ...draft, language })}
             />
           </Field>
+          <Switch
+            label="The ladder reaches it in certain hours only"
+            checked={Boolean(draft.hours)}
+            onChange={(_, data) => setDraft({ ...draft, hours: data.checked ? officeWeek() : null })}
+          />
+          {draft.hours && <WeekHours week={draft.hours} onChange={(hours) => setDraft({ ...draft, hours })} />}
         </>
       )}
     </FormPanel>

@@ -10,6 +10,7 @@ import { Failure, Notice, Waiting } from '../ui/states';
 import { ChatChannels } from './ChatChannels';
 import { Contacts } from './Contacts';
 import { Deliveries } from './Deliveries';
+import { LadderPart } from './LadderPart';
 import { Previews } from './Previews';
 import { Reminders } from './Reminders';
 import { Webhooks } from './Webhooks';
@@ -24,6 +25,7 @@ const TABS = [
   { id: 'contacts', label: 'Contacts', add: 'Add a contact' },
   { id: 'chat', label: 'Team chat', add: 'Connect a channel' },
   { id: 'webhooks', label: 'Webhooks', add: 'Add a webhook' },
+  { id: 'ladder', label: 'Ladder', add: null },
   { id: 'reminders', label: 'Reminders', add: null },
   { id: 'deliveries', label: 'Deliveries', add: null },
   { id: 'messages', label: 'Messages we send', add: null },
@@ -85,6 +87,7 @@ export default function Notifications() {
             {tab.id === 'contacts' && <Contacts settings={settings.data} adding={adding} onAdded={() => setAdding(false)} />}
             {tab.id === 'chat' && <ChatChannels settings={settings.data} adding={adding} onAdded={() => setAdding(false)} />}
             {tab.id === 'webhooks' && <Webhooks settings={settings.data} adding={adding} onAdded={() => setAdding(false)} />}
+            {tab.id === 'ladder' && <LadderPart />}
             {tab.id === 'reminders' && <Reminders settings={settings.data} />}
             {tab.id === 'deliveries' && <Deliveries may={settings.data.may.change} />}
             {tab.id === 'messages' && <Previews settings={settings.data} />}

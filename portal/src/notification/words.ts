@@ -14,12 +14,14 @@ const KINDS: Record<string, string> = {
   welcome: 'Welcome to the setup',
   contactAdded: 'New contact',
   deliveryFailed: 'Message not delivered',
+  escalation: 'Answer needed (ladder)',
+  nobodyAnswered: 'Nobody answers',
   test: 'Test',
 };
 export const kindName = (kind: string): string => KINDS[kind] ?? spelled(kind);
 
 export const VENDORS: Record<ChatVendor, string> = { slack: 'Slack', teams: 'Microsoft Teams', mattermost: 'Mattermost' };
-export const CHANNELS: Record<Channel, string> = { mail: 'Mail', webhook: 'Webhook', ...VENDORS };
+export const CHANNELS: Record<Channel, string> = { mail: 'Mail', webhook: 'Webhook', sms: 'Text message', call: 'Call', ...VENDORS };
 
 export type ChatField = { name: string; label: string; hint: string; secret?: boolean };
 

@@ -46,7 +46,7 @@ function Shown({ incident, part, onPart, chat: Chat }: Props) {
       <div role="tabpanel" aria-labelledby={`response-${part}`}>
         {response.isPending ? (
           <Waiting rows={6} label="Loading the managed response" />
-        ) : response.isError ? (
+        ) : !response.data ? (
           <Failure error={response.error} retry={() => void response.refetch()} />
         ) : part === 'summary' ? (
           <SummaryPart response={response.data} />

@@ -25,7 +25,8 @@ export default function ResponseTab({ incident }: { incident: Incident }) {
   const response = useResponse(incident.id);
   useLiveResponse(incident.id);
   if (response.isPending) return <Waiting rows={8} label="Loading the managed response" />;
-  if (response.isError) return <Failure error={response.error} retry={() => void response.refetch()} />;
+  // What cannot be read again for a moment takes nothing away that somebody is writing.
+  if (!response.data) return <Failure error={response.error} retry={() => void response.refetch()} />;
   const expert = side === 'provider';
   if (!expert && response.data.revision === 0) {
     return <Empty title="No managed response yet">The experts publish what they found and what is to be done when they have investigated.</Empty>;

@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 use crate::agent::authority::Authority;
 use crate::agent::{Agent, identify};
 use crate::app::App;
-use crate::asset::{Device, inventory};
+use crate::asset::{self, Device, inventory};
 use crate::db::column;
 use crate::error::{Error, Result};
 use crate::event::{Change, Fact};
@@ -118,6 +118,9 @@ async fn note(app: &App, device: &Device, wanted: &Poll) -> Result<()> {
         app.agents.hear(device.no, Heard { tenant: device.tenant, at: now, own });
         return Ok(());
     }
+    if is_late(device, wanted) {
+        return Ok(());
+    }
     if !same_run {
         let former = device.run.as_deref().unwrap_or_default();
         if app.agents.take_over(device.no, former, &wanted.run, now) {
@@ -145,6 +148,11 @@ async fn note(app: &App, device: &Device, wanted: &Poll) -> Result<()> {
     } else {
         // What is in force on a device is of the customer's concern, whoever brought it about.
         let mut tx = Tx::begin(app, device.tenant, super::actor(&device.name)).await?;
+        // The newer poll may have been read meanwhile.
+        let known = asset::load_in(&tx, device.no).await?;
+        if known.is_none_or(|known| is_late(&known, wanted)) {
+            return Ok(());
+        }
         tx.execute(sql, values).await?;
         let (id, name) = (device.id.clone(), device.name.clone());
         tx.record(Fact::DeviceChanged { device: id, name, changes });
@@ -155,6 +163,12 @@ async fn note(app: &App, device: &Device, wanted: &Poll) -> Result<()> {
         app.agents.ring(device.no);
     }
     Ok(())
+}
+
+/// Whether a newer poll of the same run was read before this one: an agent gives up a poll that says
+/// what was, and the next one may overtake it on its way.
+fn is_late(device: &Device, wanted: &Poll) -> bool {
+    device.run.as_deref() == Some(&wanted.run) && wanted.own.up < device.own.up
 }
 
 /// What differs between two readings of a device's state, as people are told.

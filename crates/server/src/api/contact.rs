@@ -6,10 +6,11 @@ use axum::http::{HeaderMap, StatusCode};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::json;
 
-use crate::api::sign_in::Nothing;
-use crate::api::{May, done, idempotency, nothing, read};
+use crate::api::{May, done, idempotency, read};
 use crate::clock::Timestamp;
 use crate::contact::{self, Contact, ContactKind, ContactRole, Edit, Language, Priority, Wanted};
+use crate::escalation::model::By;
+use crate::hours::Week;
 use crate::http::{Answer, Site, json_response};
 use crate::notification;
 use crate::notification::make::Channel;
@@ -29,6 +30,8 @@ pub(super) struct ContactView {
     role: ContactRole,
     priority: Priority,
     language: Language,
+    /// When it can be reached; always when null.
+    hours: Option<Week>,
     created_by: String,
     #[schema(value_type = String)]
     created_date_time: Timestamp,
@@ -45,6 +48,7 @@ impl From<Contact> for ContactView {
             role: it.role,
             priority: it.priority,
             language: it.language,
+            hours: it.hours,
             created_by: it.created_by,
             created_date_time: it.created,
         }
@@ -83,6 +87,8 @@ pub(super) struct NewContact {
     priority: Option<Priority>,
     /// English when absent.
     language: Option<Language>,
+    /// When it can be reached; always when absent.
+    hours: Option<Week>,
 }
 
 /// Adds a contact, which is told so.
@@ -111,6 +117,7 @@ pub(super) async fn add(
             role: asked.role,
             priority: asked.priority.unwrap_or(Priority::Primary),
             language: asked.language.unwrap_or_default(),
+            hours: asked.hours,
         };
         let added = contact::add(&site.app, &who, &wanted).await?;
         Ok(json_response(StatusCode::CREATED, &ContactView::from(added)))
@@ -118,10 +125,12 @@ pub(super) async fn add(
     idempotency::once(&app, &caller, &headers, &[b"POST contact", &bytes], work).await
 }
 
-/// A member that may be absent, null, or a text.
+/// A member that may be absent, null, or there.
 #[expect(clippy::option_option, reason = "absent and null say different things")]
-fn given<'de, D: Deserializer<'de>>(text: D) -> Result<Option<Option<String>>, D::Error> {
-    Option::<String>::deserialize(text).map(Some)
+fn given<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
+    it: D,
+) -> Result<Option<Option<T>>, D::Error> {
+    Option::<T>::deserialize(it).map(Some)
 }
 
 /// What of a contact is to be another; what is absent stays.
@@ -139,6 +148,11 @@ pub(super) struct EditedContact {
     role: Option<ContactRole>,
     priority: Option<Priority>,
     language: Option<Language>,
+    /// When it can be reached; null for always.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<Week>)]
+    #[expect(clippy::option_option, reason = "absent and null say different things")]
+    hours: Option<Option<Week>>,
 }
 
 /// Changes a contact; a new address is told of it.
@@ -164,6 +178,7 @@ pub(super) async fn change(
         role: asked.role,
         priority: asked.priority,
         language: asked.language,
+        hours: asked.hours,
     };
     let changed = contact::change(&site.app, &caller, &id, &edit).await?;
     Ok(json_response(StatusCode::OK, &ContactView::from(changed)))
@@ -184,9 +199,17 @@ pub(super) async fn remove(
     Ok(done())
 }
 
-/// Sends a test mail; what became of it is with the delivery.
+/// How a contact is tried.
+#[derive(Default, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Tried {
+    /// By mail when absent.
+    by: Option<By>,
+}
+
+/// Sends a test mail or text message, or makes a test call; what became of it is with the delivery.
 #[utoipa::path(
-    post, path = "/api/v1/contacts/{id}/test", tag = "contact", request_body = Nothing,
+    post, path = "/api/v1/contacts/{id}/test", tag = "contact", request_body = Tried,
     params(("id" = String, Path, description = "the contact's id")),
     responses((status = 202, description = "deliveryId", body = Object)),
 )]
@@ -198,7 +221,12 @@ pub(super) async fn test(
     body: Body,
 ) -> Answer {
     caller.require(&[Permission::ContactReadWrite])?;
-    nothing(&site, &headers, body).await?;
-    let delivery = notification::test(&site.app, &caller, Channel::Mail, &id).await?;
+    let (tried, _) = read::<Tried>(&site, &headers, body).await?;
+    let channel = match tried.by.unwrap_or(By::Mail) {
+        By::Mail => Channel::Mail,
+        By::Sms => Channel::Sms,
+        By::Call => Channel::Call,
+    };
+    let delivery = notification::test(&site.app, &caller, channel, &id).await?;
     Ok(json_response(StatusCode::ACCEPTED, &json!({ "deliveryId": delivery })))
 }

@@ -22,6 +22,7 @@ mod exclusion;
 pub mod idempotency;
 mod identity_provider;
 mod incident;
+mod ladder;
 mod notification;
 mod oidc;
 mod onboarding;
@@ -121,6 +122,10 @@ pub fn routes() -> OpenApiRouter<Site> {
         .routes(routes!(notification::preview))
         .routes(routes!(notification::mails))
         .routes(routes!(credit::get, credit::choose))
+        .routes(routes!(ladder::get, ladder::choose))
+        .routes(routes!(ladder::of_incident))
+        .routes(routes!(ladder::ended))
+        .routes(routes!(ladder::heard))
         .routes(routes!(service_clock::of_incident))
         .routes(routes!(service_clock::agreed, service_clock::agree, service_clock::end))
         .routes(routes!(notification::answer))

@@ -14,6 +14,7 @@ use crate::clock::Timestamp;
 use crate::db::{Transaction, column};
 use crate::error::{Error, Result};
 use crate::event::{Change, Fact};
+use crate::hours::Week;
 use crate::id::TenantNo;
 use crate::permission::Permission;
 use crate::tenant::caller::Caller;
@@ -93,6 +94,8 @@ pub struct Contact {
     pub priority: Priority,
     /// In which language.
     pub language: Language,
+    /// When it can be reached (NOT-8); always when absent.
+    pub hours: Option<Week>,
     /// Who added it.
     pub created_by: String,
     /// When.
@@ -100,7 +103,7 @@ pub struct Contact {
 }
 
 const COLUMNS: &str = "id, tenant_no, name, kind, email, phone, role, priority, language, \
-    created_by, created_at";
+    created_by, created_at, hours";
 
 impl Contact {
     fn from_row(row: &QueryResult) -> Result<Self> {
@@ -118,6 +121,10 @@ impl Contact {
             language: Language::read(&word(8)?).ok_or_else(damaged)?,
             created_by: word(9)?,
             created: Timestamp::from_micros(column(row, 10)?),
+            hours: column::<Option<String>>(row, 11)?
+                .map(|text| serde_json::from_str(&text))
+                .transpose()
+                .map_err(Error::internal)?,
             id,
         })
     }
@@ -140,6 +147,8 @@ pub struct Wanted {
     pub priority: Priority,
     /// In which language.
     pub language: Language,
+    /// When it can be reached; always when absent.
+    pub hours: Option<Week>,
 }
 
 /// What of a contact is to be another; what is absent stays.
@@ -159,6 +168,13 @@ pub struct Edit {
     pub priority: Option<Priority>,
     /// In which language.
     pub language: Option<Language>,
+    /// When it can be reached; `Some(None)` for always.
+    pub hours: Option<Option<Week>>,
+}
+
+/// Hours as they are kept.
+fn spelt(hours: Option<&Week>) -> Option<String> {
+    hours.map(|hours| json!(hours).to_string())
 }
 
 fn unknown() -> Error {
@@ -264,6 +280,7 @@ pub async fn add(app: &App, caller: &Caller, wanted: &Wanted) -> Result<Contact>
     let name = crate::tenant::named("contact", &wanted.name)?.to_owned();
     let email = address(&wanted.email)?;
     let phone = wanted.phone.as_deref().map(phone).transpose()?;
+    wanted.hours.as_ref().map(Week::read).transpose()?;
     let mut tx = Tx::begin(app, tenant, caller.actor()).await?;
     let contact = Contact {
         id: app.random.uuid()?,
@@ -275,6 +292,7 @@ pub async fn add(app: &App, caller: &Caller, wanted: &Wanted) -> Result<Contact>
         role: wanted.role,
         priority: wanted.priority,
         language: wanted.language,
+        hours: wanted.hours.clone(),
         created_by: tx.actor().name.clone(),
         created: tx.now(),
     };
@@ -286,7 +304,8 @@ pub async fn add(app: &App, caller: &Caller, wanted: &Wanted) -> Result<Contact>
     }
     tx.execute(
         "insert into contact (id, tenant_no, name, kind, email, phone, role, priority, language, \
-         created_by, created_at) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+         created_by, created_at, hours) \
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
         vec![
             contact.id.clone().into(),
             tenant.0.into(),
@@ -299,6 +318,7 @@ pub async fn add(app: &App, caller: &Caller, wanted: &Wanted) -> Result<Contact>
             contact.language.word().into(),
             contact.created_by.clone().into(),
             contact.created.micros().into(),
+            spelt(contact.hours.as_ref()).into(),
         ],
     )
     .await?;
@@ -333,6 +353,10 @@ pub async fn change(app: &App, caller: &Caller, id: &str, edit: &Edit) -> Result
     after.role = edit.role.unwrap_or(after.role);
     after.priority = edit.priority.unwrap_or(after.priority);
     after.language = edit.language.unwrap_or(after.language);
+    if let Some(hours) = &edit.hours {
+        hours.as_ref().map(Week::read).transpose()?;
+        after.hours.clone_from(hours);
+    }
     let changes: Vec<Change> = [
         ("name", json!(before.name), json!(after.name)),
         ("kind", json!(before.kind), json!(after.kind)),
@@ -341,6 +365,7 @@ pub async fn change(app: &App, caller: &Caller, id: &str, edit: &Edit) -> Result
         ("role", json!(before.role), json!(after.role)),
         ("priority", json!(before.priority), json!(after.priority)),
         ("language", json!(before.language), json!(after.language)),
+        ("hours", json!(before.hours), json!(after.hours)),
     ]
     .into_iter()
     .filter(|(_, before, after)| before != after)
@@ -352,7 +377,7 @@ pub async fn change(app: &App, caller: &Caller, id: &str, edit: &Edit) -> Result
     require_once(&tx, &after).await?;
     tx.execute(
         "update contact set name = $3, kind = $4, email = $5, phone = $6, role = $7, \
-         priority = $8, language = $9 where tenant_no = $1 and id = $2",
+         priority = $8, language = $9, hours = $10 where tenant_no = $1 and id = $2",
         vec![
             tenant.0.into(),
             id.into(),
@@ -363,6 +388,7 @@ pub async fn change(app: &App, caller: &Caller, id: &str, edit: &Edit) -> Result
             after.role.word().into(),
             after.priority.word().into(),
             after.language.word().into(),
+            spelt(after.hours.as_ref()).into(),
         ],
     )
     .await?;

@@ -161,6 +161,7 @@ pub async fn fill(app: &App) -> Result<Option<Access>> {
                 role: *role,
                 priority: *priority,
                 language: Language::English,
+                hours: None,
             };
             contact::add(app, &decider, &wanted).await?;
         }

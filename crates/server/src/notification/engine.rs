@@ -31,6 +31,7 @@ use crate::clock::Timestamp;
 use crate::contact::Language;
 use crate::db::{Transaction, column};
 use crate::error::{Error, Result};
+use crate::escalation;
 use crate::event::Fact;
 use crate::failpoint;
 use crate::id::{IncidentId, TenantNo};
@@ -39,6 +40,7 @@ use crate::notification::letter::{self, Kind};
 use crate::notification::mail::{self, Parcel, Post};
 use crate::notification::make::{self, Channel, NOTIFIER};
 use crate::notification::model::{self, Answer, State};
+use crate::notification::phone::Phone;
 use crate::notification::{chat, inbox, link, webhook};
 use crate::onboarding::welcome;
 use crate::tx::Tx;
@@ -54,12 +56,14 @@ const LASTS: Duration = Duration::from_secs(20);
 /// Deliveries of one lane in one turn.
 const MOST: i64 = 32;
 /// Lanes of each channel at once.
-const LANES: [(Channel, usize); 5] = [
+const LANES: [(Channel, usize); 7] = [
     (Channel::Mail, mail::CONNECTIONS as usize),
     (Channel::Webhook, 256),
     (Channel::Slack, 64),
     (Channel::Teams, 64),
     (Channel::Mattermost, 64),
+    (Channel::Sms, 16),
+    (Channel::Call, 16),
 ];
 /// How often a process shows that it lives.
 const BEAT: Duration = Duration::from_secs(2);
@@ -70,12 +74,16 @@ const SETTLED: usize = 128;
 
 /// What is said of a delivery whose link leads nowhere any more.
 const SPENT: &str = "its link was used, has expired or was replaced by a newer one";
+/// Why nobody is called any more.
+const ANSWERED: &str = "somebody has reacted, or it is over";
 
 /// The ways out that this process has.
 #[derive(Default)]
 pub struct Ways {
     /// To the mail server; none is set up where absent.
     pub post: Option<Post>,
+    /// By which messages and calls go out; nobody is called where absent.
+    pub phone: Option<Phone>,
     /// What we show the connector of Teams.
     pub tokens: chat::teams::Tokens,
 }
@@ -86,7 +94,11 @@ impl Ways {
     /// # Errors
     /// `Invalid` with the setting that cannot be used.
     pub fn open(app: &App) -> Result<Self> {
-        Ok(Self { post: Post::open(&app.config.mail)?, ..Self::default() })
+        Ok(Self {
+            post: Post::open(&app.config.mail)?,
+            phone: Phone::open(&app.config.phone)?,
+            ..Self::default()
+        })
     }
 }
 
@@ -359,6 +371,7 @@ enum Way<'a> {
     Mail(&'a Post),
     Webhook(webhook::Line),
     Chat(Box<chat::Line>),
+    Phone(&'a Phone),
     /// Nothing can be sent there now.
     Shut(&'static str),
     /// There is no such receiver any more.
@@ -378,6 +391,10 @@ async fn way<'a>(app: &App, ways: &'a Ways, lane: &Lane) -> Result<Way<'a>> {
                 None => Way::Gone("the webhook was paused or taken away"),
             }
         }
+        Channel::Sms | Channel::Call => match &ways.phone {
+            Some(phone) => Way::Phone(phone),
+            None => Way::Shut("no account for messages and calls is set up (phone.account)"),
+        },
         Channel::Slack | Channel::Teams | Channel::Mattermost => {
             let scope = app.db.of(lane.tenant);
             match chat::open(app, &scope, &lane.receiver).await? {
@@ -419,8 +436,8 @@ async fn turn(app: &App, ways: &Ways, lane: Lane, stop: &CancellationToken) -> R
         }
         let outcome = match (&mut way, address(app, &lane, &it).await?) {
             (Way::Gone(why), _) => Outcome::Cancelled(why),
-            (_, None) => Outcome::Cancelled(SPENT),
-            (way, Some(address)) => {
+            (_, Err(why)) => Outcome::Cancelled(why),
+            (way, Ok(address)) => {
                 let begun = app.clock.now();
                 let answer = send(app, ways, way, (&lane, &address), &it).await;
                 failpoint::hit("notification.after_sent");
@@ -440,11 +457,21 @@ async fn turn(app: &App, ways: &Ways, lane: Lane, stop: &CancellationToken) -> R
     Ok(Done { lane, ends })
 }
 
-/// Where a delivery leads; `None` when that is nowhere any more.
-async fn address(app: &App, lane: &Lane, it: &Due) -> Result<Option<String>> {
-    match it.data["welcome"].as_str().filter(|_| it.kind == Kind::Welcome) {
-        Some(welcome) => welcome::link(app, lane.tenant, welcome).await,
-        None => Ok(Some(link(app, &it.data))),
+/// Where a delivery leads, or why it is to be sent no more.
+async fn address(
+    app: &App,
+    lane: &Lane,
+    it: &Due,
+) -> Result<std::result::Result<String, &'static str>> {
+    match (it.kind, it.data["welcome"].as_str()) {
+        (Kind::Welcome, Some(welcome)) => {
+            Ok(welcome::link(app, lane.tenant, welcome).await?.ok_or(SPENT))
+        }
+        // Nobody is woken for what somebody is at already.
+        (Kind::Escalation, _) if !escalation::still_asks(app, lane.tenant, &it.id).await? => {
+            Ok(Err(ANSWERED))
+        }
+        _ => Ok(Ok(link(app, &it.data))),
     }
 }
 
@@ -454,6 +481,7 @@ async fn send(app: &App, ways: &Ways, way: &mut Way<'_>, to: (&Lane, &str), it: 
             Way::Mail(post) => mail_of(app, post, to, it).await,
             Way::Webhook(hook) => webhook_of(app, hook, to, it).await,
             Way::Chat(open) => chat_of(app, ways, open, to.1, it).await,
+            Way::Phone(phone) => phone_of(app, phone, to, it).await,
             Way::Shut(why) | Way::Gone(why) => Ok(Answer::Later((*why).to_owned())),
         }
     };
@@ -520,6 +548,19 @@ async fn webhook_of(
     Ok(hook.send(app, &it.id, &body).await)
 }
 
+async fn phone_of(
+    app: &App,
+    phone: &Phone,
+    (lane, address): (&Lane, &str),
+    it: &Due,
+) -> Result<Answer> {
+    let letter = letter::write(it.kind, it.language, &it.data, address)?;
+    Ok(match lane.channel {
+        Channel::Sms => phone.text(app, &lane.receiver, &it.id, &letter).await,
+        _ => phone.call(app, &lane.receiver, &it.id, (&letter, it.language)).await,
+    })
+}
+
 async fn chat_of(
     app: &App,
     ways: &Ways,
@@ -581,6 +622,9 @@ async fn write(app: &App, batch: &mut Vec<Done>) -> Result<()> {
         for (it, detail) in close(app, &tx, done).await? {
             if done.lane.channel == Channel::Webhook && detail.starts_with("410") {
                 webhook::gone(&mut tx, &done.lane.receiver).await?;
+            }
+            if it.kind == Kind::Escalation {
+                escalation::missed(&tx, &it.id).await?;
             }
             tx.record(Fact::DeliveryFailed {
                 incident: it.incident,

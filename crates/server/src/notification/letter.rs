@@ -43,6 +43,10 @@ choices! {
         ContactAdded = "contactAdded",
         /// Something could not be brought to somebody else.
         DeliveryFailed = "deliveryFailed",
+        /// A contact is reached because nobody has reacted to an incident (NOT-8).
+        Escalation = "escalation",
+        /// Nobody of the customer has answered.
+        NobodyAnswered = "nobodyAnswered",
         /// A service clock reaches its target soon.
         ClockNearing = "clockNearing",
         /// A service clock has missed its target.
@@ -78,6 +82,7 @@ impl Kind {
             "role": "incidentNotification",
             "receiver": "Ida Berg",
             "what": "Action needed: incident 4711",
+            "tasks": 2,
             "clock": "acknowledge",
             "whose": "customer",
             "minutes": 60,
@@ -100,12 +105,13 @@ impl Kind {
     /// Members of the data that are listed, and quoted.
     fn parts(self) -> (Option<&'static str>, Option<&'static str>) {
         match self {
-            Self::ResponsePublished | Self::Reminder => (Some("pending"), None),
+            Self::ResponsePublished | Self::Reminder | Self::Escalation => (Some("pending"), None),
             Self::MessageFromExperts | Self::MessageInChat => (None, Some("text")),
             Self::ApprovalNeeded
             | Self::Welcome
             | Self::ContactAdded
             | Self::DeliveryFailed
+            | Self::NobodyAnswered
             | Self::ClockNearing
             | Self::ClockMissed
             | Self::Test => (None, None),
@@ -286,6 +292,10 @@ fn visible(c: char) -> bool {
 }
 
 /// One line of visible characters and single blanks, at most `most` characters long.
+pub(super) fn cut(text: &str, most: usize) -> String {
+    line(text, most)
+}
+
 fn line(text: &str, most: usize) -> String {
     let shown: String = text
         .chars()

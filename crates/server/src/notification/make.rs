@@ -19,6 +19,10 @@ use crate::contact::{self, Contact, ContactRole, Language, Priority};
 use crate::conversation::{self, model::Side};
 use crate::db::{Transaction, column};
 use crate::error::{Error, Result};
+use crate::escalation::{
+    self,
+    model::{By, Nobody},
+};
 use crate::event::Fact;
 use crate::id::{ActionId, IncidentId, TenantNo};
 use crate::notification::chat::{ChatChannel, Vendor};
@@ -28,6 +32,7 @@ use crate::notification::{chat, webhook};
 use crate::onboarding::welcome::SIGN_IN;
 use crate::response::model::{ActionState, TaskState};
 use crate::response::store::{self, Source};
+use crate::service_clock::agreement::Lead;
 use crate::service_clock::{self, model::Whose};
 use crate::tenant::invitation::WELCOME_LASTS_S;
 use crate::tx::Tx;
@@ -53,6 +58,10 @@ choices! {
         Teams = "teams",
         /// A post in a channel of Mattermost.
         Mattermost = "mattermost",
+        /// A text message to a number.
+        Sms = "sms",
+        /// A call to a number.
+        Call = "call",
     }
 }
 
@@ -241,6 +250,25 @@ async fn plan(tx: &Tx, id: String, fact: &Untold) -> Result<Option<(Notice, Vec<
             });
             (Kind::ContactAdded, data, vec![contact.into()])
         }
+        "escalation.stepped" => {
+            let Some(receiver) = tried(tx, fact).await? else { return Ok(None) };
+            let Some(data) = asked(tx, fact).await? else { return Ok(None) };
+            let number = |name: &str| fact.body[name].as_i64().unwrap_or_default();
+            if let Some(incident) = fact.incident {
+                let delivery = delivery_of(&id, &receiver);
+                let step = (number("run"), number("step"));
+                escalation::told(tx, incident, step, &delivery).await?;
+            }
+            (Kind::Escalation, data, vec![receiver])
+        }
+        "escalation.ended" => {
+            let ladder = escalation::ladder_in(tx, tx.tenant()).await?;
+            let lead = service_clock::lead(tx, tx.tenant()).await?;
+            let (Nobody::Lead, Some(lead)) = (ladder.nobody, lead) else { return Ok(None) };
+            let Some(mut data) = asked(tx, fact).await? else { return Ok(None) };
+            data["lead"] = json!(true);
+            (Kind::NobodyAnswered, data, vec![of_lead(lead)])
+        }
         "clock.nearing" | "clock.missed" => {
             let missed = fact.kind == "clock.missed";
             let (data, receivers) = late(tx, fact, missed).await?;
@@ -389,6 +417,34 @@ async fn approval(tx: &Tx, fact: &Untold) -> Result<Option<Value>> {
     })))
 }
 
+/// The provider's lead, by mail.
+fn of_lead(it: Lead) -> Receiver {
+    let (to, name, language) = (it.email, it.name, it.language);
+    Receiver { channel: Channel::Mail, to, name, contact: None, language }
+}
+
+/// The contact that a ladder has come to; none when it was removed since.
+async fn tried(tx: &Tx, fact: &Untold) -> Result<Option<Receiver>> {
+    let found = contact::find_in(tx, tx.tenant(), fact.text("contactId")).await?;
+    let Some(contact) = found else { return Ok(None) };
+    let phone = contact.phone.clone();
+    let receiver = Receiver::from(contact);
+    Ok(match (By::read(fact.text("by")), phone) {
+        (Some(By::Mail), _) => Some(receiver),
+        (Some(By::Sms), Some(to)) => Some(Receiver { channel: Channel::Sms, to, ..receiver }),
+        (Some(By::Call), Some(to)) => Some(Receiver { channel: Channel::Call, to, ..receiver }),
+        _ => None,
+    })
+}
+
+/// What an incident that nobody has reacted to asks for.
+async fn asked(tx: &Tx, fact: &Untold) -> Result<Option<Value>> {
+    let Some(incident) = fact.incident else { return Ok(None) };
+    let (pending, _) = tasks(tx, incident).await?;
+    let link = format!("/incidents/{incident}?response=actions");
+    Ok(Some(json!({ "pending": pending, "tasks": pending.len(), "link": link })))
+}
+
 /// What is said of a service clock that is late, and who hears of it: of the experts' the provider's
 /// lead, of the customer's its contacts, and once it is missed those for emergencies and the lead too.
 async fn late(tx: &Tx, fact: &Untold, missed: bool) -> Result<(Value, Vec<Receiver>)> {
@@ -400,13 +456,7 @@ async fn late(tx: &Tx, fact: &Untold, missed: bool) -> Result<(Value, Vec<Receiv
     };
     if !customer || missed {
         let lead = service_clock::lead(tx, tx.tenant()).await?;
-        receivers.extend(lead.map(|it| Receiver {
-            channel: Channel::Mail,
-            to: it.email,
-            name: it.name,
-            contact: None,
-            language: it.language,
-        }));
+        receivers.extend(lead.map(of_lead));
     }
     let due: String = fact.text("dueDateTime").chars().take(16).collect();
     let link = fact.incident.map_or_else(|| "/".to_owned(), |id| format!("/incidents/{id}"));
@@ -554,6 +604,11 @@ pub(super) async fn tell(tx: &mut Tx, notice: &Notice, receivers: Vec<Receiver>)
     Ok(())
 }
 
+/// The id of the delivery of a notification to a receiver.
+pub(super) fn delivery_of(notification: &str, it: &Receiver) -> String {
+    id_of(&["delivery", notification, it.channel.word(), &it.to])
+}
+
 async fn deliver(tx: &Tx, notice: &Notice, it: &Receiver, now: Timestamp) -> Result<()> {
     let tenant = tx.tenant();
     let number = tx.next_id("delivery").await?;
@@ -577,7 +632,7 @@ async fn deliver(tx: &Tx, notice: &Notice, it: &Receiver, now: Timestamp) -> Res
          contact_id, language, state, attempts, next_at, until, made_at) \
          values ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'waiting', 0, $10, $11, $12)",
         vec![
-            id_of(&["delivery", &notice.id, it.channel.word(), &it.to]).into(),
+            delivery_of(&notice.id, it).into(),
             number.into(),
             tenant.0.into(),
             lane.into(),

@@ -17,6 +17,7 @@ pub mod letter;
 pub mod mail;
 pub mod make;
 pub mod model;
+pub mod phone;
 pub mod reminder;
 pub mod reply;
 pub mod webhook;
@@ -314,6 +315,15 @@ pub async fn test(app: &App, caller: &Caller, channel: Channel, id: &str) -> Res
                 found.ok_or_else(|| Error::NotFound("the contact does not exist".to_owned()))?,
             )
         }
+        Channel::Sms | Channel::Call => {
+            let found = contact::find_in(&tx, tenant, id).await?;
+            let it =
+                found.ok_or_else(|| Error::NotFound("the contact does not exist".to_owned()))?;
+            let Some(to) = it.phone.clone() else {
+                return Err(Error::Conflict(format!("{} has no phone number", it.name)));
+            };
+            Receiver { channel, to, ..Receiver::from(it) }
+        }
         Channel::Slack | Channel::Teams | Channel::Mattermost => {
             let it = chat::find_in(&tx, tenant, id).await?;
             if matches!(it.trouble, Some((chat::Trouble::Uninstalled, _))) {
@@ -344,8 +354,7 @@ pub async fn test(app: &App, caller: &Caller, channel: Channel, id: &str) -> Res
         data: json!({ "author": tx.actor().name, "link": "/" }),
     };
     let notice = make::complete(&tx, notice).await?;
-    let channel = receiver.channel;
-    let delivery = make::id_of(&["delivery", &notice.id, channel.word(), &receiver.to]);
+    let delivery = make::delivery_of(&notice.id, &receiver);
     make::tell(&mut tx, &notice, vec![receiver]).await?;
     tx.commit().await?;
     app.tell.notify_one();

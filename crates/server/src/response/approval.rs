@@ -259,8 +259,9 @@ async fn approve(tx: &mut Tx, action: &mut Action) -> Result<()> {
     store::save_action(tx, action).await
 }
 
-/// The time of an action that waits is over: what the policy says follows.
-pub(super) async fn over(tx: &mut Tx, action: &mut Action) -> Result<()> {
+/// The time of an action that waits is over, or everybody has been asked in vain (`in_vain`): what the
+/// policy says follows.
+pub(super) async fn over(tx: &mut Tx, action: &mut Action, in_vain: bool) -> Result<()> {
     let known = proposal(tx, action.id).await?;
     let device = store::device_of(tx, action).await?;
     let proceeds = |needs: &[Need]| needs.iter().any(|it| it.fallback == Fallback::Proceed);
@@ -281,7 +282,8 @@ pub(super) async fn over(tx: &mut Tx, action: &mut Action) -> Result<()> {
         }
         Err(Refusal::Waits(needs)) => {
             let waited = tx.now().micros() - since.micros();
-            lapsed = needs.iter().filter(|it| it.within * 60_000_000 <= waited).cloned().collect();
+            let is_over = |it: &&Need| in_vain || it.within * 60_000_000 <= waited;
+            lapsed = needs.iter().filter(is_over).cloned().collect();
             if lapsed.is_empty() {
                 // It is given more time by now.
                 wait(tx, action, since, &needs).await?;

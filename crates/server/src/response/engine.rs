@@ -721,7 +721,7 @@ async fn watch_tenant(app: &App, tenant: TenantNo) -> Result<()> {
         let over = now >= action.deadline;
         match action.state {
             ActionState::Proposed if over => {
-                approval::over(&mut tx, &mut action).await?;
+                approval::over(&mut tx, &mut action, false).await?;
                 rung.extend((action.state == ActionState::Approved).then_some(action.device));
             }
             ActionState::Approved if over => {

@@ -1252,3 +1252,19 @@ pub async fn may_run(tx: &Transaction, app: &App, caller: &Caller, task: &Task) 
         }
     }
 }
+
+/// Everybody of the customer was asked in vain about an incident: what waits for approval there becomes
+/// what the policy says of an approval that nobody gave.
+pub(crate) async fn nobody_answered(tx: &mut Tx, incident: IncidentId) -> Result<()> {
+    let sql = format!(
+        "select {} from action where incident_id = $1 and tenant_no = $2 and state = 'proposed' \
+         order by id",
+        store::ACTION
+    );
+    let values = vec![incident.0.into(), tx.tenant().0.into()];
+    for row in tx.query(&sql, values).await? {
+        let mut action = Action::from_row(&row)?;
+        approval::over(tx, &mut action, true).await?;
+    }
+    Ok(())
+}

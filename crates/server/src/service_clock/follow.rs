@@ -14,7 +14,7 @@ use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use super::agreement::{self, Terms};
-use super::model::{self, Mark, Notice, State};
+use super::model::{self, Clock, Mark, Notice, State};
 use super::{CLOCKS, Kept, Subject, judge};
 use crate::actor::{Actor, ActorKind};
 use crate::app::App;
@@ -314,11 +314,15 @@ fn row(
     terms: &Terms,
     severity: Severity,
     now: Timestamp,
-) -> [Sql; 7] {
+) -> [Sql; 9] {
     let judged = judge(kept, terms, severity, now);
     // What is to be said at once is said by whoever watches, a moment later.
     let next = if judged.notices.is_empty() { judged.next } else { Some(now) };
     let (marks, said) = kept.spelt();
+    let awaits = model::runs(&kept.marks)
+        .into_iter()
+        .rfind(|run| run.clock == Clock::Acknowledge)
+        .filter(|run| run.state == State::Running);
     [
         id.0.into(),
         tenant.0.into(),
@@ -327,6 +331,8 @@ fn row(
         next.map(Timestamp::micros).into(),
         judged.due.map(|(_, clock)| clock.word().to_owned()).into(),
         judged.due.map(|(at, _)| at.micros()).into(),
+        awaits.as_ref().map(|run| run.number).into(),
+        awaits.as_ref().map(|run| run.began.micros()).into(),
     ]
 }
 
@@ -334,11 +340,14 @@ fn row(
 /// both: who follows says nothing, and who gives notice marks nothing.
 async fn write(tx: &Transaction, kept: &str, rows: Vec<Sql>) -> Result<()> {
     tx.insert_rows(
-        "insert into service_clock (incident_id, tenant_no, marks, said, next_at, due_clock, due_at)",
-        7,
+        "insert into service_clock (incident_id, tenant_no, marks, said, next_at, due_clock, due_at, \
+         awaits_run, awaits_since)",
+        9,
         &format!(
             "on conflict (incident_id) do update set {kept} = excluded.{kept}, \
-             next_at = excluded.next_at, due_clock = excluded.due_clock, due_at = excluded.due_at"
+             next_at = excluded.next_at, due_clock = excluded.due_clock, \
+             due_at = excluded.due_at, awaits_run = excluded.awaits_run, \
+             awaits_since = excluded.awaits_since"
         ),
         rows,
     )

@@ -26,7 +26,7 @@ use crate::id::{IncidentId, TenantNo};
 use crate::incident;
 use crate::permission::Permission;
 use crate::service_clock::agreement::{Agreement, Lead, Terms};
-use crate::service_clock::model::{Clock, Forecast, Marked, Notice, Run, State};
+use crate::service_clock::model::{Clock, Forecast, Mark, Marked, Notice, Run, State};
 use crate::tenant::caller::{self, Caller};
 use crate::tx::Tx;
 use crate::word::Severity;
@@ -177,6 +177,21 @@ pub async fn of_incident(app: &App, caller: &Caller, id: IncidentId) -> Result<V
         readings.push(Reading { clock: *clock, run, counted, target, due, missed, forecast });
     }
     Ok(readings)
+}
+
+/// Whether the Acknowledge clock of an incident was last stopped by somebody of the customer's who
+/// reacted, and not because the incident was taken back or resolved.
+pub(crate) async fn was_acknowledged(tx: &Transaction, id: IncidentId) -> Result<bool> {
+    let row = tx
+        .query_one(
+            "select marks, said from service_clock where incident_id = $1",
+            vec![id.0.into()],
+        )
+        .await?;
+    let kept = row.map(|row| Kept::from_row(&row, 0)).transpose()?.unwrap_or_default();
+    let stops = [Mark::Acknowledged, Mark::TakenBack, Mark::Resolved];
+    let last = kept.marks.iter().rev().map(|(_, mark)| *mark).find(|mark| stops.contains(mark));
+    Ok(last == Some(Mark::Acknowledged))
 }
 
 /// What the newest runs like it took.

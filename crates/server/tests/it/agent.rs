@@ -585,6 +585,36 @@ async fn what_is_in_force_on_a_device_is_shown_and_its_change_is_on_record() {
 }
 
 #[tokio::test]
+async fn a_poll_that_was_overtaken_says_nothing_of_what_is_in_force() {
+    let face = Face::new().await;
+    let ida = admin(&face).await;
+    let machine = Machine::enrol(&face, &face.world.tenant.id, "web-1", "m1").await;
+    let isolated = json!({ "isolated": { "mode": "full", "since": 1, "order": null } });
+    let poll = |up: u64, states: &Value| {
+        let mut body = hello("r1", &[], states);
+        body["own"]["up"] = json!(up);
+        let machine = machine.clone();
+        tokio::spawn(async move { machine.ask("POST", "/agent/v1/poll", body.to_string()).await })
+    };
+    let shown = async |wanted: bool| {
+        let look = async { while only(&ida).await["state"]["isolated"].is_object() != wanted {} };
+        tokio::time::timeout(Duration::from_secs(20), look).await.expect("it is shown");
+    };
+    let newer = poll(9, &isolated);
+    shown(true).await;
+    newer.abort();
+    let late = poll(8, &json!({}));
+    // What is read is noted before the poll is held.
+    waits(&face.world.app, "r1").await;
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    shown(true).await;
+    late.abort();
+    let released = poll(10, &json!({}));
+    shown(false).await;
+    released.abort();
+}
+
+#[tokio::test]
 async fn an_observation_is_kept_once_and_only_so_many() {
     let face = Face::new().await;
     let ida = admin(&face).await;

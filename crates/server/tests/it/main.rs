@@ -24,6 +24,7 @@ mod correlation;
 mod data;
 mod directory;
 mod dovecot;
+mod escalation;
 mod face;
 mod graph;
 mod hostile;

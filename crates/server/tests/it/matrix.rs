@@ -522,6 +522,16 @@ fn own() -> Vec<Row> {
             // The provider's administrator promises something to each customer; see service_clock.
             None,
         ),
+        row("GET", "/api/v1/ladder", Any(&[P::ContactRead]), None),
+        row("PUT", "/api/v1/ladder", Any(&[P::ContactReadWrite]), None),
+        row(
+            "GET",
+            "/api/v1/incidents/{id}/escalation",
+            IR,
+            Some(("/api/v1/incidents/<incident>/escalation", "")),
+        ),
+        row("POST", "/api/v1/calls/{id}", Stranger, None),
+        row("POST", "/api/v1/calls/{id}/heard", Stranger, None),
         row("GET", "/api/v1/credits", Any(&[P::IncidentRead, P::TenantRead]), None),
         row("PUT", "/api/v1/credits", Any(&[P::TenantReadWrite]), None),
         row("PUT", "/api/v1/service-agreement", Any(&[P::TenantReadWrite]), None),

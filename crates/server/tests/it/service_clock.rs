@@ -2,6 +2,7 @@
 //! moved clocks change nothing, and who is told before a target is missed.
 
 use riposte::config::Mail;
+use riposte::escalation;
 use riposte::notification::reminder;
 use riposte::permission::Role;
 use riposte::service_clock::follow;
@@ -130,7 +131,8 @@ fn told(it: &Post) -> Vec<(String, String)> {
     let mails = it.server.mails();
     let subject = |mail: &str| crate::notification::header(mail, "Subject").expect("a subject");
     let all = mails.iter().map(|(to, _, mail)| (to.clone(), subject(mail)));
-    all.filter(|(_, subject)| subject.contains("due at") || subject.contains("missed")).collect()
+    let said = ["due at", "missed", "Answer needed", "answers"];
+    all.filter(|(_, subject)| said.iter().any(|it| subject.contains(it))).collect()
 }
 
 fn agreement() -> Value {
@@ -254,14 +256,30 @@ async fn an_agreement_is_the_providers_word_and_holds_from_the_moment_it_is_give
     assert_eq!(due(&clocks(&case).await), before, "what is promised to all holds again");
 }
 
+/// A ladder of four rungs: Duty three times at any hour, and Ida when she is at her desk in Oslo.
+async fn ladder(it: &Post, ida: &str, duty: &str) {
+    let day = json!({ "from": "08:00", "until": "16:00" });
+    let hours = json!({ "timeZone": "Europe/Oslo", "days": [day, day, day, day, day, null, null] });
+    let person = it.ida().await;
+    person.patch(&format!("/api/v1/contacts/{ida}"), &json!({ "hours": hours })).await.expect(200);
+    let rung =
+        |id: &str, minutes: i64| json!({ "contactId": id, "by": "mail", "waitMinutes": minutes });
+    // Three waits of 67 hours and 10 minutes together, over the hour that is not there.
+    let wanted = json!({
+        "isOn": true, "severities": ["high", "medium"], "rounds": 1, "nobody": "lead",
+        "rungs": [rung(duty, 1_440), rung(duty, 1_440), rung(duty, 1_150), rung(ida, 60)],
+    });
+    person.put("/api/v1/ladder", &wanted).await.expect(200);
+}
+
 /// Seven days in March, through the night in which Oslo's clocks are moved, with restarts and with a mail
 /// server that is away for two days.
 #[tokio::test]
 async fn a_week_on_a_virtual_clock() {
     let it = post_with(Mail::default()).await;
     promise(&it.case, &agreement(), None).await;
-    it.contact("Ida Berg", json!({})).await;
-    it.contact("Duty", json!({ "priority": "backup" })).await;
+    let ida = it.contact("Ida Berg", json!({})).await;
+    let duty = it.contact("Duty", json!({ "priority": "backup" })).await;
     it.tick().await;
     // Friday 26 March 2027, 12:00 in Oslo: 11:00 UTC.
     let app = it.case.face.world.app.clone();
@@ -272,6 +290,7 @@ async fn a_week_on_a_virtual_clock() {
     // Everybody signs in again after months.
     let grant = json!({ "level": "reader", "approval": "automatic", "endDateTime": null });
     it.ida().await.put("/api/v1/grant", &grant).await.expect(200);
+    ladder(&it, &ida, &duty).await;
     let expert = case.face.expert().await;
     let task = json!({ "actionType": "text", "displayName": "Call kari" });
     expert.post(&case.path("/tasks"), &task).await.expect(201);
@@ -290,6 +309,7 @@ async fn a_week_on_a_virtual_clock() {
         if minute % 5 == 0 {
             follow::tick(&replica).await.expect("clocks");
             reminder::watch(&replica).await.expect("reminders");
+            escalation::tick(&replica).await.expect("ladders");
             it.tick().await;
         }
     }
@@ -320,6 +340,30 @@ async fn a_week_on_a_virtual_clock() {
         .filter(|(to, _, mail)| to.starts_with("ida") && mail.contains("has waited for"))
         .count();
     assert!((41..=42).contains(&reminders), "{reminders}");
+    // Who is on the ladder was tried at its hour, also while no mail was taken: Ida on Monday at a
+    // quarter past eight, which in winter time would be an hour earlier and before her day.
+    let all = it.ida().await.get(&case.path("/escalation")).await.expect(200).json();
+    let climb = &all["value"][0];
+    let steps: Vec<(&str, &str, &Value)> = climb["steps"]
+        .as_array()
+        .expect("steps")
+        .iter()
+        .map(|it| {
+            let at = it["dateTime"].as_str().expect("a moment");
+            (&at[..16], it["name"].as_str().expect("a name"), &it["because"])
+        })
+        .collect();
+    let wanted = [
+        ("2027-03-26T11:05", "Duty", &Value::Null),
+        ("2027-03-27T11:05", "Duty", &Value::Null),
+        ("2027-03-28T11:05", "Duty", &Value::Null),
+        ("2027-03-29T06:15", "Ida Berg", &Value::Null),
+    ];
+    assert_eq!(steps, wanted, "{all}");
+    assert_eq!(climb["standing"], "nobody", "{all}");
+    assert_eq!(of("duty@alder.example", "Answer needed"), 3, "{told:?}");
+    assert_eq!(of("ida.berg@alder.example", "Answer needed"), 1, "{told:?}");
+    assert_eq!(of("lead@fjordwatch.example", "Nobody of Alder Freight answers"), 1, "{told:?}");
     let ids: std::collections::BTreeSet<&String> = mails.iter().map(|(_, id, _)| id).collect();
     assert_eq!(ids.len(), mails.len(), "nothing came twice");
 }

@@ -192,6 +192,11 @@ async fn neighbours() -> Face {
              stopped_at, took) values (-$1, 'triage', 1, $1, 4, 0, 0, 0)",
             "insert into service_agreement (tenant_no, body) values ($1, '{}')",
             "insert into credit_rule (tenant_no, since_at) values ($1, 0)",
+            "insert into ladder (tenant_no, body) values ($1, '{}')",
+            "insert into climb (incident_id, run, tenant_no, state, rung, round, next_at, began_at) \
+             values (-$1, 1, $1, 'ended', 0, 0, 0, 0)",
+            "insert into climb_step (incident_id, run, number, tenant_no, at, contact_id, name, way, \
+             outcome) values (-$1, 1, 1, $1, 0, 'x', 'kept', 'mail', 'told')",
             "insert into credit (thread_id, tenant_no, at, spent_by) \
              values (cast($1 as text), $1, 0, 'kept')",
         ] {
