@@ -51,6 +51,8 @@ pub struct Config {
     pub packages: Packages,
     /// Mail that goes out, and what comes back.
     pub mail: Mail,
+    /// What translates conversations.
+    pub translation: Translation,
     /// Where the team chats are that customers connect.
     pub chat: Chat,
     /// Whether the demo's people sign in with one click; only the command `demo` says so.
@@ -201,6 +203,24 @@ pub struct Mail {
     pub authority: Option<String>,
 }
 
+/// What translates conversations for their readers (COM-3): nothing where no address is given.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Translation {
+    /// Where the chat interface of OpenAI, or one like it, is: `https://api.openai.com/v1`.
+    pub url: Option<String>,
+    /// The model that is asked.
+    pub model: String,
+    /// The file with the token that is shown there.
+    pub token_file: Option<PathBuf>,
+}
+
+impl Default for Translation {
+    fn default() -> Self {
+        Self { url: None, model: "gpt-4o-mini".to_owned(), token_file: None }
+    }
+}
+
 /// Where the team chats are that customers connect: other clouds of theirs have other addresses.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -261,6 +281,7 @@ impl Default for Config {
             packages: Packages::default(),
             mail: Mail::default(),
             chat: Chat::default(),
+            translation: Translation::default(),
             demo: false,
         }
     }

@@ -50,6 +50,7 @@ mod service_clock;
 mod task;
 mod tidy;
 mod traces;
+mod translation;
 mod user;
 mod walls;
 mod web;
