@@ -53,6 +53,8 @@ pub struct Config {
     pub mail: Mail,
     /// Text messages and calls that go out (NOT-8).
     pub phone: Phone,
+    /// What translates conversations.
+    pub translation: Translation,
     /// Where the team chats are that customers connect.
     pub chat: Chat,
     /// Whether the demo's people sign in with one click; only the command `demo` says so.
@@ -224,6 +226,24 @@ impl Default for Phone {
     }
 }
 
+/// What translates conversations for their readers (COM-3): nothing where no address is given.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Translation {
+    /// Where the chat interface of OpenAI, or one like it, is: `https://api.openai.com/v1`.
+    pub url: Option<String>,
+    /// The model that is asked.
+    pub model: String,
+    /// The file with the token that is shown there.
+    pub token_file: Option<PathBuf>,
+}
+
+impl Default for Translation {
+    fn default() -> Self {
+        Self { url: None, model: "gpt-4o-mini".to_owned(), token_file: None }
+    }
+}
+
 /// Where the team chats are that customers connect: other clouds of theirs have other addresses.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -285,6 +305,7 @@ impl Default for Config {
             mail: Mail::default(),
             chat: Chat::default(),
             phone: Phone::default(),
+            translation: Translation::default(),
             demo: false,
         }
     }

@@ -5,9 +5,9 @@
 //! real microseconds, so the night in which an hour is missing is an hour shorter and the one in which
 //! it comes twice an hour longer. Not here: whose hours they are, and what is measured in them.
 
-use jiff::ToSpan;
 use jiff::civil::{Date, Time};
 use jiff::tz::TimeZone;
+use jiff::{ToSpan, Zoned};
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Timestamp;
@@ -149,9 +149,19 @@ impl Hours {
         if self.is_open(at) { at } else { self.after(at, 1).plus_micros(-1) }
     }
 
-    fn date(&self, at: Timestamp) -> Date {
+    /// A moment as people of the place say it: `Monday 29 March at 08:00 (Europe/Oslo)`.
+    #[must_use]
+    pub fn spelt(&self, at: Timestamp) -> String {
+        self.zoned(at).strftime("%A %-d %B at %H:%M (%Q)").to_string()
+    }
+
+    fn zoned(&self, at: Timestamp) -> Zoned {
         let at = jiff::Timestamp::from_microsecond(at.micros()).unwrap_or(jiff::Timestamp::MAX);
-        at.to_zoned(self.zone.clone()).date()
+        at.to_zoned(self.zone.clone())
+    }
+
+    fn date(&self, at: Timestamp) -> Date {
+        self.zoned(at).date()
     }
 
     /// The hours of a day as moments. A time that the day skips is the moment of the skip, one that it

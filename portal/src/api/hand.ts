@@ -1022,8 +1022,11 @@ export type Conversation = ConversationRow & {
   helpful: boolean | null;
   remark: string | null;
   ratings: { helpful: number; notHelpful: number } | null;
+  translation: { isSetUp: boolean; languages: string[] };
   may: Record<'write' | 'note' | 'rate' | 'close', May>;
 };
+/** A message in another language, or why it is not there. */
+export type Translated = { id: string; text: string | null; because: string | null };
 export type ConversationsAsked = {
   tenantId?: string;
   status?: string;
@@ -1156,6 +1159,7 @@ export type Undocumented = {
   '/api/v1/conversations/{id}': Get<Conversation, Nothing, Id>;
   '/api/v1/conversations/{id}/messages': Get<{ value: Message[]; older: boolean }, { before?: string; top?: number }, Id> &
     Post<{ text: string; visibility?: Message['visibility'] }, Conversation, Id>;
+  '/api/v1/conversations/{id}/translations': Post<{ language: string; messageIds: string[] }, { value: Translated[] }, Id>;
   '/api/v1/conversations/{id}/rating': Send<'put', { helpful: boolean | null; remark?: string }, Conversation, Id>;
   '/api/v1/conversations/{id}/close': Post<Nothing, Conversation, Id>;
   '/api/v1/incidents/{id}/response': Get<ManagedResponse, Nothing, Id>;

@@ -101,7 +101,7 @@ export default function Agreement() {
 /** For who reads it. */
 function Promised({ found }: { found: ServiceAgreement }) {
   const styles = useStyles();
-  const { targets, hours, noticePercent, lead } = found.agreement;
+  const { targets, hours, chatHours, noticePercent, lead } = found.agreement;
   type Clock = ServiceAgreement['clocks'][number];
   const promise = (clock: ClockName, severity: string) => {
     const it = targets.find((one) => one.clock === clock && one.severity === severity);
@@ -133,6 +133,7 @@ function Promised({ found }: { found: ServiceAgreement }) {
       <span>
         Notice is given after {noticePercent} % of a target{lead ? `; the provider’s lead is ${lead.name}` : ''}.
         {hours && ` Working hours (${hours.timeZone}): ${spelledWeek(hours)}.`}
+        {chatHours && ` Experts answer in conversations (${chatHours.timeZone}): ${spelledWeek(chatHours)}.`}
       </span>
     </Section>
   );
@@ -234,6 +235,12 @@ function Form({ found, tenant }: { found: ServiceAgreement; tenant: string }) {
           }
         />
         {terms.hours && <WeekHours week={terms.hours} onChange={(hours) => setTerms({ ...terms, hours })} />}
+        <Switch
+          label="Experts answer in conversations at certain hours only"
+          checked={Boolean(terms.chatHours)}
+          onChange={(_, data) => setTerms({ ...terms, chatHours: data.checked ? officeWeek() : null })}
+        />
+        {terms.chatHours && <WeekHours week={terms.chatHours} onChange={(chatHours) => setTerms({ ...terms, chatHours })} />}
         <Field label="Give notice after this share of a target, in per cent" className={styles.who}>
           <SpinButton
             min={10}

@@ -1,16 +1,18 @@
-import { Badge, Button, Checkbox, Textarea, makeStyles, mergeClasses, tokens } from '@fluentui/react-components';
-import { SendRegular, ThumbDislikeRegular, ThumbLikeRegular } from '@fluentui/react-icons';
+import { Badge, Button, Checkbox, Spinner, Textarea, makeStyles, mergeClasses, tokens } from '@fluentui/react-components';
+import { SendRegular, ThumbDislikeRegular, ThumbLikeRegular, TranslateRegular } from '@fluentui/react-icons';
 import { useEffect, useLayoutEffect, useRef, useState, type ClipboardEvent, type DragEvent } from 'react';
 
 import { sentence } from '../api/error';
 import type { Conversation, Message } from '../api/hand';
+import { languageName } from '../api/languages';
 import { useSession } from '../api/session';
+import { Choices } from '../ui/Choices';
 import { GuardedButton } from '../ui/Guarded';
 import { Moment } from '../ui/Moment';
 import { Rich } from '../ui/Rich';
 import { useToasts } from '../ui/Toasts';
 import { Failure, Notice, Waiting } from '../ui/states';
-import { olderThan, useConversation, useLiveConversations, useRate, useReadMark, useSay } from './data';
+import { olderThan, useConversation, useLiveConversations, useRate, useReadMark, useSay, useTranslations } from './data';
 import { byDay, party, standing } from './words';
 
 const useStyles = makeStyles({
@@ -59,11 +61,16 @@ const useStyles = makeStyles({
   inner: { backgroundColor: tokens.colorPaletteYellowBackground1, border: `1px dashed ${tokens.colorPaletteYellowBorder2}` },
   compose: { display: 'flex', flexDirection: 'column', gap: '8px' },
   acts: { display: 'flex', flexWrap: 'wrap', alignItems: 'center', justifyContent: 'space-between', gap: '8px' },
+  language: { minWidth: '150px' },
+  original: { alignSelf: 'flex-start', minWidth: 0, paddingInline: '4px' },
   hint: { fontSize: tokens.fontSizeBase200, color: tokens.colorNeutralForeground2 },
 });
 
 /** What was typed and not sent, for who closes a pane and comes back. */
 const unsent = new Map<string, string>();
+/** In which language a conversation is read, for who comes back to it. */
+const spoken = new Map<string, string>();
+const ORIGINAL = 'original';
 const LONGEST = 10_000;
 const NO_FILES =
   'Files are not sent here. Let the device’s agent collect the file: its device page, Collect file. There it stays encrypted and on record.';
@@ -84,6 +91,7 @@ function Shown({ conversation }: { conversation: Conversation }) {
   const rate = useRate(conversation.id);
   const toasts = useToasts();
   const { may, helpful } = conversation;
+  const [language, setLanguage] = useState(() => spoken.get(conversation.id) ?? null);
   const judge = (value: boolean) => rate.mutate(helpful === value ? null : value, { onError: toasts.fail });
   return (
     <div className={styles.all}>
@@ -98,6 +106,15 @@ function Shown({ conversation }: { conversation: Conversation }) {
             </span>
           )}
         </span>
+        <Language
+          conversation={conversation}
+          value={language}
+          onValue={(next) => {
+            if (next) spoken.set(conversation.id, next);
+            else spoken.delete(conversation.id);
+            setLanguage(next);
+          }}
+        />
         {side === 'customer' ? (
           conversation.messages.some((message) => message.side === 'expert') && (
             <span className={styles.rate} role="group" aria-label="Was this helpful?">
@@ -115,13 +132,47 @@ function Shown({ conversation }: { conversation: Conversation }) {
           )
         )}
       </div>
-      <Log conversation={conversation} />
+      <Log conversation={conversation} language={language} />
       {may.write.allowed ? <Composer conversation={conversation} /> : <Notice intent="info">{sentence(may.write.because ?? '')}</Notice>}
     </div>
   );
 }
 
-function Log({ conversation }: { conversation: Conversation }) {
+/** COM-3: the conversation in a language of the reader's. */
+function Language({
+  conversation,
+  value,
+  onValue,
+}: {
+  conversation: Conversation;
+  value: string | null;
+  onValue: (value: string | null) => void;
+}) {
+  const styles = useStyles();
+  const { isSetUp, languages } = conversation.translation;
+  if (!isSetUp) {
+    return (
+      <GuardedButton size="small" appearance="subtle" icon={<TranslateRegular />} may={{ allowed: false, because: 'Your provider has set up no translation service.' }}>
+        Translate
+      </GuardedButton>
+    );
+  }
+  return (
+    <span className={styles.state}>
+      <TranslateRegular aria-hidden />
+      <Choices
+        size="small"
+        className={styles.language}
+        aria-label="Language of the messages"
+        choices={[{ value: ORIGINAL, label: 'As written' }, ...languages.map((one) => ({ value: one, label: languageName(one) }))]}
+        value={value ?? ORIGINAL}
+        onChoose={(next) => onValue(next === ORIGINAL ? null : next)}
+      />
+    </span>
+  );
+}
+
+function Log({ conversation, language }: { conversation: Conversation; language: string | null }) {
   const styles = useStyles();
   const toasts = useToasts();
   const frame = useRef<HTMLDivElement>(null);
@@ -133,6 +184,8 @@ function Log({ conversation }: { conversation: Conversation }) {
   const known = new Set(conversation.messages.map((message) => message.id));
   const all = [...(before?.messages ?? []).filter((message) => !known.has(message.id)), ...conversation.messages];
   const older = before ? before.older : conversation.older;
+  const translations = useTranslations(conversation.id, language, all);
+  const said = (message: Message) => translations.known?.get(message.id) ?? null;
   const last = conversation.messages.at(-1)?.id;
   const first = all[0];
   const atEnd = useRef(true);
@@ -154,36 +207,55 @@ function Log({ conversation }: { conversation: Conversation }) {
     }
   };
   return (
-    <div
-      ref={frame}
-      className={styles.log}
-      role="log"
-      aria-label="Messages"
-      // eslint-disable-next-line jsx-a11y/no-noninteractive-tabindex
-      tabIndex={0}
-      onScroll={(event) => {
-        const { scrollHeight, scrollTop, clientHeight } = event.currentTarget;
-        atEnd.current = scrollHeight - scrollTop - clientHeight < 40;
-      }}
-    >
-      {older && (
-        <Button size="small" appearance="subtle" className={styles.older} disabledFocusable={loading} onClick={() => void more()}>
-          {loading ? 'Loading…' : 'Show older messages'}
-        </Button>
+    <>
+      {language !== null && (
+        <Translating busy={translations.busy} because={translations.because} error={translations.error} again={translations.again} />
       )}
-      {all.length === 0 && (
-        <p className={styles.none}>
-          {conversation.may.write.allowed ? 'Nothing has been said yet. What is written here is seen by the experts and by the customer.' : 'Nothing has been said yet.'}
-        </p>
-      )}
-      {byDay(all).map(({ day, messages }) => (
-        <DayOf key={day} at={messages[0]?.sentDateTime ?? ''} messages={messages} fresh={fresh} />
-      ))}
-    </div>
+      <div
+        ref={frame}
+        className={styles.log}
+        role="log"
+        aria-label="Messages"
+        // eslint-disable-next-line jsx-a11y/no-noninteractive-tabindex
+        tabIndex={0}
+        onScroll={(event) => {
+          const { scrollHeight, scrollTop, clientHeight } = event.currentTarget;
+          atEnd.current = scrollHeight - scrollTop - clientHeight < 40;
+        }}
+      >
+        {older && (
+          <Button size="small" appearance="subtle" className={styles.older} disabledFocusable={loading} onClick={() => void more()}>
+            {loading ? 'Loading…' : 'Show older messages'}
+          </Button>
+        )}
+        {all.length === 0 && (
+          <p className={styles.none}>
+            {conversation.may.write.allowed ? 'Nothing has been said yet. What is written here is seen by the experts and by the customer.' : 'Nothing has been said yet.'}
+          </p>
+        )}
+        {byDay(all).map(({ day, messages }) => (
+          <DayOf key={day} at={messages[0]?.sentDateTime ?? ''} messages={messages} fresh={fresh} said={said} language={language} />
+        ))}
+      </div>
+    </>
   );
 }
 
-function DayOf({ at, messages, fresh }: { at: string; messages: Message[]; fresh: string | null }) {
+/** How far the translation is, and what is missing of it. */
+function Translating({ busy, because, error, again }: { busy: boolean; because: string | null; error: unknown; again: () => void }) {
+  if (busy) return <Spinner size="tiny" label="Translating…" labelPosition="after" style={{ justifyContent: 'start' }} />;
+  if (error) return <Failure error={error} title="The messages are not translated" retry={again} />;
+  if (!because) return null;
+  return (
+    <Notice intent="warning" title="Some messages are not translated.">
+      {sentence(because)} They stand here as they were written. <Button size="small" onClick={again}>Try again</Button>
+    </Notice>
+  );
+}
+
+type Tongue = { /** What a message says in the language. */ said: (message: Message) => string | null; language: string | null };
+
+function DayOf({ at, messages, fresh, said, language }: { at: string; messages: Message[]; fresh: string | null } & Tongue) {
   const styles = useStyles();
   return (
     <>
@@ -191,14 +263,27 @@ function DayOf({ at, messages, fresh }: { at: string; messages: Message[]; fresh
         <Moment at={at} as="day" />
       </span>
       {messages.map((message) => (
-        <One key={message.id} message={message} fresh={message.id === fresh} />
+        <One key={message.id} message={message} fresh={message.id === fresh} translation={said(message)} language={language} />
       ))}
     </>
   );
 }
 
-function One({ message, fresh }: { message: Message; fresh: boolean }) {
+function One({
+  message,
+  fresh,
+  translation,
+  language,
+}: {
+  message: Message;
+  fresh: boolean;
+  translation: string | null;
+  language: string | null;
+}) {
   const styles = useStyles();
+  const [original, setOriginal] = useState(false);
+  const other = translation !== null && translation.trim() !== message.text.trim();
+  const translated = other && !original;
   const inner = message.visibility === 'experts';
   return (
     <>
@@ -211,8 +296,15 @@ function One({ message, fresh }: { message: Message; fresh: boolean }) {
           <Moment at={message.sentDateTime} />
         </span>
         <div className={mergeClasses(styles.text, message.own && styles.mine, message.side === 'assistant' && styles.automatic, inner && styles.inner)}>
-          <Rich text={message.text} />
+          <div {...(translated && language && { lang: language })}>
+            <Rich text={translated ? translation : message.text} />
+          </div>
         </div>
+        {other && (
+          <Button size="small" appearance="transparent" className={styles.original} onClick={() => setOriginal(!original)}>
+            {original ? 'Show the translation' : 'Translated. Show as written'}
+          </Button>
+        )}
       </article>
     </>
   );

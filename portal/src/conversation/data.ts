@@ -1,5 +1,5 @@
 /** What conversations ask and change. */
-import { useInfiniteQuery, useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
+import { skipToken, useInfiniteQuery, useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 import { useEffect, useRef } from 'react';
 
 import { api, read } from '../api/client';
@@ -115,4 +115,38 @@ export function useReadMark(conversation: Conversation | undefined): void {
     look();
     return () => document.removeEventListener('visibilitychange', look);
   });
+}
+
+/** Messages that are asked for at once; the server takes no more. */
+const PIECE = 20;
+const NONE: ReadonlyMap<string, string> = new Map();
+
+/**
+ * Messages in another language (COM-3), by their ids, as they come in: the newest first. `because` says
+ * why some are not there.
+ */
+export function useTranslations(id: string, language: string | null, messages: Message[]) {
+  const queries = useQueryClient();
+  const store = ['translated', id, language];
+  const { data: known } = useQuery<ReadonlyMap<string, string>>({ queryKey: store, queryFn: skipToken, initialData: NONE, staleTime: Infinity });
+  const ids = messages.map((message) => message.id).reverse();
+  const asked = useQuery({
+    queryKey: ['translations', id, language, ids],
+    enabled: language !== null && ids.length > 0,
+    staleTime: Infinity,
+    queryFn: async ({ signal }) => {
+      let because: string | null = null;
+      const here = () => queries.getQueryData<ReadonlyMap<string, string>>(store) ?? NONE;
+      const missing = ids.filter((one) => !here().has(one));
+      for (let at = 0; at < missing.length; at += PIECE) {
+        const body = { language: language ?? '', messageIds: missing.slice(at, at + PIECE) };
+        const { value } = await read(api.POST('/api/v1/conversations/{id}/translations', { params: { path: { id } }, body, signal }));
+        const found = value.flatMap((one) => (one.text === null ? [] : [[one.id, one.text] as const]));
+        because = value.find((one) => one.because)?.because ?? because;
+        queries.setQueryData(store, new Map([...here(), ...found]));
+      }
+      return because;
+    },
+  });
+  return { known: language === null ? NONE : known, busy: asked.isFetching, because: asked.data ?? null, error: asked.error, again: () => void asked.refetch() };
 }

@@ -13,9 +13,10 @@ use crate::api::access::queue_tenant;
 use crate::api::audit::moment;
 use crate::api::{May, Params, done, idempotency, nothing, read};
 use crate::clock::Timestamp;
+use crate::contact::Language;
 use crate::conversation::list::{self, Filter, Place, Row, Status};
 use crate::conversation::model::{ASSISTANT, Side, Turn};
-use crate::conversation::{self, About, Message, Reading, Thread, Word};
+use crate::conversation::{self, About, Message, Reading, Thread, Word, translation};
 use crate::error::Result;
 use crate::http::{Answer, Failure, Site, csv, json_response};
 use crate::permission::Permission;
@@ -340,6 +341,10 @@ async fn show(site: &Site, caller: &Caller, id: &str, status: StatusCode) -> Ans
         ("helpful", json!(helpful)),
         ("remark", json!(remark)),
         ("ratings", json!(ratings.map(|(up, down)| json!({ "helpful": up, "notHelpful": down })))),
+        (
+            "translation",
+            json!({ "isSetUp": translation::is_set_up(app), "languages": Language::ALL }),
+        ),
         ("may", may),
     ] {
         body[name] = value;
@@ -508,6 +513,52 @@ pub(super) async fn rate(
     let (given, _) = read::<Rating>(&site, &headers, body).await?;
     conversation::rate(&site.app, &caller, &id, given.helpful, given.remark).await?;
     show(&site, &caller, &id, StatusCode::OK).await
+}
+
+/// Messages in another language.
+#[derive(Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub(super) struct InLanguage {
+    /// Into which.
+    language: Language,
+    /// Which messages, 20 at most.
+    message_ids: Vec<String>,
+}
+
+/// Translates messages of a conversation by the service that the operator has set up (COM-3). Each
+/// message is asked for once in a language.
+#[utoipa::path(
+    post, path = "/api/v1/conversations/{id}/translations", tag = "conversation",
+    request_body = InLanguage,
+    params(("id" = String, Path, description = "`incident-7` or `question-3`")),
+    responses(
+        (status = 200, description = "value: id, text or because", body = Object),
+        (status = 409, description = "no translation service is set up"),
+    ),
+)]
+pub(super) async fn translate(
+    State(site): State<Site>,
+    caller: Caller,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+    body: Body,
+) -> Answer {
+    caller.require(&[Permission::IncidentRead])?;
+    let (wanted, _) = read::<InLanguage>(&site, &headers, body).await?;
+    let thread = conversation::find(&site.app, &caller, &id).await?;
+    let wanted = (wanted.language, wanted.message_ids.as_slice());
+    let all = translation::translate(&site.app, &caller, &thread, wanted).await?;
+    let value: Vec<Value> = all
+        .into_iter()
+        .map(|(id, said)| {
+            let (text, because) = match said {
+                Ok(text) => (Some(text), None),
+                Err(because) => (None, Some(because)),
+            };
+            json!({ "id": id, "text": text, "because": because })
+        })
+        .collect();
+    Ok(json_response(StatusCode::OK, &json!({ "value": value })))
 }
 
 /// Closes a conversation that is over; whoever writes in it opens it again.

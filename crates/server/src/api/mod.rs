@@ -207,6 +207,7 @@ pub fn routes() -> OpenApiRouter<Site> {
         .routes(routes!(conversation::mark))
         .routes(routes!(conversation::rate))
         .routes(routes!(conversation::close))
+        .routes(routes!(conversation::translate))
         .routes(routes!(exclusion::list, exclusion::add))
         .routes(routes!(exclusion::remove))
         .routes(routes!(exclusion::high_value))

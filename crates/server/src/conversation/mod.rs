@@ -11,6 +11,7 @@
 pub mod credit;
 pub mod list;
 pub mod model;
+pub mod translation;
 
 use sea_orm::QueryResult;
 use serde_json::{Value, json};
@@ -20,13 +21,14 @@ use crate::app::App;
 use crate::clock::Timestamp;
 use crate::contact;
 use crate::conversation::model::{
-    ACKNOWLEDGED, ASSISTANT, FILES_LEFT_OUT, NOT_FORGOTTEN, PATIENCE_S, Side, Turn,
+    ASSISTANT, FILES_LEFT_OUT, NOT_FORGOTTEN, PATIENCE_S, Side, Turn,
 };
 use crate::db::{Transaction, column};
 use crate::error::{Error, Result};
 use crate::event::Fact;
 use crate::id::{IncidentId, TenantNo};
 use crate::permission::Permission;
+use crate::service_clock;
 use crate::tenant::caller::Caller;
 use crate::tx::Tx;
 
@@ -172,6 +174,11 @@ impl Message {
 #[must_use]
 pub fn side(caller: &Caller) -> Side {
     if caller.actor().kind == ActorKind::Expert { Side::Expert } else { Side::Customer }
+}
+
+/// What narrows messages down to those that the caller's side sees.
+fn shared_for(caller: &Caller) -> &'static str {
+    if side(caller) == Side::Expert { "" } else { " and shared = 1" }
 }
 
 fn unknown(id: &str) -> Error {
@@ -405,7 +412,9 @@ async fn answered(tx: &mut Tx, thread: &mut Thread, side: Side) -> Result<()> {
     let (turn, acknowledge) = thread.turn.after(side, tx.now());
     (thread.turn, thread.closed) = (turn, None);
     if acknowledge {
-        assist(tx, thread, ACKNOWLEDGED, true).await?;
+        let hours = service_clock::chat_hours(tx, tx.tenant()).await?;
+        let said = model::acknowledgement(hours.as_ref(), tx.now());
+        assist(tx, thread, &said, true).await?;
     }
     Ok(())
 }
@@ -554,7 +563,7 @@ pub async fn messages(
     before: Option<i64>,
     top: u64,
 ) -> Result<(Vec<Message>, bool)> {
-    let shared = if side(caller) == Side::Expert { "" } else { " and shared = 1" };
+    let shared = shared_for(caller);
     let sql = format!(
         "select {MESSAGE} from message where thread_id = $1 and number < $2{shared} \
          order by number desc limit {}",
@@ -572,7 +581,7 @@ pub async fn messages(
 
 /// The number of a message that the caller's side sees, by its id.
 pub async fn number_of(app: &App, caller: &Caller, thread: &Thread, id: &str) -> Result<i64> {
-    let shared = if side(caller) == Side::Expert { "" } else { " and shared = 1" };
+    let shared = shared_for(caller);
     let sql = format!("select number from message where thread_id = $1 and id = $2{shared}");
     let values = vec![thread.id.clone().into(), id.into()];
     let row = app.db.of(thread.tenant).query_one(&sql, values).await?;
@@ -608,7 +617,7 @@ pub async fn reading(app: &App, caller: &Caller, thread: &Thread) -> Result<Read
             remark: column(&row, 2)?,
         },
     };
-    let shared = if side(caller) == Side::Expert { "" } else { " and shared = 1" };
+    let shared = shared_for(caller);
     let sql = format!(
         "select count(*) from message where thread_id = $1 and number > $2 \
          and (author_id is null or author_id <> $3){shared}"
@@ -713,29 +722,51 @@ pub async fn close(app: &App, caller: &Caller, id: &str) -> Result<()> {
 /// Tells customers who have waited long that they have not been forgotten.
 pub async fn watch(app: &App) -> Result<()> {
     let late = app.clock.now().plus_seconds(-PATIENCE_S);
-    let rows = app
-        .db
-        .whole("which conversations have waited long")
-        .query(
-            "select id, tenant_no from thread where waits_since is not null and told_at is null \
-             and waits_since <= $1 order by waits_since limit $2",
-            vec![late.micros().into(), LOOKED_AT.into()],
-        )
-        .await?;
-    for row in &rows {
-        let (id, tenant): (String, i64) = (column(row, 0)?, column(row, 1)?);
-        let mut tx = Tx::begin(app, TenantNo(tenant), Actor::system(ASSISTANT)).await?;
-        let mut thread = one(&tx, &id).await?;
-        // Looked at again: somebody may have answered by now, or another process been here.
-        if !thread.turn.is_long(PATIENCE_S, tx.now()) {
-            continue;
+    // Many may wait for the morning: each look goes through all of them, piece by piece.
+    let mut place = (i64::MIN, String::new());
+    loop {
+        let (since, id) = place.clone();
+        let rows = app
+            .db
+            .whole("which conversations have waited long")
+            .query(
+                "select id, tenant_no, waits_since from thread where waits_since is not null \
+                 and told_at is null and waits_since <= $1 \
+                 and (waits_since > $2 or (waits_since = $2 and id > $3)) \
+                 order by waits_since, id limit $4",
+                vec![late.micros().into(), since.into(), id.into(), LOOKED_AT.into()],
+            )
+            .await?;
+        for row in &rows {
+            let (id, tenant): (String, i64) = (column(row, 0)?, column(row, 1)?);
+            remind(app, TenantNo(tenant), &id).await?;
+            place = (column(row, 2)?, id);
         }
-        if let Turn::Experts { since, .. } = thread.turn {
-            thread.turn = Turn::Experts { since, told: Some(tx.now()) };
+        if rows.len() < LOOKED_AT as usize {
+            return Ok(());
         }
-        assist(&mut tx, &mut thread, NOT_FORGOTTEN, true).await?;
-        save(&tx, &thread).await?;
-        tx.commit().await?;
     }
-    Ok(())
+}
+
+/// Tells the customer of one conversation, if its wait is long.
+async fn remind(app: &App, tenant: TenantNo, id: &str) -> Result<()> {
+    // Without the tenant's turn first: most are not long yet while nobody answers.
+    let seen = app.db.of(tenant).snapshot().await?;
+    let hours = service_clock::chat_hours(&seen, tenant).await?;
+    if !one(&seen, id).await?.turn.is_long(PATIENCE_S, hours.as_ref(), app.clock.now()) {
+        return Ok(());
+    }
+    drop(seen);
+    let mut tx = Tx::begin(app, tenant, Actor::system(ASSISTANT)).await?;
+    let mut thread = one(&tx, id).await?;
+    // Looked at again: somebody may have answered by now, or another process been here.
+    if !thread.turn.is_long(PATIENCE_S, hours.as_ref(), tx.now()) {
+        return Ok(());
+    }
+    if let Turn::Experts { since, .. } = thread.turn {
+        thread.turn = Turn::Experts { since, told: Some(tx.now()) };
+    }
+    assist(&mut tx, &mut thread, NOT_FORGOTTEN, true).await?;
+    save(&tx, &thread).await?;
+    tx.commit().await
 }

@@ -6,6 +6,7 @@
 //! a wait, and once more when the wait grows long. Not here: what is stored, and who may speak.
 
 use crate::clock::Timestamp;
+use crate::hours::Hours;
 
 /// Whose word it is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -73,10 +74,16 @@ impl Turn {
         }
     }
 
-    /// Whether it is time to tell the customer that it has not been forgotten.
+    /// Whether it is time to tell the customer that it has not been forgotten: time counts in the hours
+    /// in which the experts answer, at any hour where there are none.
     #[must_use]
-    pub fn is_long(self, patience_s: i64, now: Timestamp) -> bool {
-        matches!(self, Self::Experts { since, told: None } if since.plus_seconds(patience_s) <= now)
+    pub fn is_long(self, patience_s: i64, hours: Option<&Hours>, now: Timestamp) -> bool {
+        let Self::Experts { since, told: None } = self else { return false };
+        let waited = match hours {
+            Some(hours) => hours.between(since, now),
+            None => now.micros() - since.micros(),
+        };
+        waited >= patience_s.saturating_mul(1_000_000)
     }
 }
 
@@ -85,8 +92,8 @@ pub const ASSISTANT: &str = "Defender Experts virtual assistant";
 /// How long a customer may wait for a word before the assistant speaks up again, in seconds.
 pub const PATIENCE_S: i64 = 3_600;
 /// What it says to the first word of a wait.
-pub const ACKNOWLEDGED: &str = "Thank you, your message has reached the experts. Somebody who works \
-                                on this will answer here.";
+const ACKNOWLEDGED: &str = "Thank you, your message has reached the experts. Somebody who works on \
+                            this will answer here.";
 /// What it says when files came with a word from elsewhere (COM-6).
 pub const FILES_LEFT_OUT: &str = "Files came with that message and were left out: they are not sent \
                                   here. Let the device's agent collect the file (its device page, \
@@ -96,9 +103,24 @@ pub const NOT_FORGOTTEN: &str = "Your message is still waiting for an answer. It
                                  on the experts' list. If something cannot wait, call your \
                                  provider.";
 
+/// What it says to the first word of a wait (COM-2): outside of the experts' hours also from when on they
+/// answer.
+#[must_use]
+pub fn acknowledgement(hours: Option<&Hours>, now: Timestamp) -> String {
+    match hours.filter(|hours| !hours.is_open(now)) {
+        None => ACKNOWLEDGED.to_owned(),
+        Some(hours) => format!(
+            "Thank you, your message has reached the experts. It is outside of the hours in which they \
+             answer here: they are back on {}. If something cannot wait, call your provider.",
+            hours.spelt(hours.opens(now))
+        ),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::hours::{Day, Week};
 
     fn t(seconds: i64) -> Timestamp {
         Timestamp::from_micros(0).plus_seconds(seconds)
@@ -117,14 +139,45 @@ mod tests {
         assert!(acknowledged);
     }
 
+    fn office() -> Hours {
+        let day = Some(Day { from: "08:00".to_owned(), until: "16:00".to_owned() });
+        let mut days = vec![day; 5];
+        days.extend([None, None]);
+        Week { time_zone: "Europe/Oslo".to_owned(), days }.read().expect("a week")
+    }
+
+    /// A moment of March 2027 in UTC; the 26th is a Friday, and on the 28th Oslo's clocks are moved.
+    fn march(day: u32, hour: u32) -> Timestamp {
+        Timestamp::from_civil((2027, 3, day), (hour, 0, 0), 0).expect("a moment")
+    }
+
+    #[test]
+    fn outside_of_their_hours_it_says_when_the_experts_are_back() {
+        let office = office();
+        assert_eq!(acknowledgement(None, march(27, 3)), ACKNOWLEDGED);
+        assert_eq!(acknowledgement(Some(&office), march(26, 9)), ACKNOWLEDGED);
+        let said = acknowledgement(Some(&office), march(26, 20));
+        assert!(said.contains("back on Monday 29 March at 08:00 (Europe/Oslo)"), "{said}");
+    }
+
+    #[test]
+    fn only_hours_in_which_they_answer_make_a_wait_long() {
+        let office = office();
+        let waiting = Turn::Experts { since: march(26, 14), told: None };
+        // One hour of Friday is left; the second one begins on Monday at six, in summer time.
+        assert!(!waiting.is_long(7_200, Some(&office), march(29, 6)));
+        assert!(waiting.is_long(7_200, Some(&office), march(29, 7)));
+        assert!(waiting.is_long(7_200, None, march(26, 16)));
+    }
+
     #[test]
     fn a_long_wait_is_told_once_and_only_while_it_lasts() {
         let waiting = Turn::Experts { since: t(0), told: None };
-        assert!(!waiting.is_long(60, t(59)));
-        assert!(waiting.is_long(60, t(60)));
+        assert!(!waiting.is_long(60, None, t(59)));
+        assert!(waiting.is_long(60, None, t(60)));
         let told = Turn::Experts { since: t(0), told: Some(t(60)) };
-        assert!(!told.is_long(60, t(600)));
-        assert!(!Turn::Customer.is_long(0, t(600)));
-        assert!(!Turn::Nobody.is_long(0, t(600)));
+        assert!(!told.is_long(60, None, t(600)));
+        assert!(!Turn::Customer.is_long(0, None, t(600)));
+        assert!(!Turn::Nobody.is_long(0, None, t(600)));
     }
 }

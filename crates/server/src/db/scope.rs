@@ -62,6 +62,7 @@ pub const WALLED: &[&str] = &[
     "lane",
     "ledger",
     "message",
+    "message_translation",
     "notification",
     "notification_setting",
     "onboarding",

@@ -53,6 +53,9 @@ pub struct Agreement {
     pub targets: Vec<Promise>,
     /// The working hours that some targets count in.
     pub hours: Option<Week>,
+    /// When the experts answer in conversations (COM-2); at any hour when absent.
+    #[serde(default)]
+    pub chat_hours: Option<Week>,
     /// After which share of a target notice is given, in per cent: 10 to 95.
     pub notice_percent: i64,
     /// Who of the provider is told.
@@ -83,6 +86,7 @@ impl Default for Agreement {
         Self {
             targets: targets.iter().map(promise).collect(),
             hours: None,
+            chat_hours: None,
             notice_percent: 75,
             lead: None,
         }
@@ -96,6 +100,7 @@ impl Agreement {
     /// `Invalid` with the member and the reason.
     pub fn checked(mut self) -> Result<Self> {
         let hours = self.hours.as_ref().map(Week::read).transpose()?;
+        self.chat_hours.as_ref().map(Week::read).transpose()?;
         let mut known = Vec::new();
         for promise in &mut self.targets {
             let Promise { clock, severity, minutes, working_hours } = promise;

@@ -22,6 +22,7 @@ use crate::clock::Timestamp;
 use crate::db::{Scope, Transaction, column};
 use crate::error::{Error, Result};
 use crate::event::{Change, Fact};
+use crate::hours::{Hours, Week};
 use crate::id::{IncidentId, TenantNo};
 use crate::incident;
 use crate::permission::Permission;
@@ -259,6 +260,12 @@ pub async fn late(app: &App, tenants: &[TenantNo], within_s: i64) -> Result<(i64
     Ok((column(&row, 0)?, column(&row, 1)?))
 }
 
+/// When the experts answer a customer's words; at any hour where absent.
+pub(crate) async fn chat_hours(tx: &Transaction, tenant: TenantNo) -> Result<Option<Hours>> {
+    let (agreement, _) = agreement::of(tx, Some(tenant.0)).await?;
+    agreement.chat_hours.as_ref().map(Week::read).transpose()
+}
+
 /// Who of the provider hears of targets that are near or missed.
 pub(crate) async fn lead(tx: &Transaction, tenant: TenantNo) -> Result<Option<Lead>> {
     Ok(agreement::of(tx, Some(tenant.0)).await?.0.lead)
@@ -334,6 +341,7 @@ pub async fn agree(
     let changes: Vec<Change> = [
         ("targets", json!(before.targets), json!(after.targets)),
         ("hours", json!(before.hours), json!(after.hours)),
+        ("chatHours", json!(before.chat_hours), json!(after.chat_hours)),
         ("noticePercent", json!(before.notice_percent), json!(after.notice_percent)),
         ("lead", json!(before.lead), json!(after.lead)),
     ]

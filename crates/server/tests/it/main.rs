@@ -51,6 +51,7 @@ mod service_clock;
 mod task;
 mod tidy;
 mod traces;
+mod translation;
 mod user;
 mod walls;
 mod web;

@@ -144,6 +144,15 @@ fn own() -> Vec<Row> {
             IR,
             Some(("/api/v1/conversations/incident-<incident>/read", r#"{"messageId":null}"#)),
         ),
+        row(
+            "POST",
+            "/api/v1/conversations/{id}/translations",
+            IR,
+            Some((
+                "/api/v1/conversations/incident-<incident>/translations",
+                r#"{"language":"es","messageIds":[]}"#,
+            )),
+        ),
         row("GET", "/api/v1/action-types", IR, None),
         row("GET", "/api/v1/actions", IR, Some(("/api/v1/actions?tenantId=<tenant>", ""))),
         row("POST", "/api/v1/actions/change", Any(&[P::TaskTakeAction, P::Experts]), None),

@@ -199,6 +199,8 @@ async fn neighbours() -> Face {
              outcome) values (-$1, 1, 1, $1, 0, 'x', 'kept', 'mail', 'told')",
             "insert into credit (thread_id, tenant_no, at, spent_by) \
              values (cast($1 as text), $1, 0, 'kept')",
+            "insert into message_translation (message_id, language, tenant_no, text, made_at) \
+             values (cast($1 as text), 'es', $1, 'kept', 0)",
         ] {
             tx.execute(kept, vec![tenant.no.0.into()]).await.expect("a row");
         }
