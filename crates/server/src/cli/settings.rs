@@ -65,6 +65,8 @@ const VARIABLES: &[(&str, Set)] = &[
     ("MAIL_IMAP_PASSWORD_FILE", |config, text| some(&mut config.mail.imap_password_file, text)),
     ("MAIL_AUTHORITY", |config, text| some(&mut config.mail.authority, text)),
     ("CHAT_SLACK_URL", |config, text| set(&mut config.chat.slack_url, text)),
+    ("CHAT_PAGERDUTY_US_URL", |config, text| set(&mut config.chat.pagerduty_us_url, text)),
+    ("CHAT_PAGERDUTY_EU_URL", |config, text| set(&mut config.chat.pagerduty_eu_url, text)),
     ("CHAT_TEAMS_LOGIN", |config, text| set(&mut config.chat.teams_login, text)),
     ("CHAT_TEAMS_METADATA", |config, text| set(&mut config.chat.teams_metadata, text)),
     ("CHAT_TEAMS_SERVICE", |config, text| set(&mut config.chat.teams_service, text)),

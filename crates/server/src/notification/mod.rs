@@ -314,7 +314,11 @@ pub async fn test(app: &App, caller: &Caller, channel: Channel, id: &str) -> Res
                 found.ok_or_else(|| Error::NotFound("the contact does not exist".to_owned()))?,
             )
         }
-        Channel::Slack | Channel::Teams | Channel::Mattermost => {
+        Channel::Slack
+        | Channel::Teams
+        | Channel::Mattermost
+        | Channel::Matrix
+        | Channel::PagerDuty => {
             let it = chat::find_in(&tx, tenant, id).await?;
             if matches!(it.trouble, Some((chat::Trouble::Uninstalled, _))) {
                 return Err(Error::Conflict(
