@@ -213,6 +213,13 @@ pub(super) async fn post(
     thread: Option<&str>,
     it: &Parcel<'_>,
 ) -> Told<String> {
+    match send(app, line, thread, it).await {
+        Err(Fault::Trouble(Trouble::NotMember, why)) => Err(kept_out(app, line, why).await),
+        sent => sent,
+    }
+}
+
+async fn send(app: &App, line: &Line, thread: Option<&str>, it: &Parcel<'_>) -> Told<String> {
     require_open(app, line).await?;
     let mut body = content(it.letter, thread.is_some());
     body[DELIVERY] = json!(it.id);
@@ -230,10 +237,7 @@ pub(super) async fn post(
         });
     }
     let path = format!("/v3/rooms/{}/send/m.room.message/{}", room(line), segment(it.id));
-    let said = match call(app, line, "PUT", &path, &body).await {
-        Err(Fault::Trouble(Trouble::NotMember, why)) => return Err(kept_out(app, line, why).await),
-        said => said?,
-    };
+    let said = call(app, line, "PUT", &path, &body).await?;
     said["event_id"]
         .as_str()
         .filter(|id| is_word(id, 1, 255))
@@ -245,18 +249,17 @@ fn is_redacted(event: &Value) -> bool {
     event["unsigned"].get("redacted_because").is_some()
 }
 
-/// Why we may not write: one word of refusal stands for all of these.
+/// Why we may not write: one word of refusal stands for several reasons.
 async fn kept_out(app: &App, line: &Line, why: String) -> Fault {
     let me = state(app, line, "m.room.member", line.it.told("userId")).await;
-    let membership = me.ok().flatten().map(|it| it["membership"].clone()).unwrap_or_default();
-    match membership.as_str() {
-        // In the room, and without the power to write; or not to come back.
-        Some("join" | "ban") => Fault::Trouble(Trouble::Blocked, why),
-        Some("invite") => match join(app, line).await {
-            Ok(()) => Fault::Later("we were invited again and have joined".to_owned(), None),
-            Err(_) => Fault::Trouble(Trouble::NotMember, why),
-        },
-        _ => Fault::Trouble(Trouble::NotMember, why),
+    if me.ok().flatten().is_some_and(|it| it["membership"] == "join") {
+        // In the room, and without the power to write.
+        return Fault::Trouble(Trouble::Blocked, why);
+    }
+    match join(app, line).await {
+        Ok(()) => Fault::Later("we were invited again and have joined".to_owned(), None),
+        Err(Fault::Later(why, after)) => Fault::Later(why, after),
+        Err(_) => Fault::Trouble(Trouble::NotMember, why),
     }
 }
 
@@ -300,17 +303,20 @@ pub(super) async fn find(
     Ok(None)
 }
 
-/// Text in which no name calls anybody and nothing is an address that a program would make a link of.
+/// Text in which no name calls anybody and nothing is an address that a program would make a link of:
+/// `@name` at the start of a word, and `scheme:` before something.
 fn quiet(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 8);
-    let mut before = ' ';
-    for c in text.chars() {
+    let (mut letters, mut word) = (0, false);
+    let mut rest = text.chars().peekable();
+    while let Some(c) = rest.next() {
         out.push(c);
-        let called = c == '@' && !before.is_ascii_alphanumeric();
-        if called || (c == ':' && before.is_ascii_alphanumeric()) {
+        let scheme = c == ':' && letters > 1 && rest.peek().is_some_and(|it| !it.is_whitespace());
+        if scheme || (c == '@' && !word) {
             out.push('\u{200b}');
         }
-        before = c;
+        letters = if c.is_ascii_alphabetic() { letters + 1 } else { 0 };
+        word = c.is_ascii_alphanumeric();
     }
     out
 }
@@ -739,6 +745,18 @@ mod tests {
         assert_eq!(without_fallback(said, &json!({})), said);
         assert_eq!(without_fallback("> quoted\nby hand", &answer), "> quoted\nby hand");
         assert_eq!(without_fallback("> <@bot:a.example> all", &answer), "");
+    }
+
+    #[test]
+    fn what_is_quiet_reads_the_same() {
+        for (text, quieted) in [
+            ("severity: medium, 12:30, C:\\Temp\\a.exe, kari@alder.example", None),
+            ("@room look", Some("@\u{200b}room look")),
+            ("(@kari:alder.example)", Some("(@\u{200b}kari:\u{200b}alder.example)")),
+            ("https://a.example", Some("https:\u{200b}//a.example")),
+        ] {
+            assert_eq!(quiet(text), quieted.unwrap_or(text));
+        }
     }
 
     #[test]
