@@ -121,7 +121,7 @@ async function journey({ server, browser, matrix }) {
   await until('the trouble', async () => {
     const { value } = await (await ida.request.get('/api/v1/chat-channels')).json();
     return value[0].trouble?.kind === 'notMember';
-  });
+  }, 30);
   await ida.reload();
   await ida.getByText('The app is not in the channel.').waitFor();
   await ida.screenshot({ path: join(PICTURES, 'matrix-settings.png'), fullPage: true });

@@ -6,10 +6,11 @@ import { join } from 'node:path';
 
 import { freePort, until } from './world.mjs';
 
-const python = () => join(process.env.RIPOSTE_SYNAPSE ?? join(homedir(), '.cache/riposte/synapse'), 'bin/python');
+const bin = () => join(process.env.RIPOSTE_SYNAPSE ?? join(homedir(), '.cache/riposte/synapse'), 'bin');
+const python = () => join(bin(), 'python');
 
 /** Why it cannot run here; null when it can. */
-export const missing = () => (existsSync(python()) ? null : 'Synapse is missing: make matrix');
+export const missing = () => (existsSync(join(bin(), 'synapse_homeserver')) ? null : 'Synapse is missing: make matrix');
 
 const NAME = 'alder.example';
 

@@ -10,7 +10,7 @@
 //! not heard. Invariants: an encrypted room is not used, since nothing in it could be read; who is heard
 //! is in the room. Not here: what follows from a message (`hear`).
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
 use openidconnect::url::form_urlencoded::byte_serialize;
@@ -51,9 +51,8 @@ const LASTS: Duration = Duration::from_secs(10);
 const BEAT: Duration = Duration::from_secs(2);
 /// Channels that are listened to.
 const MOST: i64 = 2_000;
-/// The shortest and the longest pause after a failure, in seconds.
-const PAUSE_S: u64 = 2;
-const LONGEST_PAUSE_S: u64 = 300;
+/// How long a homeserver is left alone that tells nothing and does not wait.
+const BREATH: Duration = Duration::from_millis(250);
 /// Where a homeserver has forgotten the moment that we know everything up to, how old what it tells may
 /// be, in seconds: what is older was heard, or will not be.
 const FORGOTTEN_S: i64 = 86_400;
@@ -565,17 +564,15 @@ fn without_fallback<'a>(said: &'a str, content: &Value) -> &'a str {
 
 /// Listens to rooms until `stop`: one process at a time.
 pub(crate) async fn run(app: App, stop: CancellationToken) {
-    let mut at_work: JoinSet<(String, Option<Duration>)> = JoinSet::new();
-    // Whose turn it is not: while it lasts, and after a failure until then.
-    let mut busy: HashMap<String, Option<Instant>> = HashMap::new();
+    let mut at_work: JoinSet<String> = JoinSet::new();
+    let mut busy: HashSet<String> = HashSet::new();
     let mut beat = tokio::time::interval(BEAT);
     loop {
         tokio::select! {
             () = stop.cancelled() => break,
             _ = beat.tick() => {}
             Some(ended) = at_work.join_next() => match ended {
-                Ok((id, Some(pause))) => drop(busy.insert(id, Some(Instant::now() + pause))),
-                Ok((id, None)) => drop(busy.remove(&id)),
+                Ok(id) => drop(busy.remove(&id)),
                 Err(error) => {
                     tracing::error!("listening to a room ended early, comes again: {error}");
                     if at_work.is_empty() {
@@ -584,7 +581,6 @@ pub(crate) async fn run(app: App, stop: CancellationToken) {
                 }
             },
         }
-        busy.retain(|_, until| until.is_none_or(|until| Instant::now() < until));
         let rooms = match rooms(&app).await {
             Ok(rooms) => rooms,
             Err(error) => {
@@ -596,18 +592,17 @@ pub(crate) async fn run(app: App, stop: CancellationToken) {
         if rooms.is_empty() {
             at_work.abort_all();
             while at_work.join_next().await.is_some() {}
-            busy.retain(|_, until| until.is_some());
+            busy.clear();
         }
         for (id, tenant) in rooms {
-            if busy.contains_key(&id) {
-                continue;
+            if busy.insert(id.clone()) {
+                let app = app.clone();
+                at_work.spawn(async move {
+                    let pause = turn(&app, tenant, &id).await;
+                    tokio::time::sleep(pause).await;
+                    id
+                });
             }
-            busy.insert(id.clone(), None);
-            let app = app.clone();
-            at_work.spawn(async move {
-                let pause = turn(&app, tenant, &id, WAIT).await;
-                (id, pause)
-            });
         }
     }
     // Nothing that was told is lost: it is told again from the same moment.
@@ -644,27 +639,24 @@ async fn rooms(app: &App) -> Result<Vec<(String, TenantNo)>> {
 }
 
 /// One question to a homeserver; gives how long to leave it alone.
-async fn turn(app: &App, tenant: TenantNo, id: &str, wait: Duration) -> Option<Duration> {
+async fn turn(app: &App, tenant: TenantNo, id: &str) -> Duration {
     let begun = Instant::now();
-    let fault = match listen(app, tenant, id, wait).await {
+    let fault = match listen(app, tenant, id, WAIT).await {
         // A homeserver that does not wait is not asked in a circle.
-        Ok(Ok(0)) if begun.elapsed() < Duration::from_secs(1) => {
-            return Some(Duration::from_secs(1));
-        }
-        Ok(Ok(_)) => return None,
+        Ok(Ok(0)) if begun.elapsed() < BREATH => return BREATH,
+        Ok(Ok(_)) => return Duration::ZERO,
         Ok(Err(fault)) => fault,
         Err(error) => {
             tracing::error!("what was said in the room of {id} waits: {error}");
-            return Some(Duration::from_secs(PAUSE_S));
+            Fault::Later(String::new(), None)
         }
     };
-    let seconds = match fault {
-        Fault::Later(_, Some(asked)) => asked.unsigned_abs(),
-        Fault::Later(_, None) => PAUSE_S * 5,
-        Fault::Trouble(..) => 60,
-        Fault::Refused(_) | Fault::NoThread => LONGEST_PAUSE_S,
-    };
-    Some(Duration::from_secs(seconds.clamp(PAUSE_S, LONGEST_PAUSE_S)))
+    Duration::from_secs(match fault {
+        Fault::Later(_, Some(asked)) => asked.unsigned_abs().clamp(1, 300),
+        Fault::Later(_, None) => 5,
+        // Until somebody does something about it.
+        Fault::Trouble(..) | Fault::Refused(_) | Fault::NoThread => 60,
+    })
 }
 
 /// Asks what was said in a room, and writes it down together with the moment up to which it is all;
