@@ -19,7 +19,7 @@ SEED ?= 1
 BENCH ?=
 STORE ?= /tmp/riposte-lab-seed/sqlite-1000000/data
 
-.PHONY: run portal build test check unit oidc teams e2e sdk bench first-view crash hostile fmt lint deny clean
+.PHONY: run portal build test check unit oidc teams matrix e2e sdk bench first-view crash hostile fmt lint deny clean
 
 ## Install what is missing, build, and start the demo on http://127.0.0.1:8470. Its devices take root;
 ## without them it goes on.
@@ -89,9 +89,19 @@ teams:
 	    cp tests/teams/package-lock.json $(CACHE)/teams/installed.json || \
 	    echo "teams: the playground of Microsoft cannot be had from the npm registry" >&2; }
 
+## Synapse, a homeserver of Matrix, which the test of its rooms talks to; where it cannot be had that test
+## says so and passes by.
+matrix:
+	mkdir -p $(CACHE)
+	cmp -s tests/matrix/requirements.txt $(CACHE)/synapse/installed.txt || { \
+	    rm -rf $(CACHE)/synapse && python3 -m venv $(CACHE)/synapse && \
+	    $(CACHE)/synapse/bin/pip install --quiet --requirement tests/matrix/requirements.txt && \
+	    cp tests/matrix/requirements.txt $(CACHE)/synapse/installed.txt || \
+	    echo "matrix: Synapse cannot be had from PyPI" >&2; }
+
 ## Kill the release binary under load and check that nothing acknowledged was lost; then the same
 ## with real agents that carry actions out, killed as well, and that each was carried out once; and with
-## receivers of notifications, that each heard of everything under one id.
+## receivers of notifications, that each heard of everything under one id, and a chat, that it has each post once.
 crash: build
 	$(LAB) crash --riposte $(RIPOSTE) --kills $(KILLS) --store both --seed $(SEED)
 	$(LAB) respond --riposte $(RIPOSTE) --agent $(AGENT) --store both --seed $(SEED)
@@ -104,10 +114,10 @@ hostile: build
 ## The portal in a real browser, against the release binary: the whole way on both stores, every page
 ## looked at, and hostile texts in every field. Each file has a PostgreSQL of its own: each begins with
 ## an empty store.
-e2e: build oidc teams
+e2e: build oidc teams matrix
 	scripts/need browser node postgres agents mail
 	export RIPOSTE=$(abspath $(RIPOSTE)) RIPOSTE_OIDC_MODULES=$(abspath $(CACHE))/oidc \
-	    RIPOSTE_TEAMS_MODULES=$(abspath $(CACHE))/teams; \
+	    RIPOSTE_TEAMS_MODULES=$(abspath $(CACHE))/teams RIPOSTE_SYNAPSE=$(abspath $(CACHE))/synapse; \
 	failed=; for file in portal/e2e/*.test.mjs; do \
 	    $(LAB) postgres run -- node --test --test-reporter=spec $$file || failed="$$failed $$file"; \
 	done; \

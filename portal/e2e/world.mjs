@@ -307,8 +307,8 @@ export async function confirmApp(page) {
 }
 
 /** Until something holds, looked at ten times a second. */
-export async function until(what, holds) {
-  for (let tries = 0; tries < 100; tries += 1) {
+export async function until(what, holds, seconds = 10) {
+  for (let tries = 0; tries < 10 * seconds; tries += 1) {
     const held = await holds();
     if (held) return held;
     await new Promise((resolve) => setTimeout(resolve, 100));

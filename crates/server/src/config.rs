@@ -250,6 +250,10 @@ impl Default for Translation {
 pub struct Chat {
     /// Slack's Web API.
     pub slack_url: String,
+    /// PagerDuty's Events API for accounts of its service region US.
+    pub pagerduty_us_url: String,
+    /// The same for EU.
+    pub pagerduty_eu_url: String,
     /// Where a bot of Teams gets its token.
     pub teams_login: String,
     /// What names the keys that the Bot Framework signs with.
@@ -262,6 +266,8 @@ impl Default for Chat {
     fn default() -> Self {
         Self {
             slack_url: "https://slack.com/api".to_owned(),
+            pagerduty_us_url: "https://events.pagerduty.com".to_owned(),
+            pagerduty_eu_url: "https://events.eu.pagerduty.com".to_owned(),
             teams_login: "https://login.microsoftonline.com".to_owned(),
             teams_metadata: "https://login.botframework.com/v1/.well-known/openidconfiguration"
                 .to_owned(),

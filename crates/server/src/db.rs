@@ -360,6 +360,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("0025_chat", include_str!("../migrations/0025_chat.sql")),
     ("0026_credits", include_str!("../migrations/0026_credits.sql")),
     ("0027_escalation", include_str!("../migrations/0027_escalation.sql")),
+    ("0028_chat_since", include_str!("../migrations/0028_chat_since.sql")),
     ("0031_translation", include_str!("../migrations/0031_translation.sql")),
 ];
 

@@ -574,10 +574,19 @@ impl Fact {
             | Self::MessageSent { .. }
             | Self::DeliveryFailed { .. }
             | Self::ClockNearing { .. }
-            | Self::ClockMissed { .. } => true,
+            | Self::ClockMissed { .. }
+            | Self::ResponseRejected { .. }
+            | Self::TaskBegun { .. }
+            | Self::TaskStarted { .. }
+            | Self::TaskClosed { .. } => true,
             Self::ContactChanged { moved, .. } => *moved,
             Self::EscalationStepped { because, .. } => because.is_none(),
             Self::EscalationEnded { standing, .. } => *standing == "nobody",
+            // What it called people for is over.
+            Self::IncidentChanged { changes, .. } | Self::IncidentConcluded { changes, .. } => {
+                let awaited = serde_json::json!(crate::word::Stage::AwaitingCustomer.word());
+                changes.iter().any(|it| it.field == "state" && it.before == awaited)
+            }
             _ => false,
         }
     }

@@ -150,9 +150,9 @@ export type Climb = {
 /** A program that is told; `secret` only in the answer that drew it. */
 export type Webhook = Schemas['WebhookView'];
 
-export type ChatVendor = 'slack' | 'teams' | 'mattermost';
+export type ChatVendor = 'slack' | 'teams' | 'mattermost' | 'matrix' | 'pagerduty';
 export type Channel = 'mail' | 'webhook' | 'sms' | 'call' | ChatVendor;
-/** A channel of the customer's team chat; its secrets are never shown. */
+/** A channel of the customer's team chat, or its PagerDuty; its secrets are never shown. */
 export type ChatChannel = {
   id: string;
   vendor: ChatVendor;
@@ -160,7 +160,8 @@ export type ChatChannel = {
   language: string;
   settings: Record<string, string>;
   known: { team: string | null; channel: string | null };
-  eventsUrl: string;
+  /** Null where nobody has to be told an address. */
+  eventsUrl: string | null;
   trouble: { kind: string; because: string; remedy: string; sinceDateTime: string } | null;
   refused: string | null;
   refusedDateTime: string | null;

@@ -833,7 +833,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Posts a test; what became of it is with the delivery. */
+        /** Posts a test; PagerDuty is sent an alert that is resolved at once; what became of it is with the delivery. */
         post: operations["post_api_v1_chat_channels_id_test"];
         delete?: never;
         options?: never;
@@ -3805,8 +3805,8 @@ export interface components {
         ChatChannelView: {
             createdBy: string;
             createdDateTime: string;
-            /** @description The address that the vendor is told. */
-            eventsUrl: string;
+            /** @description The address that the vendor is told; absent where the vendor is asked instead, or says nothing. */
+            eventsUrl?: string | null;
             id: string;
             /** @description What its vendor says of it: the workspace's and the channel's names. */
             known: Record<string, never>;
@@ -4205,11 +4205,14 @@ export interface components {
             /** @description *Managed response* when absent. */
             name?: string | null;
             /**
-             * @description Slack: botToken, signingSecret. Teams: clientSecret. Mattermost: botToken, webhookToken. Never
-             *     shown again.
+             * @description Slack: botToken, signingSecret. Teams: clientSecret. Mattermost: botToken, webhookToken. Matrix:
+             *     accessToken. PagerDuty: routingKey. Never shown again.
              */
             secrets: Record<string, never>;
-            /** @description Slack: channelId. Teams: tenantId, appId, channelId. Mattermost: baseUrl, channelId. */
+            /**
+             * @description Slack: channelId. Teams: tenantId, appId, channelId. Mattermost: baseUrl, channelId. Matrix:
+             *     baseUrl, roomId (an address is replaced by the id it stands for). PagerDuty: region.
+             */
             settings: Record<string, never>;
             vendor: components["schemas"]["Vendor"];
         };
@@ -4586,7 +4589,7 @@ export interface components {
          * @description What keeps us from a channel until somebody does something about it (COM-7).
          * @enum {string}
          */
-        Trouble: "archived" | "deleted" | "notMember" | "blocked" | "unauthorized" | "uninstalled";
+        Trouble: "archived" | "deleted" | "notMember" | "blocked" | "unauthorized" | "encrypted" | "uninstalled";
         /** @description What keeps us from a channel. */
         TroubleView: {
             /** @description What is wrong. */
@@ -4607,7 +4610,7 @@ export interface components {
          * @description Whose chat it is.
          * @enum {string}
          */
-        Vendor: "slack" | "teams" | "mattermost";
+        Vendor: "slack" | "teams" | "mattermost" | "matrix" | "pagerduty";
         /** @description What an expert asks for. */
         WantedAccess: {
             /**
@@ -6934,7 +6937,7 @@ export interface operations {
             query?: {
                 /** @description `waiting`, `delivered`, `dead` or `cancelled`. */
                 state?: string;
-                /** @description `mail`, `webhook`, `slack`, `teams` or `mattermost`. */
+                /** @description `mail`, `webhook`, `slack`, `teams`, `mattermost`, `matrix` or `pagerduty`. */
                 channel?: string;
                 /** @description Those about this incident. */
                 incident?: string;

@@ -17,7 +17,7 @@ export function standing(row: Pick<ConversationRow, 'status' | 'overdue'>, side:
   }
 }
 
-const WAYS: Record<string, string> = { mail: 'by mail', slack: 'in Slack', teams: 'in Teams', mattermost: 'in Mattermost' };
+const WAYS: Record<string, string> = { mail: 'by mail', slack: 'in Slack', teams: 'in Teams', mattermost: 'in Mattermost', matrix: 'in Matrix' };
 
 /** Whose word a message is, where the name alone does not say it, and how it came in. */
 export function party(message: Pick<Message, 'side' | 'own' | 'via'>): string {

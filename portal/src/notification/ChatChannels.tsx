@@ -17,7 +17,7 @@ import { useToasts } from '../ui/Toasts';
 import { Empty, Failure, Notice, Waiting } from '../ui/states';
 import { Health } from './Health';
 import { useChatChannels, useForget, usePreview, useTest } from './data';
-import { CHAT_FIELDS, CHAT_STEPS, VENDORS, healthOf, languageName, teamsChannel } from './words';
+import { CHAT_FIELDS, CHAT_STEPS, VENDORS, healthOf, languageName, settingOf, teamsChannel } from './words';
 
 const useStyles = makeStyles({
   list: { display: 'flex', flexDirection: 'column', gap: '16px', maxWidth: '960px' },
@@ -51,7 +51,7 @@ const useStyles = makeStyles({
 
 const CHOICES = (Object.keys(VENDORS) as ChatVendor[]).map((value) => ({ value, label: VENDORS[value] }));
 
-/** COM-5, COM-7: channels of the customer's own team chat. */
+/** COM-5, COM-7, NOT-8: channels of the customer's own team chat, and its PagerDuty. */
 export function ChatChannels({ settings, adding, onAdded }: { settings: NotificationSettings; adding: boolean; onAdded: () => void }) {
   const styles = useStyles();
   const toasts = useToasts();
@@ -65,8 +65,8 @@ export function ChatChannels({ settings, adding, onAdded }: { settings: Notifica
         <Failure error={channels.error} retry={() => void channels.refetch()} />
       ) : channels.data.value.length === 0 ? (
         <Empty title="No channel is connected yet">
-          Connect a channel of Slack, Microsoft Teams or Mattermost: each incident with a managed response gets one post there, and what your
-          people answer below it reaches the experts.
+          Connect a channel of Slack, Microsoft Teams, Mattermost or Matrix: each incident with a managed response gets one post there, and what
+          your people answer below it reaches the experts. Or connect PagerDuty, and who is on call is called when an incident waits for you.
         </Empty>
       ) : (
         <div className={styles.list}>
@@ -78,6 +78,7 @@ export function ChatChannels({ settings, adding, onAdded }: { settings: Notifica
       <Section title="What a post looks like" plain>
         <Preview kind="responsePublished" />
         <Preview kind="messageFromExperts" below />
+        <Page />
         <span className={styles.small}>
           The names are invented. Buttons lead to the portal, where people sign in; nothing is ever carried out in the chat itself.
         </span>
@@ -91,7 +92,7 @@ export function ChatChannels({ settings, adding, onAdded }: { settings: Notifica
           onAct={async (vendor, choice) => {
             const made = await read(api.POST('/api/v1/chat-channels', { body: { ...choice, vendor } }));
             void forget();
-            toasts.done(`${made.name} is connected. Finish the steps shown with it, then send a test.`);
+            toasts.done(`${made.name} is connected.${made.eventsUrl ? ' Finish the steps shown with it, then' : ' Now'} send a test.`);
           }}
         />
       )}
@@ -107,6 +108,7 @@ function Shown({ channel, settings }: { channel: ChatChannel; settings: Notifica
   const [open, setOpen] = useState<'change' | 'remove' | null>(null);
   const [busy, setBusy] = useState(false);
   const { id, name, trouble } = channel;
+  const isChat = channel.vendor !== 'pagerduty';
   const ended: May = { allowed: false, because: 'The app was removed there, which is final: connect the channel anew.' };
   const may = settings.may.change;
   const mayUse = may.allowed && trouble?.kind === 'uninstalled' ? ended : may;
@@ -159,11 +161,14 @@ function Shown({ channel, settings }: { channel: ChatChannel; settings: Notifica
               <Health key="state" of={healthOf(settings.receivers, channel.vendor, id)} what="message" />
             ),
           ],
-          ['Chat', [VENDORS[channel.vendor], channel.known.team, channel.known.channel].filter(Boolean).join(' · ')],
-          ...CHAT_FIELDS[channel.vendor].filter((one) => !one.secret).map((one): [string, string] => [one.label, channel.settings[one.name] ?? '']),
+          [isChat ? 'Chat' : 'Service', [VENDORS[channel.vendor], channel.known.team, channel.known.channel].filter(Boolean).join(' · ')],
+          ...CHAT_FIELDS[channel.vendor].filter((one) => !one.secret).map((one): [string, string] => [
+            one.label,
+            settingOf(one, channel.settings[one.name] ?? ''),
+          ]),
           ['Secrets', 'Kept encrypted and never shown'],
           ['Language', languageName(channel.language)],
-          ['Address for events', <CopyText key="events" text={channel.eventsUrl} label="Copy the address for events" />],
+          ['Address for events', channel.eventsUrl && <CopyText key="events" text={channel.eventsUrl} label="Copy the address for events" />],
           [
             'Added',
             <span key="since">
@@ -197,7 +202,11 @@ function Shown({ channel, settings }: { channel: ChatChannel; settings: Notifica
           toasts.done(`${name} is removed.`);
         }}
       >
-        <span>Its secrets are forgotten, nothing more is posted there, and answers there are not heard. Posts stay where they are.</span>
+        <span>
+          {isChat
+            ? 'Its secrets are forgotten, nothing more is posted there, and answers there are not heard. Posts stay where they are.'
+            : 'Its key is forgotten, and nobody is called any more. Alerts that are open in PagerDuty stay open there.'}
+        </span>
       </Ask>
     </Section>
   );
@@ -226,7 +235,7 @@ function Form(props: {
   const act = () => {
     const chosen = (secret: boolean) => {
       const all = fields.filter((one) => Boolean(one.secret) === secret).map((one) => {
-        const text = (values[one.name] ?? '').trim();
+        const text = (values[one.name] ?? one.choices?.[0]?.value ?? '').trim();
         return [one.name, one.name === 'channelId' && vendor === 'teams' ? teamsChannel(text) : text] as const;
       });
       // What stays as it was is not sent: a secret that is left empty stays.
@@ -240,8 +249,12 @@ function Form(props: {
         <>
           {!given && (
             <>
-              <span>An app of your own organisation posts to one channel and hears what is answered there.</span>
-              <Field label="Chat">
+              <span>
+                {vendor === 'pagerduty'
+                  ? 'An integration of your own PagerDuty is told when an incident waits for you.'
+                  : 'An app of your own organisation posts to one channel and hears what is answered there.'}
+              </span>
+              <Field label="Chat or service">
                 <Choices choices={CHOICES} value={vendor} onChoose={(value) => setVendor(value as ChatVendor)} />
               </Field>
               <ol className={styles.items} aria-label="Steps">
@@ -262,13 +275,21 @@ function Form(props: {
               hint={given && one.secret ? `${one.hint}. Left empty it stays.` : one.hint}
               {...at(one.name)}
             >
-              <Input
-                value={values[one.name] ?? ''}
-                type={one.secret ? 'password' : 'text'}
-                required={!given || !one.secret}
-                autoComplete={one.secret ? 'new-password' : 'off'}
-                onChange={(_, data) => setValues({ ...values, [one.name]: data.value })}
-              />
+              {one.choices ? (
+                <Choices
+                  choices={one.choices}
+                  value={values[one.name] ?? one.choices[0]?.value ?? ''}
+                  onChoose={(value) => setValues({ ...values, [one.name]: value })}
+                />
+              ) : (
+                <Input
+                  value={values[one.name] ?? ''}
+                  type={one.secret ? 'password' : 'text'}
+                  required={!given || !one.secret}
+                  autoComplete={one.secret ? 'new-password' : 'off'}
+                  onChange={(_, data) => setValues({ ...values, [one.name]: data.value })}
+                />
+              )}
             </Field>
           ))}
           <Field label="Language" hint="Of what is posted there">
@@ -281,6 +302,19 @@ function Form(props: {
         </>
       )}
     </FormPanel>
+  );
+}
+
+/** What PagerDuty shows of an alert, with invented names. */
+function Page() {
+  const styles = useStyles();
+  const preview = usePreview('responsePublished', 'en');
+  if (!preview.data) return null;
+  return (
+    <div className={styles.card} role="group" aria-label="An alert in PagerDuty">
+      <p className={styles.small}>In PagerDuty: critical, from Alder Freight</p>
+      <p className={styles.heading}>{preview.data.letter.subject}</p>
+    </div>
   );
 }
 

@@ -23,7 +23,7 @@ const useStyles = makeStyles({
 
 const TABS = [
   { id: 'contacts', label: 'Contacts', add: 'Add a contact' },
-  { id: 'chat', label: 'Team chat', add: 'Connect a channel' },
+  { id: 'chat', label: 'Chat and on-call', add: 'Connect a channel' },
   { id: 'webhooks', label: 'Webhooks', add: 'Add a webhook' },
   { id: 'ladder', label: 'Ladder', add: null },
   { id: 'reminders', label: 'Reminders', add: null },

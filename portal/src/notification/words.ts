@@ -16,14 +16,22 @@ const KINDS: Record<string, string> = {
   deliveryFailed: 'Message not delivered',
   escalation: 'Answer needed (ladder)',
   nobodyAnswered: 'Nobody answers',
+  customerReacted: 'Somebody is on it',
+  noLongerWaits: 'No longer waiting',
   test: 'Test',
 };
 export const kindName = (kind: string): string => KINDS[kind] ?? spelled(kind);
 
-export const VENDORS: Record<ChatVendor, string> = { slack: 'Slack', teams: 'Microsoft Teams', mattermost: 'Mattermost' };
+export const VENDORS: Record<ChatVendor, string> = {
+  slack: 'Slack',
+  teams: 'Microsoft Teams',
+  mattermost: 'Mattermost',
+  matrix: 'Matrix',
+  pagerduty: 'PagerDuty',
+};
 export const CHANNELS: Record<Channel, string> = { mail: 'Mail', webhook: 'Webhook', sms: 'Text message', call: 'Call', ...VENDORS };
 
-export type ChatField = { name: string; label: string; hint: string; secret?: boolean };
+export type ChatField = { name: string; label: string; hint: string; secret?: boolean; choices?: { value: string; label: string }[] };
 
 /** What connects a channel, in the order in which an administrator comes by it. */
 export const CHAT_FIELDS: Record<ChatVendor, ChatField[]> = {
@@ -44,6 +52,23 @@ export const CHAT_FIELDS: Record<ChatVendor, ChatField[]> = {
     { name: 'channelId', label: 'Channel id', hint: 'In the channel’s information, 26 letters and digits' },
     { name: 'webhookToken', label: 'Outgoing webhook’s token', hint: 'Of the webhook that is added for this channel', secret: true },
   ],
+  matrix: [
+    { name: 'baseUrl', label: 'Homeserver', hint: 'Its https address, such as https://matrix.alder.example' },
+    { name: 'accessToken', label: 'Bot’s access token', hint: 'Of the account that the bot has there', secret: true },
+    { name: 'roomId', label: 'Room', hint: 'Its address, such as #soc:alder.example, or its id, such as !AbCd:alder.example' },
+  ],
+  pagerduty: [
+    {
+      name: 'region',
+      label: 'Service region',
+      hint: 'Where the PagerDuty account is',
+      choices: [
+        { value: 'us', label: 'US' },
+        { value: 'eu', label: 'EU' },
+      ],
+    },
+    { name: 'routingKey', label: 'Integration key', hint: 'Of an Events API v2 integration, 32 letters and digits', secret: true },
+  ],
 };
 
 /** What an administrator does there; the address for events is known once the channel is connected. */
@@ -63,6 +88,15 @@ export const CHAT_STEPS: Record<ChatVendor, string[]> = {
     'Add a bot account and an access token (Integrations, Bot Accounts), and add the bot to the team and the channel.',
     'Add an outgoing webhook for that channel (a public one) without trigger words.',
     'Connect the channel here, then enter the address for events as the webhook’s callback address.',
+  ],
+  matrix: [
+    'Register an account for the bot on your homeserver, sign in as it once, and keep its access token; signing out would end it.',
+    'Make a room that is not encrypted, and invite the bot: in an encrypted room nothing could be read.',
+    'Connect the room here; the bot joins it. People answer in the thread below a post.',
+  ],
+  pagerduty: [
+    'In PagerDuty, open the service whose people are to be called, and add an integration of the type Events API v2.',
+    'Connect it here with the integration key. An incident calls when it waits for you, is acknowledged when one of you acts on it or answers the experts, and is resolved when it waits no more.',
   ],
 };
 
@@ -93,6 +127,9 @@ export const OUTCOMES: Record<string, Look> = {
   later: { label: 'Not now', color: 'warning' },
   refused: { label: 'Refused', color: 'danger' },
 };
+
+/** What a setting of a channel is shown as. */
+export const settingOf = (field: ChatField, value: string): string => field.choices?.find((one) => one.value === value)?.label ?? value;
 
 export const healthOf = (receivers: ReceiverHealth[], channel: Channel, receiver: string): ReceiverHealth | null =>
   receivers.find((one) => one.channel === channel && one.receiver === receiver) ?? null;

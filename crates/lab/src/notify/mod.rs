@@ -1,15 +1,19 @@
 //! R3: no notification is lost and none comes under two ids, whatever is killed.
 //!
-//! Experts write to a customer with contacts and webhooks, and its administrator sends tests, while
+//! Experts respond to incidents of a customer with contacts, webhooks and a channel of a team chat, and
+//! write to it, and its administrator sends tests, while
 //! the server is killed again and again, at named places too; the mail server and the receivers of
-//! webhooks fail before and after they took something. Then the weather clears, and everything that
-//! was acknowledged must have arrived at everybody, once or more, under one id. Not here: what a
+//! webhooks and the chat fail before and after they took something. Then the weather clears, and everything that
+//! was acknowledged must have arrived at everybody, once or more, under one id, and stand in the chat once, each word below its
+//! incident's one post. Not here: what a
 //! receiver refuses for good, and 72 hours (tests of the server, on a clock of their own).
 
+pub(crate) mod chat;
 pub(crate) mod checker;
 pub(crate) mod fanout;
 pub(crate) mod sink;
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -20,6 +24,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::args::{self, Args, Store};
+use crate::clock;
 use crate::crash::checker::Violation;
 use crate::crash::{last_words, tell};
 use crate::hostile::set_up;
@@ -35,6 +40,9 @@ use sink::Taken;
 /// Contacts and webhooks of the customer.
 const CONTACTS: usize = 8;
 const HOOKS: usize = 4;
+/// Incidents that are responded to, and after how many words the next one is.
+const INCIDENTS: usize = 12;
+const WORDS: usize = 12;
 /// Experts who write.
 const EXPERTS: usize = 2;
 /// How long a start may take before the run is given up.
@@ -43,7 +51,12 @@ const READY_PATIENCE: Duration = Duration::from_mins(1);
 /// gone, and then pause.
 const SETTLE_PATIENCE: Duration = Duration::from_mins(4);
 /// Where the binary can be asked to stop dead.
-const FAILPOINTS: [&str; 2] = ["notification.after_sent", "notification.before_settled"];
+const FAILPOINTS: [&str; 4] = [
+    "notification.after_sent",
+    "chat.after_post",
+    "notification.before_settled",
+    "chat.before_post",
+];
 
 /// What to do.
 #[derive(Clone, Debug)]
@@ -87,10 +100,12 @@ async fn on_store(plan: &Plan, store: Store) -> Result<Vec<Violation>, String> {
     let taken = Taken::new(plan.seed);
     let mail = sink::mail(Arc::clone(&taken)).await?;
     let hooks = sink::hooks(Arc::clone(&taken)).await?;
+    let (channel, slack) = chat::slack(Arc::clone(&taken)).await?;
     let store_url = cluster.as_ref().map(Cluster::url);
     let install = Install::new(&plan.riposte, &scratch.path.join("data"), store_url)
         .with("RIPOSTE_MAIL_SMTP", &format!("smtp://{mail}"))
-        .with("RIPOSTE_MAIL_FROM", "Harbour Watch <soc@harbour.example>");
+        .with("RIPOSTE_MAIL_FROM", "Harbour Watch <soc@harbour.example>")
+        .with("RIPOSTE_CHAT_SLACK_URL", &format!("http://{}", slack.address));
     install.init(None).await?;
     let tenant = install.tenant_add("Alder Freight").await?;
     let experts = install.app_with(None, "experts", &EXPERT_PERMISSIONS).await?;
@@ -102,6 +117,11 @@ async fn on_store(plan: &Plan, store: Store) -> Result<Vec<Violation>, String> {
     let ida = person(&install, address, &tenant, "ida@alder.example").await?;
     let receivers = ida.receivers(address, hooks.address).await?;
     let question = ida.ask(address).await?;
+    ida.connect(address).await?;
+    let shown = server.token(&experts).await?;
+    let sender = install.app_add(Some(&tenant), "edr").await?;
+    let sender = server.token(&sender).await?;
+    let incidents = ida.incidents(address, (&shown, &sender)).await?;
 
     let (target, _) = watch::channel::<Target>(None);
     let mut clients: Vec<JoinHandle<Result<Vec<Asked>, String>>> = Vec::new();
@@ -110,6 +130,7 @@ async fn on_store(plan: &Plan, store: Store) -> Result<Vec<Violation>, String> {
         let shown = server.token(&experts).await?;
         clients.push(tokio::spawn(write(number, path, shown, target.subscribe())));
     }
+    let responding = tokio::spawn(respond(incidents, shown, target.subscribe()));
     let contacts = receivers.contacts.clone();
     let tests = tokio::spawn(test(ida.clone(), contacts, target.subscribe()));
 
@@ -125,6 +146,9 @@ async fn on_store(plan: &Plan, store: Store) -> Result<Vec<Violation>, String> {
     for client in clients {
         seen.asked.extend(client.await.map_err(|error| format!("client: {error}"))??);
     }
+    let (published, said) = responding.await.map_err(|error| format!("client: {error}"))??;
+    seen.asked.extend(said);
+    seen.published = published;
     seen.tests = tests.await.map_err(|error| format!("client: {error}"))??;
     let settled = Instant::now();
     loop {
@@ -136,6 +160,7 @@ async fn on_store(plan: &Plan, store: Store) -> Result<Vec<Violation>, String> {
     }
     let settled = settled.elapsed();
     seen.receipts = taken.receipts();
+    seen.posts = channel.posts();
     let mut violations = checker::check(&seen);
     if let Err(message) = server.stop().await {
         violations.push(Violation { invariant: "SIGTERM", message });
@@ -163,6 +188,8 @@ async fn on_store(plan: &Plan, store: Store) -> Result<Vec<Violation>, String> {
         "receivers": CONTACTS + HOOKS,
         "messages": { "acknowledged": ended(End::Done), "refused": ended(End::Refused), "unknown": ended(End::Unknown) },
         "tests": seen.tests.len(),
+        "published": seen.published.len(),
+        "posts": seen.posts.len(),
         "arrived": marked.len(),
         "arrivedAgain": seen.receipts.len() - marked.len(),
         "faults": taken.faults(),
@@ -250,10 +277,71 @@ async fn write(
         {
             return Err(format!("an expert was refused: {}", reply.excerpt()));
         }
-        asked.push(Asked { mark, end: end(&reply) });
+        asked.push(Asked { mark, end: end(&reply), incident: None });
         tokio::time::sleep(Duration::from_millis(60)).await;
     }
     Ok(asked)
+}
+
+/// An expert publishes responses one after the other, and writes about those that are.
+async fn respond(
+    incidents: Vec<String>,
+    token: String,
+    mut target: watch::Receiver<Target>,
+) -> Result<(BTreeMap<String, End>, Vec<Asked>), String> {
+    let (mut published, mut asked) = (BTreeMap::new(), Vec::new());
+    let mut done: Vec<&String> = Vec::new();
+    for count in 0.. {
+        let Some(address) = next(&mut target).await else { break };
+        let mut client = Client::new(address).patient(Duration::from_secs(15));
+        let told = if count % WORDS == 0 { None } else { done.get(count % done.len().max(1)) };
+        if let Some(incident) = told {
+            let mark = format!("i{incident}-{count}");
+            let path = format!("/api/v1/conversations/incident-{incident}/messages");
+            let body = json!({ "text": format!("mark-{mark}. Please look at it.") }).to_string();
+            let request = Request::json("POST", &path, &token, body.as_bytes());
+            let reply = client.send(&request).await;
+            if let Ok(reply) = &reply
+                && (400..500).contains(&reply.status)
+            {
+                return Err(format!("an expert was refused: {}", reply.excerpt()));
+            }
+            let incident = Some((*incident).clone());
+            asked.push(Asked { mark, end: end(&reply), incident });
+        } else if let Some(incident) = incidents.get(done.len()) {
+            let path = format!("/api/v1/incidents/{incident}/publish");
+            let body = json!({
+                "classification": "truePositive", "determination": "malware",
+                "summary": "A loader that talks to its server.",
+            });
+            let body = body.to_string();
+            let reply = client.send(&Request::json("POST", &path, &token, body.as_bytes())).await;
+            // One that nobody knows of is asked for again, and may be refused since it is done.
+            let before = published.get(incident).copied();
+            let ended = match end(&reply) {
+                End::Refused if before == Some(End::Unknown) => End::Unknown,
+                ended => ended,
+            };
+            match (&reply, ended) {
+                (Ok(reply), End::Refused) => {
+                    return Err(format!("nothing was published: {}", reply.excerpt()));
+                }
+                (_, End::Refused) => {}
+                (Ok(_), End::Unknown) => {
+                    published.insert(incident.clone(), ended);
+                    done.push(incident);
+                }
+                (_, ended) => {
+                    published.insert(incident.clone(), ended);
+                    if ended == End::Done {
+                        done.push(incident);
+                    }
+                }
+            }
+        }
+        tokio::time::sleep(Duration::from_millis(120)).await;
+    }
+    Ok((published, asked))
 }
 
 /// The administrator sends tests; gives those that were acknowledged.
@@ -275,6 +363,14 @@ async fn test(
         tokio::time::sleep(Duration::from_millis(90)).await;
     }
     Ok(acknowledged)
+}
+
+/// Posts something that is good.
+async fn must(client: &mut Client, path: &str, token: &str, body: &Value) -> Result<(), String> {
+    let body = body.to_string();
+    let reply = client.send(&Request::json("POST", path, token, body.as_bytes())).await;
+    let reply = reply.map_err(|error| format!("{path}: {error}"))?;
+    if reply.ok() { Ok(()) } else { Err(format!("{path}: {}", reply.excerpt())) }
 }
 
 /// Where to send to next; waits while there is no server, `None` at the end.
@@ -398,6 +494,69 @@ impl Ida {
         let reply = self.send(address, "DELETE", &path, None).await;
         let reply = reply.map_err(|error| format!("{path}: {error}"))?;
         if reply.ok() { Ok(()) } else { Err(format!("{path}: {}", reply.excerpt())) }
+    }
+
+    /// Connects the channel of the team chat.
+    async fn connect(&self, address: SocketAddr) -> Result<(), String> {
+        let wanted = json!({
+            "vendor": "slack", "settings": { "channelId": chat::PLACE },
+            "secrets": { "botToken": chat::TOKEN, "signingSecret": chat::SECRET },
+        });
+        self.must(address, "/api/v1/chat-channels", Some(&wanted)).await.map(drop)
+    }
+
+    /// Incidents that experts have begun to respond to; `token` is theirs and of who sends alerts.
+    async fn incidents(
+        &self,
+        address: SocketAddr,
+        (token, sender): (&str, &str),
+    ) -> Result<Vec<String>, String> {
+        let grant = json!({ "level": "reader", "approval": "automatic", "endDateTime": null });
+        let granted = self.send(address, "PUT", "/api/v1/grant", Some(&grant)).await;
+        let granted = granted.map_err(|error| format!("the grant: {error}"))?;
+        if !granted.ok() {
+            return Err(format!("the grant: {}", granted.excerpt()));
+        }
+        let mut client = Client::new(address).patient(Duration::from_secs(15));
+        for number in 0..INCIDENTS {
+            let (id, at) = (format!("quay-{number}"), clock::graph_time(clock::now_seconds()));
+            let alert = json!({
+                "id": id, "providerAlertId": id, "title": "Script interpreter fetched a payload",
+                "severity": "high", "category": "Execution", "createdDateTime": at,
+                "lastUpdateDateTime": at, "firstActivityDateTime": at, "lastActivityDateTime": at,
+                "serviceSource": "microsoftDefenderForEndpoint",
+                "evidence": [{
+                    "@odata.type": "#microsoft.graph.security.deviceEvidence",
+                    "deviceDnsName": format!("{id}.alder.example"), "hostName": id,
+                }],
+            });
+            must(&mut client, "/api/v1/alerts", sender, &alert).await?;
+        }
+        let began = Instant::now();
+        let found = loop {
+            let page = client.get("/api/v1/incidents?top=100", token).await;
+            let page = page.map_err(|error| format!("incidents: {error}"))?.json();
+            let ids: Vec<String> = page["value"]
+                .as_array()
+                .into_iter()
+                .flatten()
+                .filter_map(|it| Some(it["id"].as_str()?.to_owned()))
+                .collect();
+            if ids.len() >= INCIDENTS {
+                break ids;
+            }
+            if began.elapsed() > READY_PATIENCE {
+                return Err(format!("{} incidents came of {INCIDENTS} alerts", ids.len()));
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        };
+        for id in &found {
+            let path = format!("/api/v1/incidents/{id}");
+            must(&mut client, &format!("{path}/start"), token, &json!({})).await?;
+            let task = json!({ "actionType": "text", "displayName": "Call the duty officer" });
+            must(&mut client, &format!("{path}/tasks"), token, &task).await?;
+        }
+        Ok(found)
     }
 
     /// Begins a conversation that experts answer in; gives its id.

@@ -25,7 +25,8 @@ pub(crate) struct Receipt {
 
 /// What happens to one message.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Luck {
+pub(crate) enum Luck {
+    /// It has it, and says so.
     Taken,
     /// The receiver says: not now.
     Later,
@@ -75,7 +76,8 @@ impl Taken {
         self.faults.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn luck(&self) -> Luck {
+    /// What happens to the next one.
+    pub(crate) fn luck(&self) -> Luck {
         if self.fair.load(Ordering::Relaxed) {
             return Luck::Taken;
         }

@@ -39,8 +39,8 @@ pub(super) struct ChatChannelView {
     /// What its vendor says of it: the workspace's and the channel's names.
     #[schema(value_type = Object)]
     known: Value,
-    /// The address that the vendor is told.
-    events_url: String,
+    /// The address that the vendor is told; absent where the vendor is asked instead, or says nothing.
+    events_url: Option<String>,
     /// What keeps us from it.
     trouble: Option<TroubleView>,
     /// What was wrong with the last request that was not its vendor's.
@@ -67,7 +67,7 @@ pub(super) struct TroubleView {
 
 impl ChatChannelView {
     fn new(it: ChatChannel, base: &str) -> Self {
-        let events_url = format!("{base}{}", it.events_path());
+        let events_url = it.vendor.calls().then(|| format!("{base}{}", it.events_path()));
         let trouble = it.trouble.map(|(kind, since_date_time)| {
             let (because, remedy) = kind.explained();
             TroubleView { kind, because, remedy, since_date_time }
@@ -113,11 +113,12 @@ pub(super) struct NewChatChannel {
     name: Option<String>,
     /// English when absent.
     language: Option<Language>,
-    /// Slack: channelId. Teams: tenantId, appId, channelId. Mattermost: baseUrl, channelId.
+    /// Slack: channelId. Teams: tenantId, appId, channelId. Mattermost: baseUrl, channelId. Matrix:
+    /// baseUrl, roomId (an address is replaced by the id it stands for). PagerDuty: region.
     #[schema(value_type = Object)]
     settings: Map<String, Value>,
-    /// Slack: botToken, signingSecret. Teams: clientSecret. Mattermost: botToken, webhookToken. Never
-    /// shown again.
+    /// Slack: botToken, signingSecret. Teams: clientSecret. Mattermost: botToken, webhookToken. Matrix:
+    /// accessToken. PagerDuty: routingKey. Never shown again.
     #[schema(value_type = Object)]
     secrets: Map<String, Value>,
 }
@@ -206,7 +207,7 @@ pub(super) async fn remove(
     Ok(done())
 }
 
-/// Posts a test; what became of it is with the delivery.
+/// Posts a test; PagerDuty is sent an alert that is resolved at once; what became of it is with the delivery.
 #[utoipa::path(
     post, path = "/api/v1/chat-channels/{id}/test", tag = "chat channel", request_body = Nothing,
     params(("id" = String, Path, description = "the channel's id")),

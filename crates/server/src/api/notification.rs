@@ -89,7 +89,7 @@ impl DeliveryView {
 pub(super) struct Which {
     /// `waiting`, `delivered`, `dead` or `cancelled`.
     state: Option<String>,
-    /// `mail`, `webhook`, `slack`, `teams` or `mattermost`.
+    /// `mail`, `webhook`, `slack`, `teams`, `mattermost`, `matrix` or `pagerduty`.
     channel: Option<String>,
     /// Those about this incident.
     incident: Option<String>,

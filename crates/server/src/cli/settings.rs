@@ -72,6 +72,8 @@ const VARIABLES: &[(&str, Set)] = &[
     ("TRANSLATION_MODEL", |config, text| set(&mut config.translation.model, text)),
     ("TRANSLATION_TOKEN_FILE", |config, text| some(&mut config.translation.token_file, text)),
     ("CHAT_SLACK_URL", |config, text| set(&mut config.chat.slack_url, text)),
+    ("CHAT_PAGERDUTY_US_URL", |config, text| set(&mut config.chat.pagerduty_us_url, text)),
+    ("CHAT_PAGERDUTY_EU_URL", |config, text| set(&mut config.chat.pagerduty_eu_url, text)),
     ("CHAT_TEAMS_LOGIN", |config, text| set(&mut config.chat.teams_login, text)),
     ("CHAT_TEAMS_METADATA", |config, text| set(&mut config.chat.teams_metadata, text)),
     ("CHAT_TEAMS_SERVICE", |config, text| set(&mut config.chat.teams_service, text)),

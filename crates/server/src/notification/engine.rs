@@ -56,7 +56,7 @@ const LASTS: Duration = Duration::from_secs(20);
 /// Deliveries of one lane in one turn.
 const MOST: i64 = 32;
 /// Lanes of each channel at once.
-const LANES: [(Channel, usize); 7] = [
+const LANES: [(Channel, usize); 9] = [
     (Channel::Mail, mail::CONNECTIONS as usize),
     (Channel::Webhook, 256),
     (Channel::Slack, 64),
@@ -64,6 +64,8 @@ const LANES: [(Channel, usize); 7] = [
     (Channel::Mattermost, 64),
     (Channel::Sms, 16),
     (Channel::Call, 16),
+    (Channel::Matrix, 64),
+    (Channel::PagerDuty, 64),
 ];
 /// How often a process shows that it lives.
 const BEAT: Duration = Duration::from_secs(2);
@@ -162,6 +164,7 @@ pub async fn run(app: App, ways: Ways, stop: CancellationToken) {
     let settler = tokio::spawn(settle(app.clone(), ended));
     let beats = tokio::spawn(beat(app.clone()));
     let hearing = tokio::spawn(chat::hear::run(app.clone(), ways.clone(), stop.clone()));
+    let listening = tokio::spawn(chat::matrix::run(app.clone(), stop.clone()));
     let mut at_work: JoinSet<Channel> = JoinSet::new();
     let mut busy: BTreeMap<Channel, usize> = BTreeMap::new();
     let mut more = false;
@@ -192,6 +195,7 @@ pub async fn run(app: App, ways: Ways, stop: CancellationToken) {
     drop(done);
     let _ = settler.await;
     let _ = hearing.await;
+    let _ = listening.await;
     beats.abort();
 }
 
@@ -395,7 +399,11 @@ async fn way<'a>(app: &App, ways: &'a Ways, lane: &Lane) -> Result<Way<'a>> {
             Some(phone) => Way::Phone(phone),
             None => Way::Shut("no account for messages and calls is set up (phone.account)"),
         },
-        Channel::Slack | Channel::Teams | Channel::Mattermost => {
+        Channel::Slack
+        | Channel::Teams
+        | Channel::Mattermost
+        | Channel::Matrix
+        | Channel::PagerDuty => {
             let scope = app.db.of(lane.tenant);
             match chat::open(app, &scope, &lane.receiver).await? {
                 Some(found) => Way::Chat(Box::new(found)),
@@ -480,7 +488,7 @@ async fn send(app: &App, ways: &Ways, way: &mut Way<'_>, to: (&Lane, &str), it: 
         match way {
             Way::Mail(post) => mail_of(app, post, to, it).await,
             Way::Webhook(hook) => webhook_of(app, hook, to, it).await,
-            Way::Chat(open) => chat_of(app, ways, open, to.1, it).await,
+            Way::Chat(open) => chat_of(app, ways, open, to, it).await,
             Way::Phone(phone) => phone_of(app, phone, to, it).await,
             Way::Shut(why) | Way::Gone(why) => Ok(Answer::Later((*why).to_owned())),
         }
@@ -565,10 +573,21 @@ async fn chat_of(
     app: &App,
     ways: &Ways,
     line: &mut chat::Line,
-    address: &str,
+    (lane, address): (&Lane, &str),
     it: &Due,
 ) -> Result<Answer> {
     let mut letter = letter::write(it.kind, it.language, &it.data, address)?;
+    if lane.channel == Channel::PagerDuty {
+        let call = chat::pagerduty::Call {
+            id: &it.id,
+            kind: it.kind,
+            incident: it.incident,
+            data: &it.data,
+            letter: &letter,
+            tenant: &app.tenant_id(lane.tenant).await?,
+        };
+        return chat::pagerduty::send(app, line, &call).await;
+    }
     if it.incident.is_some() && it.kind.is_answered() {
         letter.answer = Some(letter::below_line(it.language, line.by_mention())?);
     }

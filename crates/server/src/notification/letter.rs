@@ -51,6 +51,10 @@ choices! {
         ClockNearing = "clockNearing",
         /// A service clock has missed its target.
         ClockMissed = "clockMissed",
+        /// Somebody of the customer is on what it was called for.
+        CustomerReacted = "customerReacted",
+        /// An incident awaits its customer no more.
+        NoLongerWaits = "noLongerWaits",
         /// Somebody wants to see whether it arrives.
         Test = "test",
     }
@@ -114,6 +118,8 @@ impl Kind {
             | Self::NobodyAnswered
             | Self::ClockNearing
             | Self::ClockMissed
+            | Self::CustomerReacted
+            | Self::NoLongerWaits
             | Self::Test => (None, None),
         }
     }

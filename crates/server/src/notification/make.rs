@@ -12,7 +12,7 @@ use sea_orm::QueryResult;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use crate::actor::Actor;
+use crate::actor::{Actor, ActorKind};
 use crate::app::App;
 use crate::clock::Timestamp;
 use crate::contact::{self, Contact, ContactRole, Language, Priority};
@@ -62,6 +62,10 @@ choices! {
         Sms = "sms",
         /// A call to a number.
         Call = "call",
+        /// A message in a room of Matrix.
+        Matrix = "matrix",
+        /// An event for PagerDuty.
+        PagerDuty = "pagerduty",
     }
 }
 
@@ -70,6 +74,20 @@ impl Channel {
     #[must_use]
     pub fn is_chat(self) -> bool {
         Vendor::of(self).is_some()
+    }
+
+    /// Whether it is told of this. PagerDuty calls people: it hears of what awaits its customer, and
+    /// alone of what changes that.
+    #[must_use]
+    pub fn takes(self, kind: Kind, data: &Value) -> bool {
+        let called_off = matches!(kind, Kind::CustomerReacted | Kind::NoLongerWaits);
+        if self != Self::PagerDuty {
+            return !called_off;
+        }
+        let awaits = data["pending"].as_array().is_some_and(|it| !it.is_empty());
+        called_off
+            || matches!(kind, Kind::Reminder | Kind::Test)
+            || (kind == Kind::ResponsePublished && awaits)
     }
 }
 
@@ -124,6 +142,7 @@ struct Untold {
     position: i64,
     kind: String,
     actor: String,
+    actor_kind: Option<ActorKind>,
     incident: Option<IncidentId>,
     body: Value,
 }
@@ -136,6 +155,7 @@ impl Untold {
             actor: column(row, 2)?,
             incident: column::<Option<i64>>(row, 3)?.map(IncidentId),
             body: serde_json::from_str(&column::<String>(row, 4)?).map_err(Error::internal)?,
+            actor_kind: ActorKind::read(&column::<String>(row, 5)?),
         })
     }
 
@@ -180,7 +200,8 @@ async fn make_in(app: &App, tenant: TenantNo) -> Result<usize> {
     let mut tx = Tx::begin(app, tenant, Actor::system(NOTIFIER)).await?;
     let rows = tx
         .query(
-            "select untold.position, event.kind, event.actor, event.incident_id, event.body \
+            "select untold.position, event.kind, event.actor, event.incident_id, event.body, \
+             event.actor_kind \
              from untold join event on event.tenant_no = untold.tenant_no \
              and event.position = untold.position where untold.tenant_no = $1 \
              order by untold.position limit $2",
@@ -191,6 +212,10 @@ async fn make_in(app: &App, tenant: TenantNo) -> Result<usize> {
     for fact in &facts {
         let named = id_of(&["notification", &id, &fact.position.to_string()]);
         if let Some((notice, receivers)) = plan(&tx, named, fact).await? {
+            tell(&mut tx, &notice, receivers).await?;
+        }
+        let named = id_of(&["call", &id, &fact.position.to_string()]);
+        if let Some((notice, receivers)) = calls(&tx, named, fact).await? {
             tell(&mut tx, &notice, receivers).await?;
         }
         tx.execute(
@@ -206,7 +231,7 @@ async fn make_in(app: &App, tenant: TenantNo) -> Result<usize> {
 
 /// What a fact means for people, and for whom; `None` when it means nothing to them.
 async fn plan(tx: &Tx, id: String, fact: &Untold) -> Result<Option<(Notice, Vec<Receiver>)>> {
-    let (kind, data, receivers) = match fact.kind.as_str() {
+    let (kind, data, mut receivers) = match fact.kind.as_str() {
         "response.published" => {
             let Some(incident) = fact.incident else { return Ok(None) };
             let (pending, done) = tasks(tx, incident).await?;
@@ -286,9 +311,60 @@ async fn plan(tx: &Tx, id: String, fact: &Untold) -> Result<Option<(Notice, Vec<
             let Some((data, receivers)) = instead(tx, fact).await? else { return Ok(None) };
             (Kind::DeliveryFailed, data, receivers)
         }
+        // Only who was called is told of these ([`calls`]).
+        "incident.changed" | "incident.concluded" | "response.rejected" | "task.begun"
+        | "task.started" | "task.closed" => return Ok(None),
         other => return Err(Error::Internal(format!("nobody knows how to tell {other}"))),
     };
+    let some = !receivers.is_empty();
+    receivers.retain(|it| it.channel.takes(kind, &data));
+    if some && receivers.is_empty() {
+        return Ok(None);
+    }
     let notice = complete(tx, Notice { id, kind, incident: fact.incident, data }).await?;
+    Ok(Some((notice, receivers)))
+}
+
+/// What a fact means for those whom an incident called: that somebody is on it, or that it awaits them
+/// no more. Nobody hears of it whom the incident has not called, or who was told already.
+async fn calls(tx: &Tx, id: String, fact: &Untold) -> Result<Option<(Notice, Vec<Receiver>)>> {
+    let Some(incident) = fact.incident else { return Ok(None) };
+    let kind = if service_clock::follow::is_reaction(&fact.kind, fact.actor_kind) {
+        Kind::CustomerReacted
+    } else if service_clock::follow::left_customer(&fact.kind, &fact.body) {
+        Kind::NoLongerWaits
+    } else {
+        return Ok(None);
+    };
+    let mut receivers = Vec::new();
+    for it in channels(tx).await?.into_iter().filter(|it| it.channel == Channel::PagerDuty) {
+        let newest = tx
+            .query_one(
+                "select notification.kind from delivery join lane on lane.id = delivery.lane_id \
+                 join notification on notification.id = delivery.notification_id \
+                 where delivery.incident_id = $1 and lane.channel = $2 and lane.receiver = $3 \
+                 order by delivery.number desc limit 1",
+                vec![incident.0.into(), it.channel.word().into(), it.to.clone().into()],
+            )
+            .await?;
+        let newest = newest.map(|row| column::<String>(&row, 0)).transpose()?;
+        let calls = match newest.as_deref().and_then(Kind::read) {
+            None | Some(Kind::NoLongerWaits) => false,
+            Some(Kind::CustomerReacted) => kind == Kind::NoLongerWaits,
+            Some(_) => true,
+        };
+        if calls {
+            receivers.push(it);
+        }
+    }
+    if receivers.is_empty() {
+        return Ok(None);
+    }
+    let data = json!({
+        "author": fact.actor,
+        "link": format!("/incidents/{incident}?response=actions"),
+    });
+    let notice = complete(tx, Notice { id, kind, incident: Some(incident), data }).await?;
     Ok(Some((notice, receivers)))
 }
 

@@ -324,7 +324,11 @@ pub async fn test(app: &App, caller: &Caller, channel: Channel, id: &str) -> Res
             };
             Receiver { channel, to, ..Receiver::from(it) }
         }
-        Channel::Slack | Channel::Teams | Channel::Mattermost => {
+        Channel::Slack
+        | Channel::Teams
+        | Channel::Mattermost
+        | Channel::Matrix
+        | Channel::PagerDuty => {
             let it = chat::find_in(&tx, tenant, id).await?;
             if matches!(it.trouble, Some((chat::Trouble::Uninstalled, _))) {
                 return Err(Error::Conflict(

@@ -139,12 +139,35 @@ async fn waiting(
     Ok(all)
 }
 
+/// Whether a fact shows that somebody of the customer is on its incident.
+#[must_use]
+pub fn is_reaction(kind: &str, actor: Option<ActorKind>) -> bool {
+    // A program of the customer's acts for it.
+    let customer = matches!(actor, Some(ActorKind::Customer | ActorKind::Integration));
+    let answers =
+        ["response.rejected", "task.begun", "task.started", "task.closed", "message.sent"];
+    customer && answers.contains(&kind)
+}
+
+/// Whether a fact says that an incident awaits its customer no more.
+#[must_use]
+pub fn left_customer(kind: &str, body: &Value) -> bool {
+    if !matches!(kind, "incident.changed" | "incident.concluded") {
+        return false;
+    }
+    let changes = body["changes"].as_array().into_iter().flatten();
+    let mut stages = changes.filter(|it| it["field"] == "state");
+    stages.any(|it| {
+        let stage = |name: &str| Stage::read(it[name].as_str().unwrap_or_default());
+        let (before, after) = (stage("before"), stage("after"));
+        before == Some(Stage::AwaitingCustomer) && after.is_some() && after != before
+    })
+}
+
 fn timed(row: &QueryResult) -> Result<Timed> {
     let kind: String = column(row, 2)?;
     let body: Value = serde_json::from_str(&column::<String>(row, 5)?).unwrap_or_default();
-    // A program of the customer's acts for it.
     let actor = ActorKind::read(&column::<String>(row, 3)?);
-    let customer = matches!(actor, Some(ActorKind::Customer | ActorKind::Integration));
     let mut incident = column::<Option<i64>>(row, 4)?.map(IncidentId);
     let mut action = None;
     let marks = match kind.as_str() {
@@ -158,11 +181,7 @@ fn timed(row: &QueryResult) -> Result<Timed> {
         "incident.concluded" => [Mark::Decided].into_iter().chain(stage(&body)).collect(),
         "incident.started" | "incident.changed" => stage(&body).into_iter().collect(),
         "response.published" => vec![Mark::Decided],
-        "response.rejected" | "task.begun" | "task.started" | "task.closed" | "message.sent"
-            if customer =>
-        {
-            vec![Mark::Acknowledged]
-        }
+        kind if is_reaction(kind, actor) => vec![Mark::Acknowledged],
         "action.ended" if body["verified"] == true => {
             let id = body["actionId"].as_str().and_then(|id| id.parse::<ActionId>().ok());
             action = id.map(|id| id.0);

@@ -1,6 +1,6 @@
 //! Team chat (COM-5, COM-7, NOT-4): one post for an incident, answers below it both ways, and nothing
-//! that is forged, foreign, automatic or elsewhere; against stand-ins for Slack, Mattermost and the Bot
-//! Framework that keep state, refuse what the real ones refuse, and fail as they do.
+//! that is forged, foreign, automatic or elsewhere; and PagerDuty (NOT-8, NOT-11). Against stand-ins for
+//! Slack, Mattermost, the Bot Framework, a homeserver of Matrix and PagerDuty that keep state, refuse what the real ones refuse, and fail as they do.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex};
@@ -24,6 +24,9 @@ use crate::response::{Case, case_in};
 const SLACK_TOKEN: &str = "xoxb-1-alder";
 const SLACK_SECRET: &str = "8f742231b10e8888abcd99yyyzzz85a5";
 const SLACK_PLACE: &str = "C012AB3CD";
+
+/// Where something stands that is neither the program's post nor below one.
+const NOWHERE: &str = "nowhere";
 
 /// How a stand-in fails, once each.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -51,6 +54,12 @@ struct Held {
     /// For the next posts, in order.
     faults: VecDeque<Fault>,
     archived: bool,
+    /// States of a room, by their type and key.
+    states: BTreeMap<String, Value>,
+    /// What was made of a transaction: a homeserver does not forget it at once.
+    made: BTreeMap<String, String>,
+    /// How often a homeserver has forgotten what its moments mean.
+    forgot: u64,
     /// Whether tokens are not taken any more.
     revoked: bool,
     /// Requests by what they ask for.
@@ -92,7 +101,11 @@ impl Vendor {
                 match fault {
                     Some(Fault::Wait(seconds)) => {
                         let head = [("retry-after", seconds.to_string())];
-                        return (StatusCode::TOO_MANY_REQUESTS, head, "{}").into_response();
+                        let body = json!({
+                            "errcode": "M_LIMIT_EXCEEDED", "retry_after_ms": seconds * 1_000,
+                        });
+                        let body = body.to_string();
+                        return (StatusCode::TOO_MANY_REQUESTS, head, body).into_response();
                     }
                     Some(Fault::Breaks) => {
                         return StatusCode::INTERNAL_SERVER_ERROR.into_response();
@@ -117,11 +130,14 @@ impl Vendor {
 
     /// Whether a request makes a message.
     fn posts(method: &str, path: &str) -> bool {
-        method == "POST"
-            && (path == "/chat.postMessage"
-                || path == "/api/v4/posts"
-                || path.ends_with("/v3/conversations")
-                || path.ends_with("/activities"))
+        let sends = path.contains("/send/m.room.message/");
+        (method == "PUT" && sends)
+            || path == "/v2/enqueue"
+            || method == "POST"
+                && (path == "/chat.postMessage"
+                    || path == "/api/v4/posts"
+                    || path.ends_with("/v3/conversations")
+                    || path.ends_with("/activities"))
     }
 
     fn will(&self, faults: &[Fault]) {
@@ -138,7 +154,8 @@ impl Vendor {
 
     /// The posts that stand below nothing, and those that stand below one.
     fn sorted(&self) -> (Vec<Value>, Vec<Value>) {
-        self.all().into_iter().partition(|it| it["below"].is_null())
+        let all = self.all().into_iter().filter(|it| it["below"] != NOWHERE);
+        all.partition(|it| it["below"].is_null())
     }
 
     fn person(&self, id: &str, what: Value) {
@@ -1388,4 +1405,767 @@ async fn what_happens_to_the_bot_and_its_channel_is_shown() {
     it.act(&good, &removed).await;
     it.tick().await;
     assert_eq!(it.shown().await["trouble"]["kind"], "uninstalled");
+}
+
+// Matrix.
+
+const MATRIX_TOKEN: &str = "syt_cmlwb3N0ZQ_AbCdEfGhIjKlMnOpQrSt_0aBcDe";
+const ROOM: &str = "!AbCdEfGh:alder.example";
+const BOT_USER: &str = "@riposte:alder.example";
+const KARI_USER: &str = "@kari:alder.example";
+
+/// Without the escapes of an address.
+fn plain(path: &str) -> String {
+    let mut out = Vec::new();
+    let mut bytes = path.bytes();
+    while let Some(byte) = bytes.next() {
+        let code = (byte == b'%').then(|| [bytes.next(), bytes.next()]);
+        let code = code.and_then(|[a, b]| String::from_utf8(vec![a?, b?]).ok());
+        out.push(code.and_then(|code| u8::from_str_radix(&code, 16).ok()).unwrap_or(byte));
+    }
+    String::from_utf8(out).expect("text")
+}
+
+fn errcode(status: u16, code: &str) -> (u16, Value) {
+    (status, json!({ "errcode": code, "error": "no" }))
+}
+
+/// What a homeserver answers, as the client-server API has it.
+fn homeserver(
+    it: &Vendor,
+    method: &str,
+    path: &str,
+    headers: &HeaderMap,
+    body: &Bytes,
+) -> (u16, Value) {
+    it.with(|held| {
+        if bearer(headers) != MATRIX_TOKEN || held.revoked {
+            return errcode(401, "M_UNKNOWN_TOKEN");
+        }
+        let (path, query) = path.split_once('?').unwrap_or((path, ""));
+        let asked: BTreeMap<String, String> =
+            openidconnect::url::form_urlencoded::parse(query.as_bytes()).into_owned().collect();
+        let parts: Vec<String> =
+            path.trim_start_matches("/_matrix/client/").split('/').map(plain).collect();
+        let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
+        let membership = |held: &Held, user: &str| {
+            let state = held.states.get(&format!("m.room.member|{user}"));
+            state.map(|it| it["membership"].as_str().unwrap_or_default().to_owned())
+        };
+        let inside = membership(held, BOT_USER).as_deref() == Some("join");
+        let forbidden = || errcode(403, "M_FORBIDDEN");
+        match (method, parts.as_slice()) {
+            ("GET", ["v3", "account", "whoami"]) => {
+                (200, json!({ "user_id": BOT_USER, "device_id": "D" }))
+            }
+            ("GET", ["v3", "directory", "room", "#soc:alder.example"]) => {
+                (200, json!({ "room_id": ROOM, "servers": ["alder.example"] }))
+            }
+            ("GET", ["v3", "directory", "room", _]) => errcode(404, "M_NOT_FOUND"),
+            ("GET", ["v3", "sync"]) => sync(held, &asked, inside),
+            ("POST", ["v3", "rooms", room, "join"]) => {
+                if *room != ROOM
+                    || !(inside || membership(held, BOT_USER).as_deref() == Some("invite"))
+                {
+                    return forbidden();
+                }
+                if !inside {
+                    happen(held, "m.room.member", Some(BOT_USER), json!({ "membership": "join" }));
+                }
+                (200, json!({ "room_id": ROOM }))
+            }
+            (_, ["v3" | "v1", "rooms", room, ..]) if *room != ROOM || !inside => forbidden(),
+            ("GET", ["v3", "rooms", _, "state", kind, key]) => {
+                match held.states.get(&format!("{kind}|{key}")) {
+                    Some(found) => (200, found.clone()),
+                    None => errcode(404, "M_NOT_FOUND"),
+                }
+            }
+            ("GET", ["v3", "rooms", _, "event", id]) => {
+                match held.posts.iter().find(|it| it["event_id"] == *id) {
+                    Some(found) => (200, found.clone()),
+                    None => errcode(404, "M_NOT_FOUND"),
+                }
+            }
+            ("GET", ["v1", "rooms", _, "relations", root, "m.thread"]) => {
+                let found: Vec<&Value> =
+                    held.posts.iter().rev().filter(|it| it["below"] == *root).collect();
+                (200, json!({ "chunk": found }))
+            }
+            ("GET", ["v3", "rooms", _, "messages"]) => messages(held, &asked),
+            ("PUT", ["v3", "rooms", _, "send", "m.room.message", transaction]) => {
+                if let Some(id) = held.made.get(*transaction) {
+                    return (200, json!({ "event_id": id }));
+                }
+                if held.archived {
+                    return forbidden();
+                }
+                let content: Value = serde_json::from_slice(body).expect("json");
+                assert!(content["msgtype"].is_string() && content["body"].is_string());
+                assert_eq!(content["m.mentions"], json!({}), "nobody is called");
+                let id = says(held, BOT_USER, content);
+                held.made.insert((*transaction).to_owned(), id.clone());
+                (200, json!({ "event_id": id }))
+            }
+            _ => errcode(404, "M_UNRECOGNIZED"),
+        }
+    })
+}
+
+/// Something happens in the room; gives its id.
+fn happen(held: &mut Held, kind: &str, key: Option<&str>, content: Value) -> String {
+    held.next += 1;
+    let id = format!("$event{}", held.next);
+    let mut event = json!({
+        "event_id": id, "id": id, "type": kind, "sender": KARI_USER, "content": content,
+        "origin_server_ts": i64::MAX / 2, "unsigned": {}, "below": NOWHERE,
+    });
+    if let Some(key) = key {
+        event["state_key"] = json!(key);
+        held.states.insert(format!("{kind}|{key}"), event["content"].clone());
+    }
+    held.posts.push(event);
+    id
+}
+
+/// Somebody says something in the room; gives its id.
+fn says(held: &mut Held, who: &str, content: Value) -> String {
+    let below = &content["m.relates_to"];
+    let below = match below["rel_type"].as_str() {
+        Some("m.thread") => below["event_id"].clone(),
+        None if who == BOT_USER => Value::Null,
+        _ => json!(NOWHERE),
+    };
+    let id = happen(held, "m.room.message", None, content);
+    let event = held.posts.last_mut().expect("an event");
+    (event["sender"], event["below"]) = (json!(who), below);
+    id
+}
+
+/// A moment as the homeserver writes it: how often it forgot, and how much had happened.
+fn moment(held: &Held, at: usize) -> String {
+    format!("s{}_{at}", held.forgot)
+}
+
+fn at_moment(held: &Held, text: &str) -> Option<usize> {
+    text.strip_prefix(&format!("s{}_", held.forgot))?.parse().ok()
+}
+
+fn listed(filter: &Value, event: &Value) -> bool {
+    filter["types"].as_array().is_none_or(|all| all.contains(&event["type"]))
+        && filter["senders"].as_array().is_none_or(|all| all.contains(&event["sender"]))
+}
+
+fn messages(held: &Held, asked: &BTreeMap<String, String>) -> (u16, Value) {
+    assert_eq!(asked["dir"], "b");
+    let filter: Value = serde_json::from_str(&asked["filter"]).expect("a filter");
+    let bound = |name: &str, otherwise| match asked.get(name) {
+        Some(text) => at_moment(held, text),
+        None => Some(otherwise),
+    };
+    let (Some(from), Some(to)) = (bound("from", held.posts.len()), bound("to", 0)) else {
+        return errcode(400, "M_INVALID_PARAM");
+    };
+    let limit: usize = asked["limit"].parse().expect("a limit");
+    let (mut chunk, mut at) = (Vec::new(), from);
+    while at > to && chunk.len() < limit {
+        at -= 1;
+        chunk.extend(held.posts.get(at).filter(|it| listed(&filter, it)));
+    }
+    let mut said = json!({ "chunk": chunk, "start": moment(held, from) });
+    if at > to {
+        said["end"] = json!(moment(held, at));
+    }
+    (200, said)
+}
+
+fn sync(held: &Held, asked: &BTreeMap<String, String>, inside: bool) -> (u16, Value) {
+    let filter: Value = serde_json::from_str(&asked["filter"]).expect("a filter");
+    let filter = &filter["room"];
+    let next = json!(moment(held, held.posts.len()));
+    let since = match asked.get("since") {
+        Some(text) => match at_moment(held, text) {
+            Some(at) => Some(at),
+            None => return errcode(400, "M_UNKNOWN"),
+        },
+        None => None,
+    };
+    if filter["rooms"] != json!([ROOM]) {
+        return (200, json!({ "next_batch": next }));
+    }
+    let limit = filter["timeline"]["limit"].as_u64().expect("a limit") as usize;
+    let new: Vec<(usize, &Value)> =
+        held.posts.iter().enumerate().skip(since.unwrap_or(0)).collect();
+    if !inside {
+        let left: Vec<&Value> = new.iter().map(|(_, it)| *it).collect();
+        let left: Vec<&&Value> = left.iter().filter(|it| it["state_key"] == BOT_USER).collect();
+        let rooms = json!({ "leave": { ROOM: { "timeline": { "events": left } } } });
+        let rooms = if left.is_empty() { json!({}) } else { rooms };
+        return (200, json!({ "next_batch": next, "rooms": rooms }));
+    }
+    let told: Vec<&(usize, &Value)> =
+        new.iter().filter(|(_, it)| listed(&filter["timeline"], it)).collect();
+    let cut = told.len().saturating_sub(limit);
+    let first = told.get(cut).map_or(held.posts.len(), |(at, _)| *at);
+    let events: Vec<&Value> = told[cut..].iter().map(|(_, it)| *it).collect();
+    // States that changed before the part that is told.
+    let states: Vec<&Value> = new
+        .iter()
+        .filter(|(at, it)| *at < first && it.get("state_key").is_some())
+        .map(|(_, it)| *it)
+        .filter(|it| listed(&filter["state"], it))
+        .collect();
+    let timeline = json!({
+        "events": events, "limited": cut > 0, "prev_batch": moment(held, first),
+    });
+    let room = json!({ "timeline": timeline, "state": { "events": states } });
+    (200, json!({ "next_batch": next, "rooms": { "join": { ROOM: room } } }))
+}
+
+/// A homeserver with a room that the bot is invited to.
+async fn a_homeserver() -> Vendor {
+    let vendor = Vendor::start(homeserver).await;
+    vendor.with(|held| {
+        let member =
+            |membership: &str, name: &str| json!({ "membership": membership, "displayname": name });
+        happen(held, "m.room.name", Some(""), json!({ "name": "Managed response" }));
+        happen(held, "m.room.member", Some(KARI_USER), member("join", "Kari Nordmann"));
+        happen(held, "m.room.member", Some(BOT_USER), member("invite", ""));
+    });
+    vendor
+}
+
+fn room_at(url: &str, room: &str) -> Value {
+    json!({
+        "vendor": "matrix", "name": "SOC", "settings": { "baseUrl": url, "roomId": room },
+        "secrets": { "accessToken": MATRIX_TOKEN },
+    })
+}
+
+async fn on_matrix() -> Chatting {
+    let vendor = a_homeserver().await;
+    let body = room_at(&vendor.url, "#soc:alder.example");
+    with(Chat::default(), vendor, body).await
+}
+
+impl Chatting {
+    /// Somebody says something below the incident's post.
+    fn below(&self, text: &str, change: impl FnOnce(&mut Value)) {
+        let (tops, _) = self.vendor.sorted();
+        let root = tops.first().expect("a post")["event_id"].clone();
+        let mut content = json!({
+            "msgtype": "m.text", "body": text,
+            "m.relates_to": { "rel_type": "m.thread", "event_id": root, "is_falling_back": true,
+                              "m.in_reply_to": { "event_id": root } },
+        });
+        change(&mut content);
+        let who = content["who"].as_str().unwrap_or(KARI_USER).to_owned();
+        content.as_object_mut().expect("an object").remove("who");
+        self.vendor.with(|held| says(held, &who, content));
+    }
+
+    /// The texts that were heard, in order.
+    async fn texts(&self) -> Vec<String> {
+        self.heard().await.into_iter().map(|(_, text)| text).collect()
+    }
+}
+
+#[tokio::test]
+async fn an_incident_has_one_post_in_matrix_and_is_talked_about_below_it() {
+    let it = on_matrix().await;
+    let shown = it.shown().await;
+    assert_eq!(shown["settings"]["roomId"], ROOM, "the address stands for it: {shown}");
+    assert_eq!(shown["known"]["channel"], "Managed response");
+    assert!(shown["eventsUrl"].is_null() && !shown.to_string().contains(MATRIX_TOKEN), "{shown}");
+    it.vendor.will(&[Fault::Wait(90), Fault::Breaks, Fault::Loses]);
+    it.publish().await;
+    assert_eq!(it.tick().await, 1);
+    it.advance(60);
+    assert_eq!(it.tick().await, 0, "it asked us to wait for 90 s");
+    for _ in 0..10 {
+        it.advance(60);
+        it.tick().await;
+    }
+    let post = it.root();
+    let body = post["content"]["body"].as_str().expect("text");
+    assert!(body.contains("needs you on an incident") && body.contains("• Call kari"), "{body}");
+    let html = post["content"]["formatted_body"].as_str().expect("text");
+    let link = format!("/incidents/{}?response=actions\">", it.case.incident);
+    assert!(html.contains("<li>Call kari</li>") && html.contains(&link), "{html}");
+    it.below("Dock-3 <first>", |_| {});
+    it.tick().await;
+    it.tick().await;
+    assert_eq!(it.heard().await, [("Kari Nordmann".to_owned(), "Dock-3 <first>".to_owned())]);
+    assert_eq!(it.said().await.0[0]["via"], "matrix");
+    // An answer that is lost, and a homeserver that has forgotten the transaction when it is repeated.
+    it.vendor.will(&[Fault::Loses]);
+    it.say("expert", "Look at @room <b>now</b>.").await;
+    it.tick().await;
+    it.vendor.with(|held| held.made.clear());
+    it.advance(60);
+    it.tick().await;
+    let (tops, below) = it.vendor.sorted();
+    assert_eq!(
+        (tops.len(), below.len()),
+        (1, 3),
+        "the answer, its acknowledgement, a word: {below:?}"
+    );
+    let last = &below[2]["content"];
+    let html = last["formatted_body"].as_str().expect("text");
+    assert!(html.contains("Look at @\u{200b}room &lt;b&gt;now&lt;/b&gt;."), "{html}");
+    assert_eq!(last["m.relates_to"]["event_id"], post["event_id"]);
+    it.advance(5 * 3_600);
+    riposte::notification::reminder::watch(&it.case.face.world.app).await.expect("reminders");
+    it.tick().await;
+    assert_eq!(it.vendor.sorted().0.len(), 1, "a reminder stands below it as well");
+    assert!(it.states().await.iter().all(|(_, state, _)| state == "delivered"));
+    // A post that is redacted there is made anew.
+    it.vendor.with(|held| {
+        let root = held.posts.iter_mut().find(|it| it["event_id"] == post["event_id"]);
+        let root = root.expect("the post");
+        (root["content"], root["below"]) = (json!({}), json!(NOWHERE));
+        root["unsigned"]["redacted_because"] = json!({ "type": "m.room.redaction" });
+    });
+    it.say("expert", "again").await;
+    for _ in 0..3 {
+        it.tick().await;
+        it.advance(60);
+    }
+    assert!(texts(&it.root()).contains("again"));
+    it.below("heard below the new one", |_| {});
+    it.tick().await;
+    assert_eq!(it.texts().await, ["Dock-3 <first>", "heard below the new one"]);
+}
+
+#[tokio::test]
+async fn a_process_that_dies_while_it_posts_in_matrix_leaves_one_post() {
+    let it = on_matrix().await;
+    it.vendor.will(&[Fault::Hangs]);
+    it.publish().await;
+    let died = tokio::time::timeout(Duration::from_secs(2), it.tick()).await;
+    assert!(died.is_err(), "it hangs");
+    it.below("before it is known", |_| {});
+    // So late that the homeserver knows the transaction no more.
+    it.vendor.with(|held| held.made.clear());
+    it.advance(3_600);
+    it.tick().await;
+    it.root();
+    it.advance(60);
+    it.tick().await;
+    assert_eq!(it.texts().await, ["before it is known"]);
+}
+
+#[tokio::test]
+async fn nothing_foreign_automatic_or_elsewhere_enters_from_matrix() {
+    let it = on_matrix().await;
+    it.publish().await;
+    it.tick().await;
+    let other =
+        it.vendor.with(|held| says(held, KARI_USER, json!({ "msgtype": "m.text", "body": "top" })));
+    let relation =
+        |kind: &'static str| move |it: &mut Value| it["m.relates_to"]["rel_type"] = json!(kind);
+    for change in [
+        Box::new(|it: &mut Value| it["m.relates_to"] = Value::Null) as Box<dyn Fn(&mut Value)>,
+        Box::new(move |it| it["m.relates_to"]["event_id"] = json!(other)),
+        Box::new(|it| it["m.relates_to"]["event_id"] = json!("$nowhere")),
+        Box::new(relation("m.replace")),
+        Box::new(relation("m.reference")),
+        Box::new(relation("m.annotation")),
+        Box::new(|it| it["msgtype"] = json!("m.notice")),
+        Box::new(|it| it["who"] = json!(BOT_USER)),
+        Box::new(|it| *it = json!({})),
+    ] {
+        it.below("kanarie", |content| change(content));
+    }
+    let asked = it.vendor.with(|held| held.asked.len());
+    it.tick().await;
+    assert!(it.heard().await.is_empty(), "{:?}", it.heard().await);
+    assert!(it.said().await.1.is_empty(), "nobody answered, so nobody is told of it");
+    let asked = it.vendor.with(|held| held.asked.split_off(asked));
+    assert!(asked.iter().all(|it| !it.contains("m.room.member")), "nobody is asked for: {asked:?}");
+    // Who answers and is not in the room any more is not heard, and the experts know.
+    for (user, membership) in [("@gone:b.example", "leave"), ("@bad:b.example", "ban")] {
+        it.vendor.with(|held| {
+            happen(held, "m.room.member", Some(user), json!({ "membership": membership }))
+        });
+    }
+    for user in ["@gone:b.example", "@bad:b.example", "@nobody:b.example"] {
+        it.below("kanarie", |it| it["who"] = json!(user));
+    }
+    it.tick().await;
+    assert!(it.heard().await.is_empty());
+    let (_, notes) = it.said().await;
+    assert_eq!(notes.len(), 3, "{notes:?}");
+    assert!(notes.iter().all(|it| !it["text"].as_str().expect("text").contains("kanarie")));
+    // A file is left out, its words are not.
+    it.below("plan.pdf", |it| it["msgtype"] = json!("m.file"));
+    it.below("see the plan", |it| {
+        (it["msgtype"], it["filename"]) = (json!("m.image"), json!("plan.png"));
+    });
+    it.tick().await;
+    assert_eq!(it.texts().await, ["[A file, without a word.]", "see the plan"]);
+    // Nobody reaches us in the homeserver's name, and nobody's word is put on record for it.
+    assert_eq!(it.send(&[], "{}".to_owned()).await.0, 401);
+    assert!(it.facts("chatChannel.refused").await.is_empty());
+}
+
+#[tokio::test]
+async fn what_is_said_while_nobody_listens_is_heard_once_and_in_order() {
+    let it = on_matrix().await;
+    it.publish().await;
+    it.tick().await;
+    let words = |from: i64, to: i64| (from..to).map(|n| format!("word {n}")).collect::<Vec<_>>();
+    for word in words(0, 20) {
+        it.below(&word, |_| {});
+        it.vendor
+            .with(|held| says(held, KARI_USER, json!({ "msgtype": "m.text", "body": "else" })));
+    }
+    // Several ask at once.
+    let (app, ways) = (&it.case.face.world.app, &it.ways);
+    tokio::join!(async { engine::tick(app, ways).await.expect("a round") }, async {
+        engine::tick(app, ways).await.expect("a round")
+    },);
+    it.tick().await;
+    assert_eq!(it.texts().await, words(0, 20), "each once, in order");
+    // A homeserver that was put back to an older copy of itself: what it tells again is known.
+    it.vendor.with(|held| held.forgot += 1);
+    it.advance(61);
+    for word in words(20, 23) {
+        it.below(&word, |_| {});
+    }
+    it.tick().await;
+    it.tick().await;
+    let heard = it.texts().await;
+    assert_eq!(heard.len(), 23, "{heard:?}");
+    assert_eq!(heard[20..], words(20, 23));
+}
+
+#[tokio::test]
+async fn a_running_server_hears_rooms_by_itself() {
+    let it = on_matrix().await;
+    it.publish().await;
+    it.tick().await;
+    let stop = tokio_util::sync::CancellationToken::new();
+    let app = it.case.face.world.app.clone();
+    let running = tokio::spawn(engine::run(app, Ways::default(), stop.clone()));
+    it.below("by itself", |_| {});
+    for _ in 0..100 {
+        if !it.texts().await.is_empty() {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    assert_eq!(it.texts().await, ["by itself"]);
+    stop.cancel();
+    tokio::time::timeout(Duration::from_secs(10), running).await.expect("it ends").expect("well");
+}
+
+#[tokio::test]
+async fn a_room_that_cannot_be_used_is_not_connected_and_says_why() {
+    let vendor = a_homeserver().await;
+    let face = Face::new().await;
+    let role = riposte::permission::Role::SecurityAdministrator;
+    let ida = face.person(&face.world.tenant.id, "ida@alder.example", role).await;
+    let good = room_at(&vendor.url, ROOM);
+    let why = async |body: &Value| {
+        let said = ida.post("/api/v1/chat-channels", body).await.expect(400).json();
+        said["detail"].as_str().or(said["error"]["message"].as_str()).unwrap_or_default().to_owned()
+            + &said.to_string()
+    };
+    for (part, name, value, word) in [
+        ("settings", "roomId", "#nobody:alder.example", "leads to no room"),
+        ("settings", "roomId", "!Other:alder.example", "neither in nor invited"),
+        ("settings", "roomId", "general", "roomId is"),
+        ("settings", "baseUrl", "http://127.0.0.1:9", "cannot be asked"),
+        ("settings", "baseUrl", "https://169.254.169.254", "not public"),
+        ("secrets", "accessToken", "syt_of_nobody", "not taken"),
+    ] {
+        let mut body = good.clone();
+        body[part][name] = json!(value);
+        let said = why(&body).await;
+        assert!(said.contains(word), "{name} {value}: {said}");
+    }
+    let kinds = [
+        ("m.room.encryption|", json!({ "algorithm": "m.megolm.v1.aes-sha2" }), "encrypted"),
+        ("m.room.tombstone|", json!({ "replacement_room": "!New:alder.example" }), "replaced"),
+    ];
+    for (state, content, word) in kinds {
+        vendor.with(|held| held.states.insert(state.to_owned(), content));
+        let said = why(&good).await;
+        assert!(said.contains(word), "{said}");
+        vendor.with(|held| held.states.remove(state));
+    }
+    ida.post("/api/v1/chat-channels", &good).await.expect(201);
+    // The same room by its address.
+    let again = room_at(&vendor.url, "#soc:alder.example");
+    ida.post("/api/v1/chat-channels", &again).await.expect(409);
+}
+
+#[tokio::test]
+async fn what_keeps_us_from_a_room_is_shown() {
+    let it = on_matrix().await;
+    it.publish().await;
+    it.tick().await;
+    let kind = async || it.shown().await["trouble"]["kind"].clone();
+    let path = format!("/api/v1/chat-channels/{}", it.channel);
+    let test = async || {
+        it.ida().await.post(&format!("{path}/test"), &json!({})).await.expect(202);
+        it.tick().await;
+    };
+    let become_ = |membership: &str| {
+        let content = json!({ "membership": membership });
+        it.vendor.with(|held| happen(held, "m.room.member", Some(BOT_USER), content));
+    };
+    // It is told that we are out, and we are asked back.
+    become_("leave");
+    it.tick().await;
+    assert_eq!(kind().await, "notMember");
+    test().await;
+    assert_eq!(kind().await, "notMember", "nobody asked us back");
+    become_("invite");
+    test().await;
+    it.advance(60);
+    it.tick().await;
+    assert_eq!(kind().await, Value::Null, "we went in, and it was sent");
+    become_("ban");
+    it.tick().await;
+    assert_eq!(kind().await, "blocked");
+    become_("join");
+    // In the room without the power to write.
+    it.vendor.with(|held| held.archived = true);
+    test().await;
+    assert_eq!(kind().await, "blocked");
+    it.vendor.with(|held| held.archived = false);
+    test().await;
+    assert_eq!(kind().await, Value::Null);
+    // A token that ended, and a new one.
+    it.vendor.with(|held| held.revoked = true);
+    it.below("while the token was not taken", |_| {});
+    it.tick().await;
+    assert_eq!(kind().await, "unauthorized");
+    let secrets = json!({ "secrets": { "accessToken": MATRIX_TOKEN } });
+    it.ida().await.patch(&path, &secrets).await.expect(400);
+    it.vendor.with(|held| held.revoked = false);
+    it.ida().await.patch(&path, &secrets).await.expect(200);
+    it.tick().await;
+    assert_eq!(kind().await, Value::Null);
+    assert_eq!(it.texts().await, ["while the token was not taken"], "nothing is passed over");
+    // Who turns encryption on, or replaces the room, is seen at once, and nothing is sent in clear.
+    let algorithm = json!({ "algorithm": "m.megolm.v1.aes-sha2" });
+    it.vendor.with(|held| happen(held, "m.room.encryption", Some(""), algorithm));
+    it.tick().await;
+    assert_eq!(kind().await, "encrypted");
+    let before = it.vendor.all().len();
+    it.say("expert", "a word").await;
+    it.tick().await;
+    assert_eq!(it.vendor.all().len(), before);
+    assert!(!it.facts("delivery.failed").await.is_empty(), "others are told");
+    it.vendor.with(|held| held.states.remove("m.room.encryption|"));
+    let replaced = json!({ "replacement_room": "!New:alder.example", "body": "moved" });
+    it.vendor.with(|held| happen(held, "m.room.tombstone", Some(""), replaced));
+    it.tick().await;
+    assert_eq!(kind().await, "archived");
+}
+
+// PagerDuty.
+
+const ROUTING_KEY: &str = "R0aLderF7e1ghtR0utingKey00000001";
+
+/// What PagerDuty answers, as the Events API v2 has it; `people` are its alerts.
+fn pagerduty(it: &Vendor, method: &str, path: &str, _: &HeaderMap, body: &Bytes) -> (u16, Value) {
+    assert_eq!((method, path), ("POST", "/v2/enqueue"));
+    let event: Value = serde_json::from_slice(body).expect("json");
+    let text = |name: &str| event[name].as_str().unwrap_or_default().to_owned();
+    let invalid = |error: &str| {
+        (
+            400,
+            json!({ "status": "invalid event", "message": "Event object is invalid",
+                      "errors": [error] }),
+        )
+    };
+    it.with(|held| {
+        held.posts.push(event.clone());
+        if text("routing_key") != ROUTING_KEY || held.revoked {
+            return invalid("Invalid routing key");
+        }
+        let (key, action) = (text("dedup_key"), text("event_action"));
+        if key.is_empty() || key.len() > 255 || held.archived {
+            return invalid("'dedup_key' is missing or too long");
+        }
+        let open = held.people.get(&key).is_some_and(|it| it != "resolved");
+        match action.as_str() {
+            "trigger" => {
+                let payload = &event["payload"];
+                let summary = payload["summary"].as_str().unwrap_or_default();
+                let severities = ["critical", "error", "warning", "info"];
+                let severity = payload["severity"].as_str().unwrap_or_default();
+                let source = payload["source"].as_str().unwrap_or_default();
+                if summary.is_empty() || summary.chars().count() > 1_024 || source.is_empty() {
+                    return invalid("'payload.summary' is missing or too long");
+                }
+                if !severities.contains(&severity) {
+                    return invalid("'payload.severity' is invalid");
+                }
+                if !open {
+                    held.people.insert(key.clone(), json!("triggered"));
+                }
+            }
+            "acknowledge" if open => drop(held.people.insert(key.clone(), json!("acknowledged"))),
+            "resolve" if open => drop(held.people.insert(key.clone(), json!("resolved"))),
+            // Of what is not open PagerDuty takes these and does nothing.
+            "acknowledge" | "resolve" => {}
+            _ => return invalid("'event_action' is invalid"),
+        }
+        (202, json!({ "status": "success", "message": "Event processed", "dedup_key": key }))
+    })
+}
+
+async fn on_pagerduty() -> Chatting {
+    let vendor = Vendor::start(pagerduty).await;
+    let chat = Chat {
+        pagerduty_us_url: "http://127.0.0.1:9".to_owned(),
+        pagerduty_eu_url: vendor.url.clone(),
+        ..Chat::default()
+    };
+    let body = json!({
+        "vendor": "pagerduty", "name": "On call", "settings": { "region": "eu" },
+        "secrets": { "routingKey": ROUTING_KEY },
+    });
+    with(chat, vendor, body).await
+}
+
+impl Chatting {
+    /// What was sent, as action and what the key ends in.
+    fn events(&self) -> Vec<String> {
+        let text = |it: &Value| it.as_str().unwrap_or_default().to_owned();
+        self.vendor.all().iter().map(|it| text(&it["event_action"])).collect()
+    }
+
+    fn alerts(&self) -> Vec<Value> {
+        self.vendor.with(|held| held.people.values().cloned().collect())
+    }
+
+    async fn tasks(&self) -> Vec<String> {
+        let path = self.case.path("/response");
+        let response = self.ida().await.get(&path).await.expect(200).json();
+        let all = response["pending"].as_array().expect("tasks").clone();
+        all.iter().map(|it| it["id"].as_str().expect("an id").to_owned()).collect()
+    }
+}
+
+#[tokio::test]
+async fn who_is_on_call_is_called_when_an_incident_awaits_them_and_let_go_again() {
+    let it = on_pagerduty().await;
+    it.publish().await;
+    it.tick().await;
+    assert_eq!(it.events(), ["trigger"]);
+    let event = it.vendor.all()[0].clone();
+    let tenant = &it.case.face.world.tenant.id;
+    assert_eq!(event["dedup_key"], format!("riposte-{tenant}-{}", it.case.incident));
+    assert_eq!(event["payload"]["source"], "Alder Freight");
+    assert_eq!(
+        event["payload"]["severity"], "error",
+        "the incident is of medium severity: {event}"
+    );
+    let summary = event["payload"]["summary"].as_str().expect("text");
+    assert!(summary.starts_with("Action needed: incident"), "{summary}");
+    assert_eq!(event["payload"]["custom_details"]["waiting"], json!(["Call kari"]));
+    let link = event["links"][0]["href"].as_str().expect("a link");
+    assert!(link.ends_with(&format!("/incidents/{}?response=actions", it.case.incident)));
+    // Words of the experts call nobody.
+    it.say("expert", "Take your time.").await;
+    it.tick().await;
+    assert_eq!(it.events().len(), 1);
+    it.advance(5 * 3_600);
+    let app = &it.case.face.world.app;
+    riposte::notification::reminder::watch(app).await.expect("reminders");
+    it.tick().await;
+    assert_eq!(it.events(), ["trigger", "trigger"]);
+    // Somebody is on it, whatever else is said.
+    it.say("customer", "We are on it.").await;
+    it.say("customer", "Really.").await;
+    it.tick().await;
+    assert_eq!(it.events()[2..], ["acknowledge"]);
+    assert_eq!(it.alerts(), [json!("acknowledged")]);
+    // Everything is done: the incident goes back to the experts.
+    for task in it.tasks().await {
+        let path = format!("/api/v1/tasks/{task}/complete");
+        it.ida().await.post(&path, &json!({})).await.expect(200);
+    }
+    it.tick().await;
+    assert_eq!(it.events()[3..], ["resolve"]);
+    it.say("customer", "That was all.").await;
+    let resolve = json!({ "status": "resolved", "resolvingComment": "Contained." });
+    let expert = it.case.face.expert().await;
+    expert.patch(&it.case.path(""), &resolve).await.expect(200);
+    it.tick().await;
+    assert_eq!(it.events().len(), 4, "{:?}", it.events());
+    assert_eq!(it.alerts(), [json!("resolved")], "one alert for an incident");
+    let keys: BTreeSet<String> =
+        it.vendor.all().iter().map(|it| it["dedup_key"].to_string()).collect();
+    assert_eq!(keys.len(), 1);
+    assert!(it.states().await.iter().all(|(_, state, _)| state == "delivered"));
+}
+
+#[tokio::test]
+async fn a_response_that_leaves_nothing_to_do_calls_nobody() {
+    let it = on_pagerduty().await;
+    let found = json!({
+        "classification": "truePositive", "determination": "malware", "summary": "It is over.",
+    });
+    it.case.expert.post(&it.case.path("/publish"), &found).await.expect(200);
+    it.tick().await;
+    assert!(it.events().is_empty(), "{:?}", it.events());
+}
+
+#[tokio::test]
+async fn whatever_pagerduty_does_events_come_in_order_and_what_it_refuses_is_given_up() {
+    use Fault::{Breaks, Loses, Wait};
+    let it = on_pagerduty().await;
+    it.vendor.will(&[Wait(90), Breaks, Loses]);
+    it.publish().await;
+    it.tick().await;
+    it.say("customer", "We are on it.").await;
+    it.advance(60);
+    assert_eq!(it.tick().await, 0, "it asked us to wait for 90 s");
+    for _ in 0..30 {
+        it.advance(60);
+        it.tick().await;
+    }
+    assert_eq!(it.events(), ["trigger", "trigger", "acknowledge"], "the first answer was lost");
+    assert_eq!(it.alerts(), [json!("acknowledged")]);
+    // A test rings and is over, under a key of its own.
+    let path = format!("/api/v1/chat-channels/{}", it.channel);
+    it.ida().await.post(&format!("{path}/test"), &json!({})).await.expect(202);
+    it.tick().await;
+    assert_eq!(it.events()[3..], ["trigger", "resolve"]);
+    assert_eq!(it.alerts().len(), 2);
+    assert!(it.vendor.all()[3]["dedup_key"].as_str().expect("a key").contains("-test-"));
+    // An event that it does not take is dead at once; a key that it does not take is to be entered anew.
+    it.vendor.with(|held| held.archived = true);
+    it.advance(5 * 3_600);
+    riposte::notification::reminder::watch(&it.case.face.world.app).await.expect("reminders");
+    it.tick().await;
+    let dead = async || it.states().await.iter().filter(|it| it.1 == "dead").count();
+    assert_eq!(dead().await, 1);
+    assert!(it.shown().await["trouble"].is_null());
+    it.vendor.with(|held| (held.archived, held.revoked) = (false, true));
+    it.ida().await.post(&format!("{path}/test"), &json!({})).await.expect(202);
+    it.tick().await;
+    assert_eq!(it.shown().await["trouble"]["kind"], "unauthorized");
+    assert_eq!(dead().await, 2);
+    it.vendor.with(|held| held.revoked = false);
+    it.ida().await.post(&format!("{path}/test"), &json!({})).await.expect(202);
+    it.tick().await;
+    let shown = it.shown().await;
+    assert!(shown["trouble"].is_null() && shown["eventsUrl"].is_null(), "{shown}");
+    assert!(!shown.to_string().contains(ROUTING_KEY), "{shown}");
+    for (part, name, value) in [
+        ("settings", "region", json!("apac")),
+        ("settings", "region", json!("https://evil.example")),
+        ("secrets", "routingKey", json!("short")),
+    ] {
+        let changed = json!({ part: { name: value } });
+        it.ida().await.patch(&path, &changed).await.expect(400);
+    }
 }

@@ -5,7 +5,8 @@
 //! enters its chat. What does not enter where a person answered is on record with its reason, the
 //! experts are told of it, and nothing of it is quoted to anybody. Requests that are not the vendor's
 //! are noted with the channel, at most once an hour each: anybody may send those. Not here: how a
-//! vendor's request is told from a forged one, and what it says (`slack`, `teams`, `mattermost`).
+//! vendor's request is told from a forged one, and what it says (`slack`, `teams`, `mattermost`); how a
+//! homeserver is asked, which calls nobody (`matrix`).
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -17,14 +18,14 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    ChatChannel, Fault, Line, Told, Trouble, Vendor, author_id, learn, mattermost, open, slack,
-    stands, stands_in, teams,
+    ChatChannel, Fault, Line, Told, Trouble, Vendor, author_id, learn, matrix, mattermost, open,
+    slack, stands, stands_in, teams,
 };
 use crate::actor::Actor;
 use crate::app::App;
 use crate::clock::Timestamp;
 use crate::conversation::{self, Heard};
-use crate::db::column;
+use crate::db::{Transaction, column};
 use crate::error::Result;
 use crate::event::Fact;
 use crate::id::{IncidentId, TenantNo};
@@ -130,6 +131,7 @@ pub async fn take(
         Vendor::Slack => slack::receive(app, &line, headers, body),
         Vendor::Teams => teams::receive(app, keys, &line, headers, body).await?,
         Vendor::Mattermost => mattermost::receive(&line, headers, body),
+        Vendor::Matrix | Vendor::PagerDuty => return Ok(Answered::Refused),
     };
     match received {
         Received::Challenge(text) => Ok(Answered::Challenge(text)),
@@ -149,9 +151,20 @@ pub async fn take(
 }
 
 async fn keep(app: &App, it: &ChatChannel, id: &str, body: String) -> Result<()> {
-    let now = app.clock.now().micros();
     let tx = app.db.of(it.tenant).begin().await?;
     let number = crate::app::next_ids(&tx, "chat event", 1).await?.start;
+    keep_in(&tx, it, (number, id), body, app.clock.now()).await?;
+    tx.commit().await
+}
+
+/// Writes down that something happened, in an open change; nothing where that is known.
+pub(super) async fn keep_in(
+    tx: &Transaction,
+    it: &ChatChannel,
+    (number, id): (i64, &str),
+    body: String,
+    now: Timestamp,
+) -> Result<()> {
     tx.execute(
         "insert into chat_event (channel_id, id, tenant_no, number, at, body, due_at, attempts) \
          values ($1, $2, $3, $4, $5, $6, $5, 0) on conflict do nothing",
@@ -160,12 +173,12 @@ async fn keep(app: &App, it: &ChatChannel, id: &str, body: String) -> Result<()>
             id.into(),
             it.tenant.0.into(),
             number.into(),
-            now.into(),
+            now.micros().into(),
             body.into(),
         ],
     )
     .await?;
-    tx.commit().await
+    Ok(())
 }
 
 /// Notes a request that was not the vendor's.
@@ -242,7 +255,7 @@ pub(crate) async fn run(app: App, ways: Arc<Ways>, stop: CancellationToken) {
 
 /// Everything that came in, one channel after the other; gives how many events were looked at.
 pub(crate) async fn work(app: &App, ways: &Ways) -> Result<usize> {
-    let mut looked_at = 0;
+    let mut looked_at = matrix::work(app).await?;
     for (id, tenant) in due(app).await? {
         looked_at += of_channel(app, &ways.tokens, tenant, &id).await?;
     }
@@ -314,7 +327,8 @@ fn thread_of(vendor: Vendor, event: &Value) -> Option<String> {
     match vendor {
         Vendor::Slack => event["thread_ts"].as_str().map(str::to_owned),
         Vendor::Teams => teams::thread_of(event),
-        Vendor::Mattermost => None,
+        Vendor::Matrix => matrix::thread_of(event),
+        Vendor::Mattermost | Vendor::PagerDuty => None,
     }
 }
 
@@ -383,6 +397,8 @@ async fn look(app: &App, tokens: &teams::Tokens, line: &Line, event: &Value) -> 
         Vendor::Slack => slack::look(app, line, event).await,
         Vendor::Teams => teams::look(app, tokens, line, event).await,
         Vendor::Mattermost => mattermost::look(app, line, event).await,
+        Vendor::Matrix => matrix::look(app, line, event).await,
+        Vendor::PagerDuty => Ok(Look::Elsewhere),
     }
 }
 

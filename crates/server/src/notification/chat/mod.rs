@@ -1,5 +1,6 @@
-//! Team chat: channels of a customer's own Slack, Microsoft Teams or Mattermost, in which its people
-//! hear of incidents and answer (COM-5, COM-7, NOT-4).
+//! Team chat: channels of a customer's own Slack, Microsoft Teams, Mattermost or Matrix, in which its
+//! people hear of incidents and answer (COM-5, COM-7, NOT-4); and its PagerDuty, which is told the same
+//! way and from which nothing is heard.
 //!
 //! A customer's administrator connects an app of its own to one channel. An incident has one post
 //! there; what there is to tell of it later stands below it, and what people answer below it enters the
@@ -7,13 +8,17 @@
 //! a member of the connected workspace, or nothing enters; what we or other programs post enters
 //! nowhere; nothing that is written or pressed there carries an action out. Not here: when something is
 //! sent (`engine`); how a post is made once (`post`), what comes in (`hear`), a vendor's own ways
-//! (`slack`, `teams`, `mattermost`).
+//! (`slack`, `teams`, `mattermost`, `matrix`, `pagerduty`).
 
 pub mod hear;
+pub mod matrix;
 pub mod mattermost;
+pub mod pagerduty;
 pub mod post;
 pub mod slack;
 pub mod teams;
+
+use std::time::Duration;
 
 use openidconnect::url::Url;
 use sea_orm::QueryResult;
@@ -39,6 +44,8 @@ use crate::word::choices;
 const MOST: i64 = 20;
 /// The longest setting, in bytes.
 const LONGEST: usize = 500;
+/// How long a vendor may take to answer.
+const LASTS: Duration = Duration::from_secs(10);
 
 choices! {
     /// Whose chat it is.
@@ -49,6 +56,10 @@ choices! {
         Teams = "teams",
         /// A Mattermost server, by a bot account.
         Mattermost = "mattermost",
+        /// A room of a Matrix homeserver, by a bot account.
+        Matrix = "matrix",
+        /// A service of PagerDuty, by an integration key.
+        PagerDuty = "pagerduty",
     }
 }
 
@@ -65,6 +76,8 @@ choices! {
         Blocked = "blocked",
         /// What proves who we are is not taken.
         Unauthorized = "unauthorized",
+        /// The room is encrypted, and cannot be read.
+        Encrypted = "encrypted",
         /// The app was removed there, which is final.
         Uninstalled = "uninstalled",
     }
@@ -95,6 +108,10 @@ impl Trouble {
                 "The app's secret is not taken any more.",
                 "Enter the secrets again, then send a test.",
             ),
+            Self::Encrypted => (
+                "The room is encrypted: what is said there cannot be read.",
+                "A room stays encrypted for good. Set up another one here that is not, and send a test.",
+            ),
             Self::Uninstalled => (
                 "The app was removed there. That is final.",
                 "Remove this channel, install the app anew, and add the channel again.",
@@ -111,6 +128,8 @@ impl Vendor {
             Self::Slack => Channel::Slack,
             Self::Teams => Channel::Teams,
             Self::Mattermost => Channel::Mattermost,
+            Self::Matrix => Channel::Matrix,
+            Self::PagerDuty => Channel::PagerDuty,
         }
     }
 
@@ -126,7 +145,15 @@ impl Vendor {
             Self::Slack => slack::FIELDS,
             Self::Teams => teams::FIELDS,
             Self::Mattermost => mattermost::FIELDS,
+            Self::Matrix => matrix::FIELDS,
+            Self::PagerDuty => pagerduty::FIELDS,
         }
+    }
+
+    /// Whether it calls us when something is said.
+    #[must_use]
+    pub fn calls(self) -> bool {
+        !matches!(self, Self::Matrix | Self::PagerDuty)
     }
 }
 
@@ -344,13 +371,6 @@ pub async fn add(
     let secrets = settings(app, vendor, true, &wanted.secrets, Map::new())?;
     let id = app.random.uuid()?;
     let key = app.vault_key(tenant).await?;
-    let secrets = Value::Object(secrets).to_string();
-    let sealed = key.seal(&app.random, secret_of(&id), secrets.as_bytes())?;
-    let mut tx = Tx::begin(app, tenant, caller.actor()).await?;
-    let there = live(&tx, tenant).await?;
-    if there.len() as i64 >= MOST {
-        return Err(Error::Conflict(format!("an organisation has {MOST} chat channels at most")));
-    }
     let it = ChatChannel {
         id,
         tenant,
@@ -361,25 +381,37 @@ pub async fn add(
         language: wanted.language.unwrap_or_default(),
         trouble: None,
         refused: None,
-        created_by: tx.actor().name.clone(),
-        created: tx.now(),
+        created_by: caller.actor().name,
+        created: app.clock.now(),
     };
+    let mut line = Line { it, secrets };
+    let since = set_up(app, &mut line).await?;
+    let Line { it, secrets } = line;
+    let secrets = Value::Object(secrets).to_string();
+    let sealed = key.seal(&app.random, secret_of(&it.id), secrets.as_bytes())?;
+    let mut tx = Tx::begin(app, tenant, caller.actor()).await?;
+    let there = live(&tx, tenant).await?;
+    if there.len() as i64 >= MOST {
+        return Err(Error::Conflict(format!("an organisation has {MOST} chat channels at most")));
+    }
     if there.iter().any(|other| other.vendor == vendor && other.place == it.place) {
         return Err(Error::Conflict("this channel is connected already".to_owned()));
     }
     tx.execute(
         "insert into chat_channel (id, tenant_no, vendor, name, place, known, secret, language, \
-         created_by, created_at) values ($1, $2, $3, $4, $5, '{}', $6, $7, $8, $9)",
+         created_by, created_at, since) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
         vec![
             it.id.clone().into(),
             tenant.0.into(),
             vendor.word().into(),
             it.name.clone().into(),
             Value::Object(it.place.clone()).to_string().into(),
+            it.known.to_string().into(),
             sealed.into(),
             it.language.word().into(),
             it.created_by.clone().into(),
             it.created.micros().into(),
+            since.into(),
         ],
     )
     .await?;
@@ -390,6 +422,82 @@ pub async fn add(
     });
     tx.commit().await?;
     Ok(it)
+}
+
+/// Looks at a channel before it is connected, where its vendor can say by then whether it will do: finds
+/// the room that is meant, and gives from where on it is heard.
+///
+/// # Errors
+/// `Invalid` with the setting that is wrong.
+async fn set_up(app: &App, line: &mut Line) -> Result<Option<String>> {
+    if line.it.vendor != Vendor::Matrix {
+        return Ok(None);
+    }
+    matrix::set_up(app, line).await.map(Some).map_err(|fault| {
+        Error::Invalid(match fault {
+            Fault::Trouble(Trouble::Unauthorized, _) => {
+                "accessToken is not taken by the homeserver".to_owned()
+            }
+            Fault::Trouble(Trouble::Deleted, _) | Fault::NoThread => {
+                "roomId leads to no room that the homeserver knows".to_owned()
+            }
+            Fault::Trouble(Trouble::Encrypted, _) => {
+                "roomId is of an encrypted room, which cannot be read: take one that is not"
+                    .to_owned()
+            }
+            Fault::Trouble(Trouble::Archived, _) => {
+                "roomId is of a room that was replaced by another one".to_owned()
+            }
+            Fault::Trouble(Trouble::NotMember, _) => {
+                "roomId is of a room that the bot is neither in nor invited to".to_owned()
+            }
+            Fault::Trouble(_, why) => format!("accessToken is of an account that may not: {why}"),
+            Fault::Later(why, _) | Fault::Refused(why) => {
+                format!("baseUrl: the homeserver cannot be asked now: {why}")
+            }
+        })
+    })
+}
+
+/// The same for a channel that is to be another: what was found, where it was looked at.
+async fn set_up_again(
+    app: &App,
+    tenant: TenantNo,
+    id: &str,
+    wanted: &Wanted,
+) -> Result<Option<Found>> {
+    let Some(mut line) = open(app, &app.db.of(tenant), id).await? else { return Ok(None) };
+    if line.it.vendor != Vendor::Matrix {
+        return Ok(None);
+    }
+    let was = line.it.place.clone();
+    line.it.place = settings(app, line.it.vendor, false, &wanted.settings, was.clone())?;
+    require_secrets(&was, &line.it.place, wanted)?;
+    line.secrets = settings(app, line.it.vendor, true, &wanted.secrets, line.secrets)?;
+    let since = set_up(app, &mut line).await?;
+    // Of the very same room nothing is passed over.
+    let since = since.filter(|_| line.it.place != was);
+    Ok(Some(Found { place: line.it.place, known: line.it.known, since }))
+}
+
+/// What was found out about a channel that is to be another.
+struct Found {
+    place: Map<String, Value>,
+    known: Value,
+    /// From where on it is heard, where that is another moment than before.
+    since: Option<String>,
+}
+
+/// A secret goes to the server it was given for, and to no other.
+fn require_secrets(
+    before: &Map<String, Value>,
+    after: &Map<String, Value>,
+    wanted: &Wanted,
+) -> Result<()> {
+    if after.get("baseUrl") != before.get("baseUrl") && wanted.secrets.is_empty() {
+        return Err(Error::Invalid("secrets are given anew with another baseUrl".to_owned()));
+    }
+    Ok(())
 }
 
 /// Changes a channel: its name and language, where it is, its secrets.
@@ -403,6 +511,7 @@ pub async fn change(app: &App, caller: &Caller, id: &str, wanted: &Wanted) -> Re
     if moved {
         caller.require_step_up(app.clock.now())?;
     }
+    let found = if moved { set_up_again(app, tenant, id, wanted).await? } else { None };
     let key = app.vault_key(tenant).await?;
     let mut tx = Tx::begin(app, tenant, caller.actor()).await?;
     let before = find_in(&tx, tenant, id).await?;
@@ -417,9 +526,10 @@ pub async fn change(app: &App, caller: &Caller, id: &str, wanted: &Wanted) -> Re
     }
     after.language = wanted.language.unwrap_or(before.language);
     after.place = settings(app, before.vendor, false, &wanted.settings, before.place.clone())?;
-    // A secret goes to the server it was given for, and to no other.
-    if after.setting("baseUrl") != before.setting("baseUrl") && wanted.secrets.is_empty() {
-        return Err(Error::Invalid("secrets are given anew with another baseUrl".to_owned()));
+    require_secrets(&before.place, &after.place, wanted)?;
+    let (mut known, mut since) = (json!({}), None);
+    if let Some(found) = found {
+        (after.place, known, since) = (found.place, found.known, found.since);
     }
     let mut changes: Vec<Change> = vec![
         ("name", json!(before.name), json!(after.name)),
@@ -441,7 +551,7 @@ pub async fn change(app: &App, caller: &Caller, id: &str, wanted: &Wanted) -> Re
     let new = settings(app, before.vendor, true, &wanted.secrets, were)?;
     let sealed = key.seal(&app.random, secret_of(id), Value::Object(new).to_string().as_bytes())?;
     if moved {
-        (after.known, after.trouble) = (json!({}), None);
+        (after.known, after.trouble) = (known, None);
     }
     if after.place != before.place {
         // Posts of another channel are not answered to here.
@@ -449,7 +559,7 @@ pub async fn change(app: &App, caller: &Caller, id: &str, wanted: &Wanted) -> Re
     }
     tx.execute(
         "update chat_channel set name = $3, language = $4, place = $5, known = $6, secret = $7, \
-         trouble = $8, trouble_at = $9, refused = null, refused_at = null \
+         trouble = $8, trouble_at = $9, refused = null, refused_at = null, since = coalesce($10, since) \
          where tenant_no = $1 and id = $2",
         vec![
             tenant.0.into(),
@@ -461,6 +571,7 @@ pub async fn change(app: &App, caller: &Caller, id: &str, wanted: &Wanted) -> Re
             sealed.into(),
             after.trouble.map(|(it, _)| it.word()).into(),
             after.trouble.map(|(_, at)| at.micros()).into(),
+            since.into(),
         ],
     )
     .await?;
@@ -580,9 +691,18 @@ struct Said {
 
 /// Asks a vendor something.
 async fn ask(app: &App, request: axum::http::Request<Vec<u8>>) -> Told<Said> {
-    let answer = outbound::send(&app.config, request).await;
+    ask_within(app, request, LASTS).await
+}
+
+/// The same, for as long as it may take.
+async fn ask_within(
+    app: &App,
+    request: axum::http::Request<Vec<u8>>,
+    lasts: Duration,
+) -> Told<Said> {
+    let answer = outbound::ask(&app.config, request, lasts).await;
     // Whether it arrived is not known.
-    let answer = answer.map_err(|error| Fault::Later(error.to_string(), None))?;
+    let answer = answer.map_err(|error| Fault::Later(Error::from(error).to_string(), None))?;
     let after = answer.headers().get("retry-after").and_then(|it| it.to_str().ok());
     Ok(Said {
         status: answer.status().as_u16(),
@@ -698,6 +818,21 @@ mod tests {
                     };
                     assert!(!unescaped('<') && !unescaped('`'), "Mattermost: {text}");
                     assert!(text.len() < 16_383, "Mattermost takes no more");
+                    let content = matrix::content(&letter, below);
+                    assert_eq!(content["m.mentions"], json!({}), "nobody is mentioned");
+                    assert!(content.to_string().len() < 60_000, "a homeserver takes no more");
+                    let html = content["formatted_body"].as_str().unwrap_or_default();
+                    let mut bare = html.replace("<a href=\"https", "").replace("actions\">", "");
+                    for tag in ["h4", "p", "ul", "li", "strong", "em", "blockquote", "br", "a"] {
+                        bare = bare.replace(&format!("<{tag}>"), "");
+                        bare = bare.replace(&format!("</{tag}>"), "");
+                    }
+                    assert!(!bare.contains(['<', '>', '"', '\'']), "Matrix: {evil:?} in {html}");
+                    for text in [html, content["body"].as_str().unwrap_or_default()] {
+                        assert_eq!(text.matches("://").count(), 1, "Matrix: an address: {text}");
+                        let called = text.to_lowercase().contains("@room");
+                        assert!(!called, "Matrix: {evil:?} calls: {text}");
+                    }
                 }
             }
         }

@@ -4,12 +4,12 @@
 //! What is going to be posted is noted first, and with it which delivery it is; a message carries that
 //! delivery's id where its readers do not see it. When it is not known whether a message arrived (an
 //! answer was lost, the process died), the vendor is asked for it before it is sent again. So nothing
-//! is lost, and nothing stands there twice as far as the vendor lets us look: Slack and Mattermost do,
-//! for messages of the last thousand; Teams does not, and there a lost answer may make a second post.
+//! is lost, and nothing stands there twice as far as the vendor lets us look: Slack,
+//! Mattermost and Matrix do, for messages of the last thousand; Teams does not, and there a lost answer may make a second post.
 
 use serde_json::Value;
 
-use super::{Fault, Line, Told, Vendor, learn, mattermost, slack, stands, teams};
+use super::{Fault, Line, Told, Vendor, learn, matrix, mattermost, slack, stands, teams};
 use crate::app::App;
 use crate::clock::Timestamp;
 use crate::db::column;
@@ -81,6 +81,8 @@ pub(crate) async fn send(
         Vendor::Slack => slack::post(app, line, thread.as_deref(), it).await,
         Vendor::Teams => teams::post(app, tokens, line, thread.as_deref(), it).await,
         Vendor::Mattermost => mattermost::post(app, line, thread.as_deref(), it).await,
+        Vendor::Matrix => matrix::post(app, line, thread.as_deref(), it).await,
+        Vendor::PagerDuty => Err(not_a_chat()),
     };
     failpoint::hit("chat.after_post");
     match posted {
@@ -114,11 +116,18 @@ pub(super) async fn look_around(app: &App, line: &Line) -> Told<Value> {
         Vendor::Slack => slack::look_around(app, line).await,
         Vendor::Teams => Ok(teams::look_around(app)),
         Vendor::Mattermost => mattermost::look_around(app, line).await,
+        Vendor::Matrix => matrix::look_around(app, line).await,
+        Vendor::PagerDuty => Err(not_a_chat()),
     }
 }
 
+/// What has no posts ([`super::pagerduty`]).
+fn not_a_chat() -> Fault {
+    Fault::Refused("nothing is posted there".to_owned())
+}
+
 /// What a fault means for the delivery; what keeps us from the whole channel is kept with it.
-async fn told(app: &App, line: &Line, fault: Fault) -> Result<Answer> {
+pub(super) async fn told(app: &App, line: &Line, fault: Fault) -> Result<Answer> {
     Ok(match fault {
         Fault::Later(why, None) => Answer::Later(why),
         Fault::Later(why, Some(seconds)) => Answer::NotBefore(why, seconds),
@@ -163,8 +172,9 @@ async fn find(
     match line.it.vendor {
         Vendor::Slack => slack::find(app, line, thread, delivery, since).await,
         Vendor::Mattermost => mattermost::find(app, line, thread, delivery, since).await,
+        Vendor::Matrix => matrix::find(app, line, thread, delivery, since).await,
         // Its interface lets a bot read nothing.
-        Vendor::Teams => Ok(None),
+        Vendor::Teams | Vendor::PagerDuty => Ok(None),
     }
 }
 
