@@ -359,6 +359,8 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("0024_onboarding", include_str!("../migrations/0024_onboarding.sql")),
     ("0025_chat", include_str!("../migrations/0025_chat.sql")),
     ("0026_credits", include_str!("../migrations/0026_credits.sql")),
+    ("0029_mail_rules", include_str!("../migrations/0029_mail_rules.sql")),
+    ("0030_told_of", include_str!("../migrations/0030_told_of.sql")),
 ];
 
 /// The pattern of `like … escape '\'` for lower-case text that has this in it, in any case.

@@ -22,6 +22,7 @@ mod exclusion;
 pub mod idempotency;
 mod identity_provider;
 mod incident;
+mod mail_rule;
 mod notification;
 mod oidc;
 mod onboarding;
@@ -105,6 +106,10 @@ pub fn routes() -> OpenApiRouter<Site> {
         .routes(routes!(contact::list, contact::add))
         .routes(routes!(contact::change, contact::remove))
         .routes(routes!(contact::test))
+        .routes(routes!(mail_rule::list, mail_rule::add))
+        .routes(routes!(mail_rule::change, mail_rule::remove))
+        .routes(routes!(mail_rule::restore))
+        .routes(routes!(mail_rule::test))
         .routes(routes!(webhook::list, webhook::add))
         .routes(routes!(webhook::change, webhook::remove))
         .routes(routes!(webhook::rotate))

@@ -19,7 +19,10 @@ pub mod make;
 pub mod model;
 pub mod reminder;
 pub mod reply;
+pub mod rule;
+pub mod setting;
 pub mod webhook;
+mod whole;
 
 use std::collections::HashMap;
 
@@ -344,8 +347,7 @@ pub async fn test(app: &App, caller: &Caller, channel: Channel, id: &str) -> Res
         data: json!({ "author": tx.actor().name, "link": "/" }),
     };
     let notice = make::complete(&tx, notice).await?;
-    let channel = receiver.channel;
-    let delivery = make::id_of(&["delivery", &notice.id, channel.word(), &receiver.to]);
+    let delivery = make::delivery_id(&notice.id, &receiver);
     make::tell(&mut tx, &notice, vec![receiver]).await?;
     tx.commit().await?;
     app.tell.notify_one();

@@ -33,6 +33,7 @@ mod intake;
 mod interleaving;
 mod isolation;
 mod limits;
+mod mail_rule;
 mod mailbox;
 mod matrix;
 mod notification;
