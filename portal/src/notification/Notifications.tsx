@@ -10,9 +10,11 @@ import { Failure, Notice, Waiting } from '../ui/states';
 import { ChatChannels } from './ChatChannels';
 import { Contacts } from './Contacts';
 import { Deliveries } from './Deliveries';
+import { MailRules } from './MailRules';
 import { Previews } from './Previews';
 import { Reminders } from './Reminders';
 import { Webhooks } from './Webhooks';
+import { WholeResponse } from './WholeResponse';
 import { useLive, useSettings } from './data';
 
 const useStyles = makeStyles({
@@ -22,9 +24,10 @@ const useStyles = makeStyles({
 
 const TABS = [
   { id: 'contacts', label: 'Contacts', add: 'Add a contact' },
+  { id: 'rules', label: 'Mail rules', add: 'Add a mail rule' },
   { id: 'chat', label: 'Team chat', add: 'Connect a channel' },
   { id: 'webhooks', label: 'Webhooks', add: 'Add a webhook' },
-  { id: 'reminders', label: 'Reminders', add: null },
+  { id: 'reminders', label: 'Reminders and contents', add: null },
   { id: 'deliveries', label: 'Deliveries', add: null },
   { id: 'messages', label: 'Messages we send', add: null },
 ] as const;
@@ -83,9 +86,15 @@ export default function Notifications() {
           </div>
           <div role="tabpanel" aria-labelledby={`tab-${tab.id}`} className={styles.part}>
             {tab.id === 'contacts' && <Contacts settings={settings.data} adding={adding} onAdded={() => setAdding(false)} />}
+            {tab.id === 'rules' && <MailRules settings={settings.data} adding={adding} onAdded={() => setAdding(false)} />}
             {tab.id === 'chat' && <ChatChannels settings={settings.data} adding={adding} onAdded={() => setAdding(false)} />}
             {tab.id === 'webhooks' && <Webhooks settings={settings.data} adding={adding} onAdded={() => setAdding(false)} />}
-            {tab.id === 'reminders' && <Reminders settings={settings.data} />}
+            {tab.id === 'reminders' && (
+              <>
+                <Reminders settings={settings.data} />
+                <WholeResponse settings={settings.data} />
+              </>
+            )}
             {tab.id === 'deliveries' && <Deliveries may={settings.data.may.change} />}
             {tab.id === 'messages' && <Previews settings={settings.data} />}
           </div>

@@ -30,7 +30,7 @@ pub(super) struct MailRuleView {
     when: RuleWhen,
     /// Whether the organisation's name begins the subject.
     organisation_name: bool,
-    /// Whether the link says whose it is, as `?tenant=`.
+    /// Whether the link says whose it is, as `?tid=`.
     tenant_link: bool,
     recipients: Vec<RuleRecipient>,
     on: bool,

@@ -98,7 +98,7 @@ async fn a_rule_tells_of_incidents_of_its_severities_sources_and_groups_and_of_n
     let (_, mail) = news.iter().find(|(to, _)| to.starts_with("high")).expect("one");
     assert!(header(mail, "Subject").expect("one").starts_with("Incident "), "{mail}");
     assert!(mail.contains("Night watch") && mail.contains("severity: high"), "{mail}");
-    assert!(mail.contains("/incidents/") && !mail.contains("tenant=3D"), "{mail}");
+    assert!(mail.contains("/incidents/") && !mail.contains("tid=3D"), "{mail}");
     assert!(header(mail, "Reply-To").is_none(), "a rule's mail takes no answer");
     assert_eq!(it.news().await, [], "once each");
 }
@@ -168,7 +168,7 @@ async fn the_subject_and_the_link_say_whose_it_is_where_the_rule_wants_it() {
     let subject = header(mail, "Subject").expect("one");
     assert!(subject.starts_with("Alder Freight: Incidente "), "{subject}");
     let tenant = &it.case.face.world.tenant.id;
-    assert!(mail.contains(&format!("?tenant=3D{tenant}")), "{mail}");
+    assert!(mail.contains(&format!("?tid=3D{tenant}")), "{mail}");
     // The test says of which rule it is, in the receiver's language.
     let ida = it.ida().await;
     let sent = ida.post(&format!("{RULES}/{id}/test"), &json!({})).await.expect(202).json();

@@ -197,7 +197,7 @@ async fn link(tx: &Tx, rule: &MailRule, path: &str) -> Result<String> {
         return Ok(path.to_owned());
     }
     let tenant = tx.app().tenant_id(tx.tenant()).await?;
-    Ok(format!("{path}?tenant={tenant}"))
+    Ok(format!("{path}?tid={tenant}"))
 }
 
 /// What rules look at in an incident: its alerts, and the groups of its devices, as sources and agents
