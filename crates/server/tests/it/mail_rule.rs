@@ -139,6 +139,7 @@ async fn updates_are_told_together_after_ten_minutes_and_once_is_once() {
     }
     // What came and went is no update.
     it.later(3_600).await;
+    let ida = it.ida().await;
     ida.patch(&path, &json!({ "status": "resolved" })).await.expect(200);
     let resolved = it.news().await;
     assert_eq!(subjects(&resolved).len(), 1, "the status, at once: ten minutes are over");
@@ -165,6 +166,7 @@ async fn the_subject_and_the_link_say_whose_it_is_where_the_rule_wants_it() {
     let news = it.news().await;
     let (to, mail) = &news[0];
     assert_eq!(to, "soc@x.example");
+    assert_eq!(header(mail, "To").as_deref(), Some("soc@x.example"), "nobody's name is made up");
     let subject = header(mail, "Subject").expect("one");
     assert!(subject.starts_with("Alder Freight: Incidente "), "{subject}");
     let tenant = &it.case.face.world.tenant.id;
@@ -388,7 +390,6 @@ async fn hostile_words_stay_inside_the_mails_of_a_rule() {
     it.rule(&named("</td><script>alert(1)</script> https://evil.example")).await;
     let mut evil = alert("b", "b1", "ben", 10);
     evil["title"] = json!("x\r\nBcc: odd@evil.example\r\n\r\n<script>alert(2)</script>");
-    evil["incidentName"] = json!("www.evil.example\r\nBcc: odd@evil.example");
     it.alerts(&[evil]).await;
     let news = it.news().await;
     assert_eq!(news.len(), 1);

@@ -72,7 +72,12 @@ pub(in crate::notification) async fn incidents(tx: &mut Tx) -> Result<usize> {
         looks.entry(incident).or_default().insert(rule);
     }
     for (id, by) in &looks {
-        let mut it = Look { incident: incident::one(tx, IncidentId(*id)).await?, facts: None };
+        let incident = match incident::one(tx, IncidentId(*id)).await {
+            // There is nothing to tell of what is not there any more.
+            Err(Error::NotFound(_)) => continue,
+            found => found?,
+        };
+        let mut it = Look { incident, facts: None };
         for rule in rules.iter().filter(|rule| by.contains(&rule.id)) {
             it.by(tx, rule).await?;
         }
