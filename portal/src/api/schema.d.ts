@@ -1769,6 +1769,76 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/mail-rules": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The mail rules of the organisation, and what can be chosen in one. */
+        get: operations["get_api_v1_mail_rules"];
+        put?: never;
+        /** Adds a mail rule. */
+        post: operations["post_api_v1_mail_rules"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/mail-rules/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Takes a mail rule away. */
+        delete: operations["delete_api_v1_mail_rules_id"];
+        options?: never;
+        head?: never;
+        /** Changes a mail rule. */
+        patch: operations["patch_api_v1_mail_rules_id"];
+        trace?: never;
+    };
+    "/api/v1/mail-rules/{id}/restore": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Takes the removal of a mail rule back; it still knows what it has told. */
+        post: operations["post_api_v1_mail_rules_id_restore"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/mail-rules/{id}/test": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Sends a test mail to everybody whom a rule tells; what became of each is with its delivery. */
+        post: operations["post_api_v1_mail_rules_id_test"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/notifications/previews/{kind}": {
         parameters: {
             query?: never;
@@ -3656,6 +3726,27 @@ export interface components {
             /** @description What people call it. */
             name: string;
         };
+        /**
+         * @description On whose word an action was done.
+         * @enum {string}
+         */
+        ActionOrigin: "manual" | "automated";
+        /**
+         * @description How an action ended, as far as it was carried out. What people cancelled or rejected was not.
+         * @enum {string}
+         */
+        ActionOutcome: "completed" | "failed";
+        /** @description Which actions a rule tells of (NOT-10). */
+        ActionsWanted: {
+            /** @description Kinds of actions, such as `isolateDevice`; every one when empty. */
+            actions?: string[];
+            /** @description Groups of devices, in any case; what is done to no device as well when empty. */
+            deviceGroups?: string[];
+            /** @description On whose word; anybody's when empty. */
+            origins?: components["schemas"]["ActionOrigin"][];
+            /** @description How it ended; either way when empty. */
+            outcomes?: components["schemas"]["ActionOutcome"][];
+        };
         /** @description A code of the authenticator app, or a recovery code. */
         Again: {
             code: string;
@@ -3909,6 +4000,15 @@ export interface components {
             priority?: components["schemas"]["Priority"] | null;
             role?: components["schemas"]["ContactRole"] | null;
         };
+        /** @description What of a mail rule is to be another; what is absent stays. */
+        EditedMailRule: {
+            name?: string | null;
+            on?: boolean | null;
+            organisationName?: boolean | null;
+            recipients?: components["schemas"]["RuleRecipient"][] | null;
+            tenantLink?: boolean | null;
+            when?: components["schemas"]["RuleWhen"] | null;
+        };
         /** @description What of a webhook is to be another; what is absent stays. */
         EditedWebhook: {
             name?: string | null;
@@ -4011,6 +4111,17 @@ export interface components {
             /** @description At most 30,000 characters. */
             comment: string;
         };
+        /** @description Which incidents a rule tells of (NOT-9). */
+        IncidentsWanted: {
+            /** @description Groups of devices, in any case; every device when empty. */
+            deviceGroups?: string[];
+            /** @description Whether updates of an incident are not told. */
+            oncePerIncident?: boolean;
+            /** @description `informational`, `low`, `medium`, `high` or `unknown`; every one when empty. */
+            severities?: string[];
+            /** @description Every source when empty. */
+            sources?: components["schemas"]["RuleSource"][];
+        };
         /** @description Who is invited. */
         Invite: {
             email: string;
@@ -4062,6 +4173,20 @@ export interface components {
             id: string;
             /** @description What the answer says. */
             text: string;
+        };
+        /** @description A mail rule. */
+        MailRuleView: {
+            createdBy: string;
+            createdDateTime: string;
+            id: string;
+            name: string;
+            on: boolean;
+            /** @description Whether the organisation's name begins the subject. */
+            organisationName: boolean;
+            recipients: components["schemas"]["RuleRecipient"][];
+            /** @description Whether the link says whose it is, as `?tid=`. */
+            tenantLink: boolean;
+            when: components["schemas"]["RuleWhen"];
         };
         /** @description What happens to several. */
         Many: {
@@ -4143,6 +4268,19 @@ export interface components {
             phone?: string | null;
             priority?: components["schemas"]["Priority"] | null;
             role: components["schemas"]["ContactRole"];
+        };
+        /** @description A mail rule to add. */
+        NewMailRule: {
+            name: string;
+            /** @description On when absent. */
+            on?: boolean | null;
+            /** @description Not when absent. */
+            organisationName?: boolean;
+            /** @description 1 to 50, each once. */
+            recipients: components["schemas"]["RuleRecipient"][];
+            /** @description Not when absent. */
+            tenantLink?: boolean;
+            when: components["schemas"]["RuleWhen"];
         };
         /** @description A name and a password. */
         NewPassword: {
@@ -4338,6 +4476,33 @@ export interface components {
             /** @description At most 4,000 characters. */
             comment?: string;
         };
+        /** @description Somebody who is told by a rule. */
+        RuleRecipient: {
+            /** @description The mail address, in lower case. */
+            email: string;
+            /** @description English when absent. */
+            language?: components["schemas"]["Language"];
+        };
+        /** @description Alerts of a source, as a rule chooses them. */
+        RuleSource: {
+            /**
+             * @description `detectionSource` of the alert; any when absent. *Microsoft Defender Experts* is
+             *     `microsoftThreatExperts`.
+             */
+            detection?: string | null;
+            /** @description `serviceSource` of the alert; any when absent. */
+            service?: string | null;
+            /** @description Its own severities; those of the rule when absent. */
+            severities?: string[] | null;
+        };
+        /** @description What a rule is about. */
+        RuleWhen: (components["schemas"]["IncidentsWanted"] & {
+            /** @enum {string} */
+            about: "incidents";
+        }) | (components["schemas"]["ActionsWanted"] & {
+            /** @enum {string} */
+            about: "actions";
+        });
         /** @description A message. */
         Said: {
             /** @description Refused: files are not sent here. */
@@ -4398,13 +4563,15 @@ export interface components {
             /** @description Until when what is dangerous needs no factor again. */
             stepUpUntilDateTime?: string | null;
         };
-        /** @description How the organisation wants to be told. */
+        /** @description How the organisation wants to be told; what is absent stays. */
         Settings: {
             /**
              * Format: int64
              * @description Hours between two reminders of what awaits the customer; 0 for none.
              */
-            reminderHours: number;
+            reminderHours?: number | null;
+            /** @description Whether the mail about a published response contains the summary and every task. */
+            wholeResponse?: boolean | null;
         };
         /**
          * @description How a step was left.
@@ -8069,6 +8236,167 @@ export interface operations {
             };
         };
     };
+    get_api_v1_mail_rules: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description value, choices, may */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+        };
+    };
+    post_api_v1_mail_rules: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewMailRule"];
+            };
+        };
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MailRuleView"];
+                };
+            };
+            /** @description there are as many as there may be */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    delete_api_v1_mail_rules_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description the rule's id */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    patch_api_v1_mail_rules_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description the rule's id */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["EditedMailRule"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MailRuleView"];
+                };
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    post_api_v1_mail_rules_id_restore: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description the rule's id */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Nothing"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MailRuleView"];
+                };
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    post_api_v1_mail_rules_id_test: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description the rule's id */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Nothing"];
+            };
+        };
+        responses: {
+            /** @description deliveryIds */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+        };
+    };
     get_api_v1_notifications_previews_kind: {
         parameters: {
             query?: {
@@ -8104,7 +8432,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description reminderHours, mail, receivers … */
+            /** @description reminderHours, wholeResponse, mail, receivers … */
             200: {
                 headers: {
                     [name: string]: unknown;
