@@ -1,6 +1,5 @@
 import {
   Button,
-  Checkbox,
   Dropdown,
   Field,
   Input,
@@ -10,7 +9,6 @@ import {
   RadioGroup,
   Switch,
   makeStyles,
-  tokens,
 } from '@fluentui/react-components';
 import { AddRegular, DismissRegular } from '@fluentui/react-icons';
 import { useState } from 'react';
@@ -20,13 +18,13 @@ import { sourceName, spelled } from '../api/words';
 import { Choices } from '../ui/Choices';
 import { FormPanel } from '../ui/FormPanel';
 import { Section } from '../ui/Section';
+import { Ticks } from '../ui/Ticks';
 import { languageName, ruleSource } from './words';
 
 const useStyles = makeStyles({
-  some: { display: 'flex', flexWrap: 'wrap', columnGap: '8px' },
   choice: { minWidth: 0, width: '100%' },
-  hint: { margin: 0, color: tokens.colorNeutralForeground2 },
-  row: { display: 'flex', flexWrap: 'wrap', gap: '8px', alignItems: 'end' },
+  row: { display: 'flex', flexWrap: 'wrap', gap: '8px', alignItems: 'start' },
+  beside: { marginTop: '26px' },
   wide: { flex: '1 1 180px', minWidth: 0 },
   narrow: { flex: '0 1 170px', minWidth: 0, '& .fui-Dropdown': { minWidth: 0, width: '100%' } },
 });
@@ -44,8 +42,14 @@ const ABOUT: [Said, RegExp][] = [
 const NO_ACTIONS: ActionsWanted = { about: 'actions', origins: [], actions: [], deviceGroups: [], outcomes: [] };
 const NO_INCIDENTS: IncidentsWanted = { about: 'incidents', severities: ['high'], sources: [], deviceGroups: [], oncePerIncident: false };
 
-const ORIGINS = { manual: 'Manual: somebody asked for it', automated: 'Automated: a program did, or it was due' };
-const OUTCOMES = { completed: 'Completed', failed: 'Failed' };
+const ORIGINS = [
+  { value: 'manual', label: 'Manual: somebody asked for it' },
+  { value: 'automated', label: 'Automated: a program did, or it was due' },
+] as const;
+const OUTCOMES = [
+  { value: 'completed', label: 'Completed' },
+  { value: 'failed', label: 'Failed' },
+] as const;
 
 /** One mail rule in a form. */
 export function MailRulePane(props: {
@@ -133,6 +137,7 @@ export function MailRulePane(props: {
                 </Field>
                 {recipients.length > 1 && (
                   <Button
+                    className={styles.beside}
                     appearance="subtle"
                     icon={<DismissRegular />}
                     aria-label={`Remove recipient ${place + 1}`}
@@ -203,7 +208,6 @@ function Incidents(props: {
   onWhen: (when: IncidentsWanted) => void;
 }) {
   const { when, choices, onWhen } = props;
-  const styles = useStyles();
   const known = when.sources.map((one) => ({ value: keyOf(one), label: ruleSource(one) }));
   const services = choices.serviceSources.map((word) => ({ value: `${word} `, label: sourceName(word) }));
   const detections = choices.detectionSources.map((word) => ({ value: ` ${word}`, label: sourceName(word) }));
@@ -221,20 +225,13 @@ function Incidents(props: {
   const severities = choices.severities.map((value) => ({ value, label: spelled(value) }));
   return (
     <>
-      <Field label="Severities" hint="Of the alert, or given to the incident by hand. Every one when none is chosen">
-        <div className={styles.some}>
-          {choices.severities.map((word) => (
-            <Checkbox
-              key={word}
-              label={spelled(word)}
-              checked={when.severities.includes(word)}
-              onChange={(_, data) =>
-                onWhen({ ...when, severities: data.checked ? [...when.severities, word] : when.severities.filter((one) => one !== word) })
-              }
-            />
-          ))}
-        </div>
-      </Field>
+      <Ticks
+        label="Severities"
+        hint="Of the alert, or given to the incident by hand. Every one when none is chosen"
+        words={severities}
+        value={when.severities}
+        onValue={(chosen) => onWhen({ ...when, severities: chosen })}
+      />
       <Field label="Sources" hint="Every source when none is chosen" {...props.said}>
         <Several
           placeholder="Every source"
@@ -267,24 +264,9 @@ function Incidents(props: {
 }
 
 function Actions({ when, choices, onWhen }: { when: ActionsWanted; choices: RuleChoices; onWhen: (when: ActionsWanted) => void }) {
-  const styles = useStyles();
-  const some = <Word extends string>(all: Record<Word, string>, chosen: Word[], onChosen: (chosen: Word[]) => void) => (
-    <div className={styles.some}>
-      {(Object.keys(all) as Word[]).map((word) => (
-        <Checkbox
-          key={word}
-          label={all[word]}
-          checked={chosen.includes(word)}
-          onChange={(_, data) => onChosen(data.checked ? [...chosen, word] : chosen.filter((one) => one !== word))}
-        />
-      ))}
-    </div>
-  );
   return (
     <>
-      <Field label="Source" hint="Either when none is chosen">
-        {some(ORIGINS, when.origins, (origins) => onWhen({ ...when, origins }))}
-      </Field>
+      <Ticks label="Source" hint="Either when none is chosen" words={ORIGINS} value={when.origins} onValue={(origins) => onWhen({ ...when, origins })} />
       <Field label="Actions" hint="Every action when none is chosen">
         <Several
           placeholder="Every action"
@@ -293,9 +275,7 @@ function Actions({ when, choices, onWhen }: { when: ActionsWanted; choices: Rule
           onValue={(actions) => onWhen({ ...when, actions })}
         />
       </Field>
-      <Field label="Status" hint="Either when none is chosen">
-        {some(OUTCOMES, when.outcomes, (outcomes) => onWhen({ ...when, outcomes }))}
-      </Field>
+      <Ticks label="Status" hint="Either when none is chosen" words={OUTCOMES} value={when.outcomes} onValue={(outcomes) => onWhen({ ...when, outcomes })} />
     </>
   );
 }
