@@ -91,6 +91,7 @@ async function journey({ server, browser, mailbox, pictures }) {
   await ida.keyboard.press('Enter');
   await panel.waitFor({ state: 'detached' });
   await ida.getByRole('switch', { name: 'Medium and worse is on' }).waitFor();
+  await ida.getByText('Severity: High, Medium').waitFor();
 
   // One about actions; what the server refuses stands at its field.
   await ida.getByRole('button', { name: 'Add a mail rule' }).click();

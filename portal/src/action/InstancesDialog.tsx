@@ -1,6 +1,6 @@
 import { Checkbox, Field, Textarea, makeStyles, tokens } from '@fluentui/react-components';
 import { useQuery } from '@tanstack/react-query';
-import { useState } from 'react';
+import { useId, useState } from 'react';
 
 import { api, read } from '../api/client';
 import { sentence } from '../api/error';
@@ -22,6 +22,8 @@ const useStyles = makeStyles({
 /** MR-20: the same file taken away where else it was seen. */
 export function InstancesDialog({ action, onClose }: { action: Action; onClose: () => void }) {
   const styles = useStyles();
+  // A field hands one id to every box inside it, so each has its own.
+  const base = useId();
   const toasts = useToasts();
   const forget = useForgetActions();
   const [left, setLeft] = useState<string[]>([]);
@@ -76,6 +78,7 @@ export function InstancesDialog({ action, onClose }: { action: Action; onClose: 
                 {all.map((one) => (
                   <span key={one.deviceId ?? one.name} className={styles.one}>
                     <Checkbox
+                      id={`${base}-${one.deviceId ?? one.name}`}
                       label={`${one.name}${one.may.allowed && !one.online ? ' (offline)' : ''}`}
                       disabled={!one.may.allowed}
                       checked={one.deviceId !== null && chosen.includes(one.deviceId)}

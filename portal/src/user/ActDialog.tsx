@@ -1,5 +1,5 @@
 import { Checkbox, Field, Textarea, makeStyles } from '@fluentui/react-components';
-import { useState } from 'react';
+import { useId, useState } from 'react';
 
 import { useActionTypes } from '../api/action-types';
 import { api, read } from '../api/client';
@@ -20,6 +20,8 @@ const useStyles = makeStyles({
 /** MR-11, MR-18: an action on the accounts that devices have under a user's name; it needs a comment. */
 export function ActDialog({ user, actionType, title, onClose }: { user: User; actionType: string; title: string; onClose: () => void }) {
   const styles = useStyles();
+  // A field hands one id to every box inside it, so each has its own.
+  const id = useId();
   const toasts = useToasts();
   const forget = useForgetUsers();
   const types = useActionTypes();
@@ -62,6 +64,7 @@ export function ActDialog({ user, actionType, title, onClose }: { user: User; ac
         <div className={styles.devices} role="group" aria-label="Accounts">
           {directory && (
             <Checkbox
+              id={`${id}-directory`}
               label={`${user.name} in ${directory.name}`}
               checked={inDirectory}
               onChange={(_, data) => setInDirectory(data.checked === true)}
@@ -70,10 +73,11 @@ export function ActDialog({ user, actionType, title, onClose }: { user: User; ac
           {able.map((one) => (
             <Checkbox
               key={one.deviceId}
+              id={`${id}-${one.deviceId}`}
               label={`${one.login} on ${one.deviceName}${one.online ? '' : ' (offline)'}`}
               checked={chosen.includes(one.deviceId)}
               onChange={(_, data) =>
-                setChosen(data.checked ? [...chosen, one.deviceId] : chosen.filter((id) => id !== one.deviceId))
+                setChosen(data.checked ? [...chosen, one.deviceId] : chosen.filter((other) => other !== one.deviceId))
               }
             />
           ))}
