@@ -1,12 +1,13 @@
 import { Checkbox, Field, Textarea, makeStyles, tokens } from '@fluentui/react-components';
 import { useQuery } from '@tanstack/react-query';
-import { useId, useState } from 'react';
+import { useState } from 'react';
 
 import { api, read } from '../api/client';
 import { sentence } from '../api/error';
 import type { Action } from '../api/hand';
 import { headed } from '../api/words';
 import { Ask } from '../ui/Ask';
+import { Group } from '../ui/Group';
 import { Moment } from '../ui/Moment';
 import { useToasts } from '../ui/Toasts';
 import { Failure, Notice, Waiting } from '../ui/states';
@@ -22,8 +23,6 @@ const useStyles = makeStyles({
 /** MR-20: the same file taken away where else it was seen. */
 export function InstancesDialog({ action, onClose }: { action: Action; onClose: () => void }) {
   const styles = useStyles();
-  // A field hands one id to every box inside it, so each has its own.
-  const base = useId();
   const toasts = useToasts();
   const forget = useForgetActions();
   const [left, setLeft] = useState<string[]>([]);
@@ -74,11 +73,10 @@ export function InstancesDialog({ action, onClose }: { action: Action; onClose: 
             <p className={styles.text}>No alert of the last 30 days and no scan has seen this file on another device.</p>
           ) : (
             <Field label={`Seen on ${all.length.toLocaleString()} more device${all.length === 1 ? '' : 's'} in 30 days`}>
-              <div className={styles.list} role="group" aria-label="Devices">
+              <Group label="Devices" className={styles.list}>
                 {all.map((one) => (
                   <span key={one.deviceId ?? one.name} className={styles.one}>
                     <Checkbox
-                      id={`${base}-${one.deviceId ?? one.name}`}
                       label={`${one.name}${one.may.allowed && !one.online ? ' (offline)' : ''}`}
                       disabled={!one.may.allowed}
                       checked={one.deviceId !== null && chosen.includes(one.deviceId)}
@@ -92,7 +90,7 @@ export function InstancesDialog({ action, onClose }: { action: Action; onClose: 
                     </span>
                   </span>
                 ))}
-              </div>
+              </Group>
             </Field>
           )}
           {seen.data.cut && <Notice>Not everything was looked through: there may be more.</Notice>}

@@ -1,5 +1,5 @@
 import { Checkbox, Field, Textarea, makeStyles } from '@fluentui/react-components';
-import { useId, useState } from 'react';
+import { useState } from 'react';
 
 import { useActionTypes } from '../api/action-types';
 import { api, read } from '../api/client';
@@ -7,6 +7,7 @@ import { sentence } from '../api/error';
 import type { User } from '../api/hand';
 import { Ask } from '../ui/Ask';
 import { DescribedFields } from '../ui/DescribedFields';
+import { Group } from '../ui/Group';
 import { useToasts } from '../ui/Toasts';
 import { bodyOf, ready, valuesOf, type Values } from '../ui/described';
 import { Notice } from '../ui/states';
@@ -20,8 +21,6 @@ const useStyles = makeStyles({
 /** MR-11, MR-18: an action on the accounts that devices have under a user's name; it needs a comment. */
 export function ActDialog({ user, actionType, title, onClose }: { user: User; actionType: string; title: string; onClose: () => void }) {
   const styles = useStyles();
-  // A field hands one id to every box inside it, so each has its own.
-  const id = useId();
   const toasts = useToasts();
   const forget = useForgetUsers();
   const types = useActionTypes();
@@ -61,10 +60,9 @@ export function ActDialog({ user, actionType, title, onClose }: { user: User; ac
       {type?.dangerous && <Notice intent="warning">Whoever works as {user.name} is interrupted.</Notice>}
       {type?.explains && <p className={styles.text}>{type.explains}</p>}
       <Field label="Accounts" hint="Those that the directory, or the agent of a device, can do it to">
-        <div className={styles.devices} role="group" aria-label="Accounts">
+        <Group label="Accounts" className={styles.devices}>
           {directory && (
             <Checkbox
-              id={`${id}-directory`}
               label={`${user.name} in ${directory.name}`}
               checked={inDirectory}
               onChange={(_, data) => setInDirectory(data.checked === true)}
@@ -73,15 +71,14 @@ export function ActDialog({ user, actionType, title, onClose }: { user: User; ac
           {able.map((one) => (
             <Checkbox
               key={one.deviceId}
-              id={`${id}-${one.deviceId}`}
               label={`${one.login} on ${one.deviceName}${one.online ? '' : ' (offline)'}`}
               checked={chosen.includes(one.deviceId)}
               onChange={(_, data) =>
-                setChosen(data.checked ? [...chosen, one.deviceId] : chosen.filter((other) => other !== one.deviceId))
+                setChosen(data.checked ? [...chosen, one.deviceId] : chosen.filter((id) => id !== one.deviceId))
               }
             />
           ))}
-        </div>
+        </Group>
       </Field>
       {offline.length > 0 && (
         <Notice>
