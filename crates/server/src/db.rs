@@ -361,6 +361,8 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("0026_credits", include_str!("../migrations/0026_credits.sql")),
     ("0027_escalation", include_str!("../migrations/0027_escalation.sql")),
     ("0028_chat_since", include_str!("../migrations/0028_chat_since.sql")),
+    ("0029_mail_rules", include_str!("../migrations/0029_mail_rules.sql")),
+    ("0030_told_of", include_str!("../migrations/0030_told_of.sql")),
     ("0031_translation", include_str!("../migrations/0031_translation.sql")),
 ];
 

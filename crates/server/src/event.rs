@@ -80,6 +80,10 @@ pub enum Fact {
     OnboardingChanged { changes: Vec<Change> },
     /// An evaluation of its readiness found something else than the one before (ONB-4).
     ReadinessChanged { changes: Vec<Change> },
+    /// What the service began with is not there any more, and people are told of it.
+    ReadinessLapsed { items: Vec<&'static str> },
+    /// It is there again.
+    ReadinessRestored { items: Vec<&'static str> },
     /// An application may sign in.
     AppAdded { client_id: String, name: String, permissions: Vec<String> },
     /// An application of the provider was given a token: an expert signed in (AUD-1).
@@ -250,6 +254,14 @@ pub enum Fact {
     ChatChannelRemoved { channel: String, name: String },
     /// Somebody asked something of us in its name and was not its vendor.
     ChatChannelRefused { channel: String, name: String, because: String },
+    /// Mails go out by a rule of the customer's from now on (NOT-9, NOT-10).
+    MailRuleAdded { rule: String, about: &'static str, name: String, receivers: Vec<String> },
+    /// It says something else, or was turned on or off.
+    MailRuleChanged { rule: String, name: String, changes: Vec<Change> },
+    /// They do not any more.
+    MailRuleRemoved { rule: String, name: String },
+    /// Its removal was taken back.
+    MailRuleRestored { rule: String, name: String },
     /// How the customer wants to be told is another.
     NotificationSettingChanged { changes: Vec<Change> },
     /// There is something to tell, and this is who is told.
@@ -349,6 +361,8 @@ impl Fact {
             Self::SetupSubmitted => "onboarding.submitted",
             Self::OnboardingChanged { .. } => "onboarding.changed",
             Self::ReadinessChanged { .. } => "readiness.changed",
+            Self::ReadinessLapsed { .. } => "readiness.lapsed",
+            Self::ReadinessRestored { .. } => "readiness.restored",
             Self::AppAdded { .. } => "app.added",
             Self::AppSignedIn { .. } => "app.signedIn",
             Self::PersonAdded { .. } => "person.added",
@@ -411,6 +425,10 @@ impl Fact {
             Self::ChatChannelChanged { .. } => "chatChannel.changed",
             Self::ChatChannelRemoved { .. } => "chatChannel.removed",
             Self::ChatChannelRefused { .. } => "chatChannel.refused",
+            Self::MailRuleAdded { .. } => "mailRule.added",
+            Self::MailRuleChanged { .. } => "mailRule.changed",
+            Self::MailRuleRemoved { .. } => "mailRule.removed",
+            Self::MailRuleRestored { .. } => "mailRule.restored",
             Self::NotificationSettingChanged { .. } => "notification.settingChanged",
             Self::NotificationMade { .. } => "notification.made",
             Self::DeliveryFailed { .. } => "delivery.failed",
@@ -486,6 +504,8 @@ impl Fact {
             | Self::SetupSubmitted
             | Self::OnboardingChanged { .. }
             | Self::ReadinessChanged { .. }
+            | Self::ReadinessLapsed { .. }
+            | Self::ReadinessRestored { .. }
             | Self::AppAdded { .. }
             | Self::AppSignedIn { .. }
             | Self::AppRemoved { .. }
@@ -523,6 +543,10 @@ impl Fact {
             | Self::ChatChannelChanged { .. }
             | Self::ChatChannelRemoved { .. }
             | Self::ChatChannelRefused { .. }
+            | Self::MailRuleAdded { .. }
+            | Self::MailRuleChanged { .. }
+            | Self::MailRuleRemoved { .. }
+            | Self::MailRuleRestored { .. }
             | Self::NotificationSettingChanged { .. }
             | Self::ServiceAgreementChanged { .. }
             | Self::CreditRuleChanged { .. }
@@ -573,6 +597,9 @@ impl Fact {
             | Self::ActionWaits { .. }
             | Self::MessageSent { .. }
             | Self::DeliveryFailed { .. }
+            | Self::ActionEnded { .. }
+            | Self::ReadinessLapsed { .. }
+            | Self::ReadinessRestored { .. }
             | Self::ClockNearing { .. }
             | Self::ClockMissed { .. }
             | Self::ResponseRejected { .. }
@@ -588,6 +615,25 @@ impl Fact {
                 changes.iter().any(|it| it.field == "state" && it.before == awaited)
             }
             _ => false,
+        }
+    }
+
+    /// The incident that mail rules may have something to say of after it: new alerts, or another
+    /// severity or status (NOT-9).
+    #[must_use]
+    pub fn rules(&self) -> Option<IncidentId> {
+        match self {
+            Self::IncidentOpened { incident, .. }
+            | Self::IncidentGrew { incident, .. }
+            | Self::IncidentStarted { incident, .. }
+            | Self::IncidentConcluded { incident, .. }
+            | Self::IncidentChanged { incident, .. }
+            | Self::ResponsePublished { incident, .. }
+            | Self::ResponseRejected { incident, .. }
+            | Self::TaskClosed { incident, .. }
+            | Self::TaskReopened { incident, .. } => Some(*incident),
+            Self::IncidentMerged { target, .. } | Self::AlertsMoved { target, .. } => Some(*target),
+            _ => None,
         }
     }
 
@@ -772,6 +818,15 @@ impl Fact {
             Self::WebhookRemoved { webhook, name } => {
                 json!({ "webhookId": webhook, "name": name })
             }
+            Self::MailRuleAdded { rule, about, name, receivers } => json!({
+                "mailRuleId": rule, "about": about, "name": name, "receivers": receivers,
+            }),
+            Self::MailRuleChanged { rule, name, changes } => {
+                json!({ "mailRuleId": rule, "name": name, "changes": changes })
+            }
+            Self::MailRuleRemoved { rule, name } | Self::MailRuleRestored { rule, name } => {
+                json!({ "mailRuleId": rule, "name": name })
+            }
             Self::NotificationMade { notification, kind, receivers, .. } => json!({
                 "notificationId": notification, "notification": kind, "receivers": receivers,
             }),
@@ -809,6 +864,9 @@ impl Fact {
             }
             Self::SetupStepped { step, state } => json!({ "step": step, "state": state }),
             Self::SetupSubmitted => json!({}),
+            Self::ReadinessLapsed { items } | Self::ReadinessRestored { items } => {
+                json!({ "items": items })
+            }
             Self::AppAdded { client_id, name, permissions } => {
                 json!({ "clientId": client_id, "name": name, "permissions": permissions })
             }

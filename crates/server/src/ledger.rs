@@ -129,6 +129,7 @@ impl Ledger {
         let mut sizes: Vec<Value> = Vec::with_capacity(ledgers.len() * 4);
         let (mut untold, mut untimed): (Vec<Value>, Vec<Value>) = (Vec::new(), Vec::new());
         let mut touched: Vec<Value> = Vec::new();
+        let mut ruled: BTreeSet<(i64, i64)> = BTreeSet::new();
         for (mut ledger, events) in ledgers {
             if events.iter().any(|event| event.fact.touches_readiness()) {
                 touched.push(ledger.tenant.0.into());
@@ -137,6 +138,7 @@ impl Ledger {
                 if event.fact.tells() {
                     untold.extend([ledger.tenant.0.into(), ledger.size.into()]);
                 }
+                ruled.extend(event.fact.rules().map(|id| (ledger.tenant.0, id.0)));
                 if event.fact.times() {
                     untimed.extend([ledger.tenant.0.into(), ledger.size.into()]);
                 }
@@ -164,6 +166,7 @@ impl Ledger {
         if !untimed.is_empty() {
             tx.insert_rows("insert into untimed (tenant_no, position)", 2, "", untimed).await?;
         }
+        rule(tx, ruled).await?;
         if !touched.is_empty() {
             let (among, values) = tx.engine().among(1, touched);
             let sql = format!("update onboarding set due_at = 0 where tenant_no {among}");
@@ -206,6 +209,34 @@ impl Ledger {
         ]);
         self.size += 1;
     }
+}
+
+/// Notes which incidents mail rules are to look at, in tenants where one is on: a rule is turned on
+/// under the tenant's ledger, so that none is missed.
+async fn rule(tx: &Transaction, changed: BTreeSet<(i64, i64)>) -> Result<()> {
+    if changed.is_empty() {
+        return Ok(());
+    }
+    let tenants: BTreeSet<i64> = changed.iter().map(|(tenant, _)| *tenant).collect();
+    let (among, values) = tx.engine().among(1, tenants.into_iter().map(Value::from).collect());
+    let sql = format!(
+        "select distinct tenant_no from mail_rule where tenant_no {among} \
+         and about = 'incidents' and removed_at is null and off_at is null"
+    );
+    let mut with = BTreeSet::new();
+    for row in tx.query(&sql, values).await? {
+        with.insert(column::<i64>(&row, 0)?);
+    }
+    let rows: Vec<Value> = changed
+        .into_iter()
+        .filter(|(tenant, _)| with.contains(tenant))
+        .flat_map(|(tenant, incident)| [tenant.into(), incident.into()])
+        .collect();
+    if !rows.is_empty() {
+        let head = "insert into unruled (tenant_no, incident_id)";
+        tx.insert_rows(head, 2, "on conflict do nothing", rows).await?;
+    }
+    Ok(())
 }
 
 fn unknown(tenant: TenantNo) -> Error {

@@ -7,6 +7,7 @@ import { sentence } from '../api/error';
 import type { Action } from '../api/hand';
 import { headed } from '../api/words';
 import { Ask } from '../ui/Ask';
+import { Group } from '../ui/Group';
 import { Moment } from '../ui/Moment';
 import { useToasts } from '../ui/Toasts';
 import { Failure, Notice, Waiting } from '../ui/states';
@@ -72,7 +73,7 @@ export function InstancesDialog({ action, onClose }: { action: Action; onClose: 
             <p className={styles.text}>No alert of the last 30 days and no scan has seen this file on another device.</p>
           ) : (
             <Field label={`Seen on ${all.length.toLocaleString()} more device${all.length === 1 ? '' : 's'} in 30 days`}>
-              <div className={styles.list} role="group" aria-label="Devices">
+              <Group label="Devices" className={styles.list}>
                 {all.map((one) => (
                   <span key={one.deviceId ?? one.name} className={styles.one}>
                     <Checkbox
@@ -89,7 +90,7 @@ export function InstancesDialog({ action, onClose }: { action: Action; onClose: 
                     </span>
                   </span>
                 ))}
-              </div>
+              </Group>
             </Field>
           )}
           {seen.data.cut && <Notice>Not everything was looked through: there may be more.</Notice>}

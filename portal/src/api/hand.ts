@@ -146,6 +146,34 @@ export type Climb = {
   endedDateTime: string | null;
   steps: { dateTime: string; name: string; by: Ladder['rungs'][number]['by']; because: string | null; outcome: string | null }[];
 };
+/** Which mails go out by a customer's own rule, and to whom (NOT-9, NOT-10). */
+export type RuleSource = { service: string | null; detection: string | null; severities: string[] | null };
+export type IncidentsWanted = { about: 'incidents'; severities: string[]; sources: RuleSource[]; deviceGroups: string[]; oncePerIncident: boolean };
+export type ActionsWanted = {
+  about: 'actions';
+  origins: ('manual' | 'automated')[];
+  actions: string[];
+  deviceGroups: string[];
+  outcomes: ('completed' | 'failed')[];
+};
+export type MailRuleChoice = {
+  name: string;
+  when: IncidentsWanted | ActionsWanted;
+  organisationName: boolean;
+  tenantLink: boolean;
+  recipients: { email: string; language: string }[];
+  on: boolean;
+};
+export type MailRule = MailRuleChoice & { id: string; createdBy: string; createdDateTime: string };
+/** What a rule can name. */
+export type RuleChoices = {
+  severities: string[];
+  serviceSources: string[];
+  detectionSources: string[];
+  deviceGroups: string[];
+  actions: { word: string; title: string }[];
+  languages: string[];
+};
 
 /** A program that is told; `secret` only in the answer that drew it. */
 export type Webhook = Schemas['WebhookView'];
@@ -183,6 +211,8 @@ export type ReceiverHealth = {
 };
 export type NotificationSettings = {
   reminderHours: number;
+  /** Whether the mail about a published response contains all of it. */
+  wholeResponse: boolean;
   mail: { isSetUp: boolean; from: string; isAnswered: boolean };
   receivers: ReceiverHealth[];
   kinds: string[];
@@ -213,6 +243,8 @@ export type Letter = {
   paragraphs: string[];
   items: string[];
   quote: string | null;
+  /** The whole response, where it is wanted: headings, and each task with what is to be done. */
+  whole: { summary: string[]; tasks: string; each: string[][]; cut: string | null } | null;
   after: string[];
   /** What it says and where it goes. */
   link: string[];
@@ -1075,12 +1107,16 @@ export type Undocumented = {
   '/api/v1/contacts/{id}/test': Post<Schemas['Tried'], { deliveryId: string }, Id>;
   '/api/v1/ladder': Get<LadderSettings> & Send<'put', Ladder, LadderSettings>;
   '/api/v1/incidents/{id}/escalation': Get<{ value: Climb[] }, Record<never, never>, Id>;
+  '/api/v1/mail-rules': Get<{ value: MailRule[]; choices: RuleChoices; may: { change: May } }> & Post<MailRuleChoice, MailRule>;
+  '/api/v1/mail-rules/{id}': Send<'patch', Partial<MailRuleChoice>, MailRule, Id> & Remove<undefined, Id>;
+  '/api/v1/mail-rules/{id}/restore': Post<Nothing, MailRule, Id>;
+  '/api/v1/mail-rules/{id}/test': Post<Nothing, { deliveryIds: string[] }, Id>;
   '/api/v1/webhooks': Get<{ value: Webhook[]; may: { change: May } }> & Post<{ name: string; url: string }, Webhook>;
   '/api/v1/webhooks/{id}/test': Post<Nothing, { deliveryId: string }, Id>;
   '/api/v1/chat-channels': Get<{ value: ChatChannel[]; may: { change: May } }> & Post<ChatChannelChoice & { vendor: ChatVendor }, ChatChannel>;
   '/api/v1/chat-channels/{id}': Send<'patch', Partial<ChatChannelChoice>, ChatChannel, Id> & Remove<undefined, Id>;
   '/api/v1/chat-channels/{id}/test': Post<Nothing, { deliveryId: string }, Id>;
-  '/api/v1/notifications/settings': Get<NotificationSettings> & Send<'put', { reminderHours: number }, NotificationSettings>;
+  '/api/v1/notifications/settings': Get<NotificationSettings> & Send<'put', { reminderHours?: number; wholeResponse?: boolean }, NotificationSettings>;
   '/api/v1/incidents/{id}/clocks': Get<{ value: ServiceClock[] }, Record<never, never>, Id>;
   '/api/v1/credits': Get<Credits, OfTenant> & {
     put: Omit<Send<'put', Schemas['CountedQuestions'], Credits>['put'], 'parameters'> & Pick<Get<Credits, OfTenant>['get'], 'parameters'>;

@@ -3725,6 +3725,27 @@ export interface components {
             /** @description What people call it. */
             name: string;
         };
+        /**
+         * @description On whose word an action was done.
+         * @enum {string}
+         */
+        ActionOrigin: "manual" | "automated";
+        /**
+         * @description How an action ended, as far as it was carried out. What people cancelled or rejected was not.
+         * @enum {string}
+         */
+        ActionOutcome: "completed" | "failed";
+        /** @description Which actions a rule tells of (NOT-10). */
+        ActionsWanted: {
+            /** @description Kinds of actions, such as `isolateDevice`; every one when empty. */
+            actions?: string[];
+            /** @description Groups of devices, in any case; what is done to no device as well when empty. */
+            deviceGroups?: string[];
+            /** @description On whose word; anybody's when empty. */
+            origins?: components["schemas"]["ActionOrigin"][];
+            /** @description How it ended; either way when empty. */
+            outcomes?: components["schemas"]["ActionOutcome"][];
+        };
         /** @description A code of the authenticator app, or a recovery code. */
         Again: {
             code: string;
@@ -3985,6 +4006,15 @@ export interface components {
             priority?: components["schemas"]["Priority"] | null;
             role?: components["schemas"]["ContactRole"] | null;
         };
+        /** @description What of a mail rule is to be another; what is absent stays. */
+        EditedMailRule: {
+            name?: string | null;
+            on?: boolean | null;
+            organisationName?: boolean | null;
+            recipients?: components["schemas"]["RuleRecipient"][] | null;
+            tenantLink?: boolean | null;
+            when?: components["schemas"]["RuleWhen"] | null;
+        };
         /** @description What of a webhook is to be another; what is absent stays. */
         EditedWebhook: {
             name?: string | null;
@@ -4087,6 +4117,17 @@ export interface components {
             /** @description At most 30,000 characters. */
             comment: string;
         };
+        /** @description Which incidents a rule tells of (NOT-9). */
+        IncidentsWanted: {
+            /** @description Groups of devices, in any case; every device when empty. */
+            deviceGroups?: string[];
+            /** @description Whether updates of an incident are not told. */
+            oncePerIncident?: boolean;
+            /** @description `informational`, `low`, `medium`, `high` or `unknown`; every one when empty. */
+            severities?: string[];
+            /** @description Every source when empty. */
+            sources?: components["schemas"]["RuleSource"][];
+        };
         /** @description Who is invited. */
         Invite: {
             email: string;
@@ -4154,6 +4195,20 @@ export interface components {
             id: string;
             /** @description What the answer says. */
             text: string;
+        };
+        /** @description A mail rule. */
+        MailRuleView: {
+            createdBy: string;
+            createdDateTime: string;
+            id: string;
+            name: string;
+            on: boolean;
+            /** @description Whether the organisation's name begins the subject. */
+            organisationName: boolean;
+            recipients: components["schemas"]["RuleRecipient"][];
+            /** @description Whether the link says whose it is, as `?tid=`. */
+            tenantLink: boolean;
+            when: components["schemas"]["RuleWhen"];
         };
         /** @description What happens to several. */
         Many: {
@@ -4239,6 +4294,19 @@ export interface components {
             phone?: string | null;
             priority?: components["schemas"]["Priority"] | null;
             role: components["schemas"]["ContactRole"];
+        };
+        /** @description A mail rule to add. */
+        NewMailRule: {
+            name: string;
+            /** @description On when absent. */
+            on?: boolean | null;
+            /** @description Not when absent. */
+            organisationName?: boolean;
+            /** @description 1 to 50, each once. */
+            recipients: components["schemas"]["RuleRecipient"][];
+            /** @description Not when absent. */
+            tenantLink?: boolean;
+            when: components["schemas"]["RuleWhen"];
         };
         /** @description A name and a password. */
         NewPassword: {
@@ -4513,13 +4581,15 @@ export interface components {
             /** @description Until when what is dangerous needs no factor again. */
             stepUpUntilDateTime?: string | null;
         };
-        /** @description How the organisation wants to be told. */
+        /** @description How the organisation wants to be told; what is absent stays. */
         Settings: {
             /**
              * Format: int64
              * @description Hours between two reminders of what awaits the customer; 0 for none.
              */
-            reminderHours: number;
+            reminderHours?: number | null;
+            /** @description Whether the mail about a published response contains the summary and every task. */
+            wholeResponse?: boolean | null;
         };
         /**
          * @description How a step was left.
@@ -8354,7 +8424,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description reminderHours, mail, receivers … */
+            /** @description reminderHours, wholeResponse, mail, receivers … */
             200: {
                 headers: {
                     [name: string]: unknown;

@@ -17,6 +17,7 @@ const SOURCES: Record<string, string> = {
   dataLossPrevention: 'Data loss prevention',
   microsoftDefenderForCloud: 'Microsoft Defender for Cloud',
   microsoftSentinel: 'Microsoft Sentinel',
+  microsoftThreatExperts: 'Microsoft Defender Experts',
 };
 
 export const sourceName = (word: string): string => SOURCES[word] ?? spelled(word);

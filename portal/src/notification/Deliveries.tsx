@@ -265,6 +265,22 @@ function Said({ letter, language }: { letter: Letter; language: string }) {
         </ul>
       )}
       {letter.quote && <blockquote className={styles.quote}>{letter.quote}</blockquote>}
+      {letter.whole && (
+        <>
+          <p className={styles.heading}>{letter.whole.summary[0]}</p>
+          <blockquote className={styles.quote}>{letter.whole.summary[1]}</blockquote>
+          <p className={styles.heading}>{letter.whole.tasks}</p>
+          <ol className={styles.items}>
+            {letter.whole.each.map(([title, text], at) => (
+              <li key={at}>
+                {title}
+                {text && <blockquote className={styles.quote}>{text}</blockquote>}
+              </li>
+            ))}
+          </ol>
+          {letter.whole.cut && <p>{letter.whole.cut}</p>}
+        </>
+      )}
       {letter.after.map((text, at) => (
         <p key={at}>{text}</p>
       ))}

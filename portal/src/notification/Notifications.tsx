@@ -11,9 +11,11 @@ import { ChatChannels } from './ChatChannels';
 import { Contacts } from './Contacts';
 import { Deliveries } from './Deliveries';
 import { LadderPart } from './LadderPart';
+import { MailRules } from './MailRules';
 import { Previews } from './Previews';
 import { Reminders } from './Reminders';
 import { Webhooks } from './Webhooks';
+import { WholeResponse } from './WholeResponse';
 import { useLive, useSettings } from './data';
 
 const useStyles = makeStyles({
@@ -23,10 +25,11 @@ const useStyles = makeStyles({
 
 const TABS = [
   { id: 'contacts', label: 'Contacts', add: 'Add a contact' },
+  { id: 'rules', label: 'Mail rules', add: 'Add a mail rule' },
   { id: 'chat', label: 'Chat and on-call', add: 'Connect a channel' },
   { id: 'webhooks', label: 'Webhooks', add: 'Add a webhook' },
   { id: 'ladder', label: 'Ladder', add: null },
-  { id: 'reminders', label: 'Reminders', add: null },
+  { id: 'reminders', label: 'Reminders and contents', add: null },
   { id: 'deliveries', label: 'Deliveries', add: null },
   { id: 'messages', label: 'Messages we send', add: null },
 ] as const;
@@ -85,10 +88,16 @@ export default function Notifications() {
           </div>
           <div role="tabpanel" aria-labelledby={`tab-${tab.id}`} className={styles.part}>
             {tab.id === 'contacts' && <Contacts settings={settings.data} adding={adding} onAdded={() => setAdding(false)} />}
+            {tab.id === 'rules' && <MailRules settings={settings.data} adding={adding} onAdded={() => setAdding(false)} />}
             {tab.id === 'chat' && <ChatChannels settings={settings.data} adding={adding} onAdded={() => setAdding(false)} />}
             {tab.id === 'webhooks' && <Webhooks settings={settings.data} adding={adding} onAdded={() => setAdding(false)} />}
             {tab.id === 'ladder' && <LadderPart />}
-            {tab.id === 'reminders' && <Reminders settings={settings.data} />}
+            {tab.id === 'reminders' && (
+              <>
+                <Reminders settings={settings.data} />
+                <WholeResponse settings={settings.data} />
+              </>
+            )}
             {tab.id === 'deliveries' && <Deliveries may={settings.data.may.change} />}
             {tab.id === 'messages' && <Previews settings={settings.data} />}
           </div>

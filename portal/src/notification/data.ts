@@ -9,6 +9,7 @@ import { useToasts } from '../ui/Toasts';
 
 export const CONTACTS = ['contacts'];
 export const WEBHOOKS = ['webhooks'];
+export const RULES = ['mail-rules'];
 export const CHATS = ['chat-channels'];
 export const SETTINGS = ['notification-settings'];
 const DELIVERIES = 'deliveries';
@@ -24,6 +25,10 @@ export function useContacts() {
 
 export function useWebhooks() {
   return useQuery({ queryKey: WEBHOOKS, queryFn: ({ signal }) => read(api.GET('/api/v1/webhooks', { signal })) });
+}
+
+export function useRules() {
+  return useQuery({ queryKey: RULES, queryFn: ({ signal }) => read(api.GET('/api/v1/mail-rules', { signal })) });
 }
 
 export function useChatChannels() {
@@ -73,7 +78,7 @@ export function useDelivery(id: string) {
 /** Everything about notifications, read again. */
 export function useForget() {
   const queries = useQueryClient();
-  return () => Promise.all([CONTACTS, WEBHOOKS, CHATS, SETTINGS, [DELIVERIES], ['delivery']].map((queryKey) => queries.invalidateQueries({ queryKey })));
+  return () => Promise.all([CONTACTS, RULES, WEBHOOKS, CHATS, SETTINGS, [DELIVERIES], ['delivery']].map((queryKey) => queries.invalidateQueries({ queryKey })));
 }
 
 /** A burst of events asks once. */
@@ -81,7 +86,7 @@ const AGAIN_MS = 250;
 
 export function useLive(): void {
   const forget = useForget();
-  useLiveFacts(/^(contact|webhook|chatChannel|notification|delivery)\./, () => void forget(), AGAIN_MS);
+  useLiveFacts(/^(contact|mailRule|webhook|chatChannel|notification|delivery)\./, () => void forget(), AGAIN_MS);
 }
 
 const EVERY_MS = 1_000;
@@ -91,10 +96,24 @@ const TRIES = 20;
 export function useTest() {
   const toasts = useToasts();
   const forget = useForget();
-  return async (name: string, send: () => Promise<{ deliveryId: string }>) => {
+  /** Of several, how many have it; of which do not, Deliveries says why. */
+  const all = async (name: string, ids: string[]) => {
+    let left = ids;
+    for (let tried = 0; tried < TRIES && left.length > 0; tried += 1) {
+      await new Promise((resolve) => setTimeout(resolve, EVERY_MS));
+      const now = await Promise.all(left.map((id) => deliveryOf(id)));
+      left = left.filter((_, at) => now[at]?.state !== 'delivered');
+      if (now.some((one) => one.state === 'dead' || one.attemptsMade.at(-1)?.outcome === 'later')) break;
+    }
+    if (left.length === 0) return toasts.done(`${name}: the test has arrived.`);
+    toasts.fail(new Error(`The test of ${name} has not reached ${left.length} of ${ids.length}. Deliveries shows what becomes of it.`));
+  };
+  return async (name: string, send: () => Promise<{ deliveryId: string } | { deliveryIds: string[] }>) => {
     try {
-      const { deliveryId } = await send();
+      const sent = await send();
       toasts.done(`A test is on its way to ${name}.`);
+      if ('deliveryIds' in sent) return await all(name, sent.deliveryIds);
+      const { deliveryId } = sent;
       for (let tried = 0; tried < TRIES; tried += 1) {
         await new Promise((resolve) => setTimeout(resolve, EVERY_MS));
         const now = await deliveryOf(deliveryId);

@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 
 import type { Delivery, ReceiverHealth } from '../api/hand';
-import { healthLook, healthOf, kindName, languageName, teamsChannel, unheard } from './words';
+import { healthLook, healthOf, kindName, languageName, ruleTold, teamsChannel, unheard } from './words';
 
 const delivery = (receiver: string, state: Delivery['state'], rest: Partial<Delivery> = {}): Delivery => ({
   id: `${receiver}-${state}`,
@@ -60,4 +60,23 @@ it('finds the id of a channel of Teams in the link to it', () => {
   expect(teamsChannel(link)).toBe('19:abc@thread.tacv2');
   expect(teamsChannel('19:abc@thread.tacv2')).toBe('19:abc@thread.tacv2');
   expect(teamsChannel('https://teams.microsoft.com/l/channel/%E0%A4%A/x')).toBe('https://teams.microsoft.com/l/channel/%E0%A4%A/x');
+});
+
+it('says what a mail rule is about, and only what it narrows', () => {
+  const choices = { severities: [], serviceSources: [], detectionSources: [], deviceGroups: [], actions: [{ word: 'isolateDevice', title: 'Isolate device' }], languages: [] };
+  const rule = { name: 'x', organisationName: false, tenantLink: false, recipients: [], on: true };
+  const incidents = { about: 'incidents' as const, severities: [], sources: [], deviceGroups: [], oncePerIncident: false };
+  expect(ruleTold({ ...rule, when: incidents }, choices)).toEqual(['Every severity', 'With updates']);
+  const sources = [
+    { service: null, detection: 'microsoftThreatExperts', severities: ['low'] },
+    { service: 'microsoftSentinel', detection: 'scheduledAlerts', severities: null },
+  ];
+  expect(ruleTold({ ...rule, when: { ...incidents, severities: ['high'], sources, deviceGroups: ['a', 'b', 'c', 'd'], oncePerIncident: true } }, choices)).toEqual([
+    'Severity: High',
+    'From: Microsoft Defender Experts (low), Microsoft Sentinel, Scheduled alerts',
+    'Device groups: a, b, c and 1 more',
+    'Once per incident',
+  ]);
+  const actions = { about: 'actions' as const, origins: ['manual' as const], actions: ['isolateDevice'], deviceGroups: [], outcomes: ['failed' as const] };
+  expect(ruleTold({ ...rule, when: actions }, choices)).toEqual(['Isolate device', 'Manual only', 'When it failed']);
 });

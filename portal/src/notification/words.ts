@@ -1,7 +1,7 @@
 /** What notifications are called, and how they stand. Pure. */
 import type { Look } from '../api/action-words';
-import type { Channel, ChatVendor, ContactRole, Delivery, DeliveryState, ReceiverHealth } from '../api/hand';
-import { spelled } from '../api/words';
+import type { Channel, ChatVendor, ContactRole, Delivery, DeliveryState, MailRuleChoice, ReceiverHealth, RuleChoices, RuleSource } from '../api/hand';
+import { sourceName, spelled } from '../api/words';
 
 export { languageName } from '../api/languages';
 
@@ -18,6 +18,10 @@ const KINDS: Record<string, string> = {
   nobodyAnswered: 'Nobody answers',
   customerReacted: 'Somebody is on it',
   noLongerWaits: 'No longer waiting',
+  incidentMail: 'Incident, by a mail rule',
+  actionMail: 'Response action, by a mail rule',
+  readinessLapsed: 'Readiness has lapsed',
+  readinessRestored: 'Readiness is whole again',
   test: 'Test',
 };
 export const kindName = (kind: string): string => KINDS[kind] ?? spelled(kind);
@@ -149,4 +153,34 @@ export function unheard(deliveries: Delivery[]): Delivery[] {
     if (!newest.has(key)) newest.set(key, one);
   }
   return [...newest.values()].filter((one) => one.state === 'dead');
+}
+
+/** A source of a rule, as people call it. */
+export const ruleSource = (source: RuleSource): string =>
+  [source.service, source.detection].flatMap((word) => (word === null ? [] : [sourceName(word)])).join(', ');
+
+const FEW = 3;
+const few = (names: string[]): string =>
+  names.length > FEW ? `${names.slice(0, FEW).join(', ')} and ${names.length - FEW} more` : names.join(', ');
+
+/** What a rule is about, in one line for each thing that it narrows. */
+export function ruleTold({ when }: MailRuleChoice, choices: RuleChoices): string[] {
+  const groups = when.deviceGroups.length > 0 ? [`Device groups: ${few(when.deviceGroups)}`] : [];
+  if (when.about === 'actions') {
+    const titles = when.actions.map((word) => choices.actions.find((one) => one.word === word)?.title ?? spelled(word));
+    return [
+      titles.length > 0 ? few(titles) : 'Every action',
+      ...(when.origins.length === 1 ? [`${spelled(when.origins[0] ?? '')} only`] : []),
+      ...(when.outcomes.length === 1 ? [`When it ${when.outcomes[0] === 'failed' ? 'failed' : 'is completed'}`] : []),
+      ...groups,
+    ];
+  }
+  return [
+    when.severities.length > 0 ? `Severity: ${few(when.severities.map(spelled))}` : 'Every severity',
+    ...(when.sources.length > 0
+      ? [`From: ${few(when.sources.map((one) => `${ruleSource(one)}${one.severities && one.severities.length > 0 ? ` (${one.severities.join(', ')})` : ''}`))}`]
+      : []),
+    ...groups,
+    when.oncePerIncident ? 'Once per incident' : 'With updates',
+  ];
 }

@@ -21,11 +21,11 @@ import type { Approver, Authority, Effect, Fallback, Hours, Rule, Who } from '..
 import { Choices } from '../ui/Choices';
 import { Panel } from '../ui/Panel';
 import { Section } from '../ui/Section';
+import { Ticks } from '../ui/Ticks';
 import { zone } from '../ui/time';
 
 const useStyles = makeStyles({
   row: { display: 'flex', flexWrap: 'wrap', gap: '12px', alignItems: 'end' },
-  some: { display: 'flex', flexWrap: 'wrap', columnGap: '8px' },
   half: { flex: '1 1 180px', minWidth: 0 },
   short: { width: '130px' },
   choice: { minWidth: 0, width: '100%' },
@@ -120,18 +120,13 @@ export function RulePane({
             </OptionGroup>
           </Dropdown>
         </Field>
-        <Field label="Asked for by" hint="Anybody when none is chosen">
-          <div className={styles.some}>
-            {(Object.keys(WHO) as Who[]).map((who) => (
-              <Checkbox
-                key={who}
-                label={WHO[who].charAt(0).toUpperCase() + WHO[who].slice(1)}
-                checked={now.who.includes(who)}
-                onChange={(_, data) => set({ who: data.checked ? [...now.who, who] : now.who.filter((one) => one !== who) })}
-              />
-            ))}
-          </div>
-        </Field>
+        <Ticks
+          label="Asked for by"
+          hint="Anybody when none is chosen"
+          words={(Object.keys(WHO) as Who[]).map((who) => ({ value: who, label: WHO[who].charAt(0).toUpperCase() + WHO[who].slice(1) }))}
+          value={now.who}
+          onValue={(who) => set({ who })}
+        />
         <Names label="Devices" hint="Names or ids, one a line" names={now.things.devices} onNames={(devices) => things({ devices })} />
         <Names label="Device groups" hint="One a line" names={now.things.deviceGroups} onNames={(deviceGroups) => things({ deviceGroups })} />
         <Names label="Users" hint="Accounts, one a line" names={now.things.users} onNames={(users) => things({ users })} />
@@ -208,20 +203,12 @@ function HoursPart({ hours, onHours }: { hours: Hours | null; onHours: (hours: H
       />
       {hours && (
         <>
-          <Field label="Days">
-            <div className={styles.some}>
-              {DAYS.map((name, at) => (
-                <Checkbox
-                  key={name}
-                  label={name}
-                  checked={hours.days.includes(at + 1)}
-                  onChange={(_, data) =>
-                    set({ days: data.checked ? [...hours.days, at + 1].sort() : hours.days.filter((day) => day !== at + 1) })
-                  }
-                />
-              ))}
-            </div>
-          </Field>
+          <Ticks
+            label="Days"
+            words={DAYS.map((name, at) => ({ value: at + 1, label: name }))}
+            value={hours.days}
+            onValue={(days) => set({ days: days.sort() })}
+          />
           <div className={styles.row}>
             {time('From', hours.from, (from) => set({ from }))}
             {time('To', hours.to, (to) => set({ to }))}

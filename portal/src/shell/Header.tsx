@@ -22,10 +22,11 @@ import { use, useState } from 'react';
 import { Link, useNavigate } from 'react-router';
 
 import { api, read } from '../api/client';
-import { useSession, useTakeSession } from '../api/session';
+import { useSession } from '../api/session';
 import { ThemeContext } from '../ui/ThemeContext';
 import { useToasts } from '../ui/Toasts';
 import type { Choice } from '../ui/theme';
+import { useOrganisation } from './useOrganisation';
 
 const useStyles = makeStyles({
   bar: {
@@ -120,7 +121,6 @@ function PersonMenu() {
   const name = session.person.name ?? session.person.email;
   const navigate = useNavigate();
   const theme = use(ThemeContext);
-  const take = useTakeSession();
   const toasts = useToasts();
   const queries = useQueryClient();
   const leave = useMutation({
@@ -131,23 +131,14 @@ function PersonMenu() {
     },
     onError: toasts.fail,
   });
-  const change = useMutation({
-    mutationFn: (organisationId: string) =>
-      read(api.POST('/api/v1/session/organisation', { body: { organisationId } })),
-    onSuccess: (next) => {
-      take(next);
-      navigate('/');
-      toasts.done(`You are now in ${next.organisation.name}.`);
-    },
-    onError: toasts.fail,
-  });
+  const change = useOrganisation();
   return (
     <Menu
       checkedValues={{ theme: [theme?.choice ?? 'system'], organisation: [session.organisation.id] }}
       onCheckedValueChange={(_, data) => {
         const value = data.checkedItems[0];
         if (data.name === 'theme' && value) theme?.choose(value as Choice);
-        if (data.name === 'organisation' && value && value !== session.organisation.id) change.mutate(value);
+        if (data.name === 'organisation' && value && value !== session.organisation.id) change.mutate({ id: value, to: '/' });
       }}
     >
       <MenuTrigger disableButtonEnhancement>

@@ -9,6 +9,7 @@ import { Refusal } from '../api/error';
 import { useSessionQuery } from '../api/session';
 import { Failure, PageWaiting } from '../ui/states';
 import { Boundary } from './Boundary';
+import { Elsewhere } from './Elsewhere';
 import { Header } from './Header';
 import { Navigation } from './Navigation';
 import { SetupBanner } from './SetupBanner';
@@ -120,6 +121,7 @@ export function Shell() {
       <Navigation drawer open={drawer} onClose={() => setDrawer(false)} />
       <main id="main" tabIndex={-1} className={mergeClasses(styles.main)}>
         <SetupBanner />
+        <Elsewhere />
         <Boundary key={pathname}>
           <Suspense fallback={<PageWaiting />}>
             <Outlet />

@@ -7,6 +7,7 @@ import { sentence } from '../api/error';
 import type { User } from '../api/hand';
 import { Ask } from '../ui/Ask';
 import { DescribedFields } from '../ui/DescribedFields';
+import { Group } from '../ui/Group';
 import { useToasts } from '../ui/Toasts';
 import { bodyOf, ready, valuesOf, type Values } from '../ui/described';
 import { Notice } from '../ui/states';
@@ -59,7 +60,7 @@ export function ActDialog({ user, actionType, title, onClose }: { user: User; ac
       {type?.dangerous && <Notice intent="warning">Whoever works as {user.name} is interrupted.</Notice>}
       {type?.explains && <p className={styles.text}>{type.explains}</p>}
       <Field label="Accounts" hint="Those that the directory, or the agent of a device, can do it to">
-        <div className={styles.devices} role="group" aria-label="Accounts">
+        <Group label="Accounts" className={styles.devices}>
           {directory && (
             <Checkbox
               label={`${user.name} in ${directory.name}`}
@@ -77,7 +78,7 @@ export function ActDialog({ user, actionType, title, onClose }: { user: User; ac
               }
             />
           ))}
-        </div>
+        </Group>
       </Field>
       {offline.length > 0 && (
         <Notice>

@@ -26,6 +26,20 @@ use crate::error::{Error, Result};
 use crate::id::{AlertId, IncidentId, TenantNo};
 use crate::word::{AlertStatus, Classification, Determination, Severity};
 
+/// Words that `serviceSource` can be, without what stands for others.
+pub fn service_sources() -> impl Iterator<Item = &'static str> {
+    sources(format::contract::SERVICE_SOURCE)
+}
+
+/// Words that `detectionSource` can be, without what stands for others.
+pub fn detection_sources() -> impl Iterator<Item = &'static str> {
+    sources(format::contract::DETECTION_SOURCE)
+}
+
+fn sources(words: &'static [&'static str]) -> impl Iterator<Item = &'static str> {
+    words.iter().copied().filter(|word| *word != crate::word::SENTINEL)
+}
+
 /// An alert ready to be stored: its row, and its body and raw record compressed.
 #[derive(Clone, Debug)]
 pub struct Prepared {

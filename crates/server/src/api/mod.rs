@@ -23,6 +23,7 @@ pub mod idempotency;
 mod identity_provider;
 mod incident;
 mod ladder;
+mod mail_rule;
 mod notification;
 mod oidc;
 mod onboarding;
@@ -106,6 +107,10 @@ pub fn routes() -> OpenApiRouter<Site> {
         .routes(routes!(contact::list, contact::add))
         .routes(routes!(contact::change, contact::remove))
         .routes(routes!(contact::test))
+        .routes(routes!(mail_rule::list, mail_rule::add))
+        .routes(routes!(mail_rule::change, mail_rule::remove))
+        .routes(routes!(mail_rule::restore))
+        .routes(routes!(mail_rule::test))
         .routes(routes!(webhook::list, webhook::add))
         .routes(routes!(webhook::change, webhook::remove))
         .routes(routes!(webhook::rotate))

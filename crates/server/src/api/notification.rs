@@ -22,7 +22,7 @@ use crate::id::IncidentId;
 use crate::incident;
 use crate::notification::letter::Kind;
 use crate::notification::make::Channel;
-use crate::notification::{self, Delivery, Filter, Health, reminder};
+use crate::notification::{self, Delivery, Filter, Health, setting};
 use crate::permission::Permission;
 use crate::smtp::Envelope;
 use crate::tenant::caller::Caller;
@@ -213,8 +213,10 @@ fn health_of(it: &Health) -> Value {
 async fn show(site: &Site, caller: &Caller) -> Answer {
     let health = notification::health(&site.app, caller).await?;
     let mail = &site.app.config.mail;
+    let setting = setting::find(&site.app, caller).await?;
     let body = json!({
-        "reminderHours": reminder::hours(&site.app, caller).await?,
+        "reminderHours": setting.reminder_hours,
+        "wholeResponse": setting.whole_response,
         "mail": {
             "isSetUp": mail.smtp.is_some(), "from": mail.from, "isAnswered": mail.replies.is_some(),
         },
@@ -229,19 +231,21 @@ async fn show(site: &Site, caller: &Caller) -> Answer {
 /// How the organisation is told, and how the way to each receiver goes (COM-7).
 #[utoipa::path(
     get, path = "/api/v1/notifications/settings", tag = "notification",
-    responses((status = 200, description = "reminderHours, mail, receivers …", body = Object)),
+    responses((status = 200, description = "reminderHours, wholeResponse, mail, receivers …", body = Object)),
 )]
 pub(super) async fn settings(State(site): State<Site>, caller: Caller) -> Answer {
     caller.require(&[Permission::ContactRead])?;
     show(&site, &caller).await
 }
 
-/// How the organisation wants to be told.
+/// How the organisation wants to be told; what is absent stays.
 #[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub(super) struct Settings {
     /// Hours between two reminders of what awaits the customer; 0 for none.
-    reminder_hours: i64,
+    reminder_hours: Option<i64>,
+    /// Whether the mail about a published response contains the summary and every task.
+    whole_response: Option<bool>,
 }
 
 /// Chooses how the organisation is told.
@@ -257,7 +261,7 @@ pub(super) async fn choose(
 ) -> Answer {
     caller.require(&[Permission::ContactReadWrite])?;
     let (asked, _) = read::<Settings>(&site, &headers, body).await?;
-    reminder::choose(&site.app, &caller, asked.reminder_hours).await?;
+    setting::choose(&site.app, &caller, asked.reminder_hours, asked.whole_response).await?;
     show(&site, &caller).await
 }
 

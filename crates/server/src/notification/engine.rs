@@ -543,6 +543,10 @@ async fn webhook_of(
     let tenant = app.tenant_id(lane.tenant).await?;
     let mut data = it.data.clone();
     data["link"] = json!(address);
+    // It is for people who read mail; a program asks for what it wants of it.
+    if let Some(data) = data.as_object_mut() {
+        data.remove("whole");
+    }
     let body = json!({
         "specversion": "1.0",
         "id": it.notification,

@@ -21,6 +21,8 @@ const LONGEST: usize = 300;
 const LONGEST_SUBJECT: usize = 200;
 /// The longest quoted text, in characters.
 const LONGEST_QUOTE: usize = 4_000;
+/// The longest response in a mail, in characters.
+const LONGEST_WHOLE: usize = 40_000;
 /// Items of a list.
 const MOST_ITEMS: usize = 20;
 
@@ -55,6 +57,14 @@ choices! {
         CustomerReacted = "customerReacted",
         /// An incident awaits its customer no more.
         NoLongerWaits = "noLongerWaits",
+        /// A rule of the customer's tells of an incident (NOT-9).
+        IncidentMail = "incidentMail",
+        /// A rule of the customer's tells of actions that ended (NOT-10).
+        ActionMail = "actionMail",
+        /// What the service began with is not there any more.
+        ReadinessLapsed = "readinessLapsed",
+        /// It is there again.
+        ReadinessRestored = "readinessRestored",
         /// Somebody wants to see whether it arrives.
         Test = "test",
     }
@@ -64,7 +74,7 @@ impl Kind {
     /// What such a notification could say, for a preview (no customer is named).
     #[must_use]
     pub fn sample(self) -> Value {
-        json!({
+        let mut sample = json!({
             "provider": "Fjordwatch",
             "tenant": "Alder Freight",
             "incident": {
@@ -91,7 +101,37 @@ impl Kind {
             "whose": "customer",
             "minutes": 60,
             "due": "2026-11-22 03:15 UTC",
-        })
+            "organisation": true,
+            "first": false,
+            "alerts": 5,
+            "newAlerts": 2,
+            "severityBefore": "medium",
+            "status": "inProgress",
+            "statusBefore": "active",
+            "items": [{ "item": "incidentContact" }, { "item": "protectedDevices" }],
+            "outcome": "completed",
+            "count": 2,
+            "actions": [
+                {
+                    "action": "Isolate device", "target": "dock-3", "outcome": "completed",
+                    "because": "",
+                },
+                {
+                    "action": "Isolate device", "target": "dock-4", "outcome": "failed",
+                    "because": "the device was not heard of in time",
+                },
+            ],
+        });
+        if self.is_of_rule() {
+            sample["rule"] = json!("Servers, day and night");
+        }
+        sample
+    }
+
+    /// Whether a rule of the customer's says who hears of it.
+    #[must_use]
+    pub fn is_of_rule(self) -> bool {
+        matches!(self, Self::IncidentMail | Self::ActionMail)
     }
 
     /// Whether it belongs to a conversation, which an answer enters.
@@ -101,15 +141,22 @@ impl Kind {
     }
 
     /// Why somebody gets it: the name of the phrase.
-    fn why(self) -> &'static str {
-        // Who is written to for the first time is a contact of nobody yet.
-        if self == Self::Welcome { "whyInvited" } else { "why" }
+    fn why(self, data: &Value) -> &'static str {
+        match self {
+            // Who is written to for the first time is a contact of nobody yet.
+            Self::Welcome => "whyInvited",
+            _ if data["rule"].is_string() => "whyRule",
+            _ if data["ofProvider"].as_bool() == Some(true) => "whyProvider",
+            _ => "why",
+        }
     }
 
     /// Members of the data that are listed, and quoted.
     fn parts(self) -> (Option<&'static str>, Option<&'static str>) {
         match self {
             Self::ResponsePublished | Self::Reminder | Self::Escalation => (Some("pending"), None),
+            Self::ActionMail => (Some("actions"), None),
+            Self::ReadinessLapsed | Self::ReadinessRestored => (Some("items"), None),
             Self::MessageFromExperts | Self::MessageInChat => (None, Some("text")),
             Self::ApprovalNeeded
             | Self::Welcome
@@ -120,6 +167,7 @@ impl Kind {
             | Self::ClockMissed
             | Self::CustomerReacted
             | Self::NoLongerWaits
+            | Self::IncidentMail
             | Self::Test => (None, None),
         }
     }
@@ -138,6 +186,8 @@ pub struct Letter {
     pub items: Vec<String>,
     /// What somebody wrote, of several lines.
     pub quote: Option<String>,
+    /// The whole response, where it is wanted.
+    pub whole: Option<Whole>,
     /// One line each, after the list.
     pub after: Vec<String>,
     /// What the link says, and where it goes.
@@ -146,6 +196,19 @@ pub struct Letter {
     pub footer: Vec<String>,
     /// That it can be answered above this line, where it can.
     pub answer: Option<String>,
+}
+
+/// The whole of a published response (NOT-4).
+#[derive(Clone, PartialEq, Eq, Debug, serde::Serialize)]
+pub struct Whole {
+    /// What the summary is called, and the summary, of several lines.
+    pub summary: (String, String),
+    /// What the tasks are called.
+    pub tasks: String,
+    /// Each task: one line that says what and where it stands, and several on what is to be done.
+    pub each: Vec<(String, String)>,
+    /// That something was cut, where it was.
+    pub cut: Option<String>,
 }
 
 /// The words of one language.
@@ -168,6 +231,27 @@ static PLAIN: LazyLock<Environment<'static>> = LazyLock::new(|| {
     environment
 });
 
+/// Values that are words of ours, and the table that says them.
+const WORDS: [(&str, &str); 6] = [
+    ("/incident/severity", "severity"),
+    ("/severityBefore", "severity"),
+    ("/status", "status"),
+    ("/statusBefore", "status"),
+    ("/outcome", "outcome"),
+    ("/clock", "clock"),
+];
+
+/// Puts what a language says for a word in its place; what is no word stays.
+fn put(value: &mut Value, phrases: &toml::Table, table: &str) -> Result<()> {
+    let Some(word) = value.as_str() else { return Ok(()) };
+    let words = phrases.get(table).and_then(toml::Value::as_table);
+    let said = words.and_then(|words| words.get(word).or_else(|| words.get("unknown")));
+    let said = said.and_then(toml::Value::as_str);
+    let lacks = || Error::Internal(format!("there are no phrases for {table} {word}"));
+    *value = json!(said.ok_or_else(lacks)?);
+    Ok(())
+}
+
 /// The letter of a notification in a language. `link` is where it leads.
 ///
 /// # Errors
@@ -177,20 +261,33 @@ pub fn write(kind: Kind, language: Language, data: &Value, link: &str) -> Result
     let lacks =
         |what: &str| Error::Internal(format!("the phrases in {} have no {what}", language.word()));
     let mut values = plain(data);
-    for (place, table) in [("/incident/severity", "severity"), ("/clock", "clock")] {
+    for (place, table) in WORDS {
         let Some(value) = values.pointer_mut(place) else { continue };
-        let word = value.as_str().unwrap_or_default();
-        let words = phrases.get(table).and_then(toml::Value::as_table);
-        let words = words.ok_or_else(|| lacks(table))?;
-        let said = words.get(word).or_else(|| words.get("unknown")).and_then(toml::Value::as_str);
-        *value = json!(said.ok_or_else(|| lacks(table))?);
+        put(value, phrases, table)?;
     }
-    let values = Plain::from_serialize(&values);
-    let say = |phrase: &str| {
-        PLAIN.render_str(phrase, &values).map(|said| line(&said, 2 * LONGEST)).map_err(|error| {
+    let (listed, quoted) = kind.parts();
+    for it in listed.and_then(|name| values[name].as_array_mut()).into_iter().flatten() {
+        for (name, table) in [("outcome", "outcome"), ("item", "readiness")] {
+            if let Some(word) = it.get_mut(name) {
+                put(word, phrases, table)?;
+            }
+        }
+    }
+    let render = |phrase: &str, values: &Plain| {
+        PLAIN.render_str(phrase, values).map(|said| line(&said, 2 * LONGEST)).map_err(|error| {
             Error::Internal(format!("{} in {}: {error:#}", kind.word(), language.word()))
         })
     };
+    // Each thing of a list by the phrase for one, where there is such a phrase.
+    let mut items = listed.map(|name| items(&data[name])).unwrap_or_default();
+    let item = phrases.get(kind.word()).and_then(|it| it.get("item")).and_then(toml::Value::as_str);
+    if let (Some(phrase), Some(all)) = (item, listed.and_then(|name| values[name].as_array())) {
+        let said = all.iter().take(MOST_ITEMS).map(|it| render(phrase, &Plain::from_serialize(it)));
+        let said = said.collect::<Result<Vec<String>>>()?;
+        items.splice(0..0, said);
+    }
+    let values = Plain::from_serialize(&values);
+    let say = |phrase: &str| render(phrase, &values);
     let part = phrases.get(kind.word()).and_then(toml::Value::as_table);
     let part = part.ok_or_else(|| lacks(kind.word()))?;
     let one = |name: &str| {
@@ -203,15 +300,19 @@ pub fn write(kind: Kind, language: Language, data: &Value, link: &str) -> Result
         let said = said.collect::<Result<Vec<String>>>()?;
         Ok(said.into_iter().filter(|said| !said.is_empty()).collect())
     };
-    let footer = [kind.why(), "authentic"].map(|name| {
+    let footer = [kind.why(data), "authentic"].map(|name| {
         say(phrases.get(name).and_then(toml::Value::as_str).ok_or_else(|| lacks(name))?)
     });
-    let (listed, quoted) = kind.parts();
     Ok(Letter {
         subject: line(&one("subject")?, LONGEST_SUBJECT),
         heading: one("heading")?,
         paragraphs: several("paragraphs")?,
-        items: listed.map(|name| items(&data[name])).unwrap_or_default(),
+        items,
+        whole: data
+            .get("whole")
+            .filter(|it| it.is_object())
+            .map(|it| whole(it, phrases))
+            .transpose()?,
         quote: quoted.and_then(|name| data[name].as_str()).map(quote),
         after: several("after")?,
         link: (one("link")?, link.to_owned()),
@@ -254,6 +355,42 @@ fn phrases(language: Language) -> Result<&'static toml::Table> {
     phrases
         .map(|(_, Phrases(phrases))| phrases)
         .ok_or_else(|| Error::Internal(format!("there are no phrases in {}", language.word())))
+}
+
+fn whole(data: &Value, phrases: &toml::Table) -> Result<Whole> {
+    let said = |table: &str, word: &str| {
+        let mut value = json!(word);
+        put(&mut value, phrases, table).map(|()| value.as_str().unwrap_or_default().to_owned())
+    };
+    // As an alert may have named what is in it, nothing of it becomes a link.
+    let text =
+        |value: &Value| quote_of(&unlinked(value.as_str().unwrap_or_default()), LONGEST_WHOLE);
+    let word = |value: &Value| line(&unlinked(value.as_str().unwrap_or_default()), LONGEST);
+    let mut each = Vec::new();
+    let mut length = data["summary"].as_str().unwrap_or_default().chars().count();
+    let mut is_cut = data["isCut"].as_bool().unwrap_or_default();
+    for task in data["tasks"].as_array().into_iter().flatten() {
+        let target = Some(word(&task["target"])).filter(|it| !it.is_empty());
+        let owner = said("taskOwner", task["owner"].as_str().unwrap_or_default())?;
+        let state = said("taskState", task["state"].as_str().unwrap_or_default())?;
+        let title = word(&task["title"]);
+        let what = target
+            .filter(|it| !title.contains(it))
+            .map_or_else(|| title.clone(), |target| format!("{title} – {target}"));
+        let it = (format!("{what} ({owner}, {state})"), text(&task["text"]));
+        length += it.0.chars().count() + it.1.chars().count();
+        if length > LONGEST_WHOLE {
+            is_cut = true;
+            break;
+        }
+        each.push(it);
+    }
+    Ok(Whole {
+        summary: (said("whole", "summary")?, text(&data["summary"])),
+        tasks: said("whole", "tasks")?,
+        each,
+        cut: if is_cut { Some(said("whole", "cut")?) } else { None },
+    })
 }
 
 fn items(list: &Value) -> Vec<String> {
@@ -319,14 +456,18 @@ fn line(text: &str, most: usize) -> String {
 
 /// Lines as they were written, without what is not visible.
 fn quote(text: &str) -> String {
+    quote_of(text, LONGEST_QUOTE)
+}
+
+fn quote_of(text: &str, most: usize) -> String {
     let lines: Vec<String> = text
         .lines()
         .map(|line| line.chars().map(|c| if c == '\t' { ' ' } else { c }).filter(|c| visible(*c)))
         .map(|line| line.collect::<String>().trim_end().to_owned())
         .collect();
     let mut text = lines.join("\n");
-    if text.chars().count() > LONGEST_QUOTE {
-        text = text.chars().take(LONGEST_QUOTE - 1).chain(['…']).collect();
+    if text.chars().count() > most {
+        text = text.chars().take(most - 1).chain(['…']).collect();
     }
     text
 }
@@ -393,6 +534,27 @@ mod tests {
     }
 
     #[test]
+    fn a_response_too_long_for_a_mail_is_cut_and_says_so() {
+        let mut data = Kind::ResponsePublished.sample();
+        let task = json!({
+            "title": "Wipe it", "target": "dock-3", "owner": "guided", "state": "open",
+            "text": "x".repeat(1_999),
+        });
+        data["whole"] = json!({ "summary": "S", "tasks": vec![task; 30], "isCut": false });
+        let said = |data: &Value| {
+            let letter = write(Kind::ResponsePublished, Language::English, data, "");
+            letter.expect("a letter").whole.expect("the whole")
+        };
+        let whole = said(&data);
+        assert_eq!(whole.each[0].0, "Wipe it – dock-3 (for you, waits)");
+        assert!(whole.each.len() < 30 && whole.cut.is_some_and(|it| it.starts_with("Cut here")));
+        let length: usize = whole.each.iter().map(|(one, more)| one.len() + more.len()).sum();
+        assert!((LONGEST_WHOLE - 3_000..LONGEST_WHOLE + 1_000).contains(&length), "{length}");
+        data["whole"]["tasks"] = json!([data["whole"]["tasks"][0]]);
+        assert_eq!(said(&data).cut, None);
+    }
+
+    #[test]
     fn no_value_leaves_its_place() {
         for evil in crate::notification::corpus::HOSTILE {
             for &kind in Kind::ALL {
@@ -402,6 +564,17 @@ mod tests {
                 }
                 data["incident"]["name"] = json!(evil);
                 data["pending"] = json!([evil]);
+                for name in ["rule", "severityBefore", "statusBefore", "status", "outcome"] {
+                    data[name] = json!(evil);
+                }
+                data["actions"] = json!([
+                    { "action": evil, "target": evil, "outcome": evil, "because": evil }
+                ]);
+                data["items"] = json!([{ "item": evil }]);
+                data["whole"] = json!({
+                    "summary": evil,
+                    "tasks": [{ "title": evil, "target": evil, "owner": evil, "state": evil, "text": evil }],
+                });
                 let letter = write(kind, Language::English, &data, "https://mdr.example/")
                     .unwrap_or_else(|error| panic!("{error}"));
                 let mut lines = vec![&letter.subject, &letter.heading];
@@ -412,6 +585,13 @@ mod tests {
                     assert!(line.chars().count() <= 2 * LONGEST, "{line:?}");
                 }
                 assert!(letter.subject.chars().count() <= LONGEST_SUBJECT);
+                let whole = letter.whole.expect("the whole");
+                let (title, text) = &whole.each[0];
+                assert!(title.chars().all(visible), "{title:?}");
+                for said in [title, text, &whole.summary.1] {
+                    assert!(!said.contains("://") && !said.contains("www."), "{said:?}");
+                    assert!(said.chars().all(|c| c == '\n' || visible(c)), "{said:?}");
+                }
             }
         }
     }

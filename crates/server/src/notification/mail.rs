@@ -162,11 +162,13 @@ impl Post {
         let header = |name: &'static str, value: &str| {
             HeaderValue::new(HeaderName::new_from_ascii_str(name), value.to_owned())
         };
+        // Who has no name is called by the address, which needs no second time.
+        let name = Some(it.name.to_owned()).filter(|name| name != it.to);
         let mut from = self.from.clone();
         from.name.get_or_insert_with(|| it.provider.to_owned());
         let mut message = Message::builder()
             .from(from.clone())
-            .to(Mailbox::new(Some(it.name.to_owned()), to.clone()))
+            .to(Mailbox::new(name, to.clone()))
             .date(date)
             .subject(it.letter.subject.clone())
             .message_id(Some(format!("<{}@{}>", it.id, self.domain())))

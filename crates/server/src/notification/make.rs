@@ -28,11 +28,12 @@ use crate::id::{ActionId, IncidentId, TenantNo};
 use crate::notification::chat::{ChatChannel, Vendor};
 use crate::notification::letter::Kind;
 use crate::notification::model::LASTS_S;
-use crate::notification::{chat, webhook};
+use crate::notification::{chat, rule, setting, webhook, whole};
 use crate::onboarding::welcome::SIGN_IN;
+use crate::permission::Permission;
+use crate::person::{self, Member};
 use crate::response::model::{ActionState, TaskState};
 use crate::response::store::{self, Source};
-use crate::service_clock::agreement::Lead;
 use crate::service_clock::{self, model::Whose};
 use crate::tenant::invitation::WELCOME_LASTS_S;
 use crate::tx::Tx;
@@ -174,18 +175,27 @@ pub(super) fn id_of(words: &[&str]) -> String {
     hex::encode(&hash.finalize()[..16])
 }
 
+/// The id of the delivery that brings a notification to a receiver.
+pub(super) fn delivery_id(notice: &str, it: &Receiver) -> String {
+    id_of(&["delivery", notice, it.channel.word(), &it.to])
+}
+
 /// Turns what waits into notifications, of every tenant; says whether more may wait.
 pub async fn make(app: &App) -> Result<bool> {
     let rows = app
         .db
         .whole("what people are to be told of, in every tenant")
-        .query("select distinct tenant_no from untold limit $1", vec![TENANTS.into()])
+        .query(
+            "select tenant_no from untold union select tenant_no from unruled \
+             union select tenant_no from mail_rule_told where due_at <= $1 limit $2",
+            vec![app.clock.now().micros().into(), TENANTS.into()],
+        )
         .await?;
     let mut more = rows.len() >= TENANTS as usize;
     for row in rows {
         let tenant = TenantNo(column(&row, 0)?);
         match make_in(app, tenant).await {
-            Ok(made) => more |= made >= MOST as usize,
+            Ok(again) => more |= again,
             Err(error) => {
                 let no = tenant.0;
                 tracing::error!(tenant.no = no, "tenant {no} was not told, will be: {error}");
@@ -195,7 +205,7 @@ pub async fn make(app: &App) -> Result<bool> {
     Ok(more)
 }
 
-async fn make_in(app: &App, tenant: TenantNo) -> Result<usize> {
+async fn make_in(app: &App, tenant: TenantNo) -> Result<bool> {
     let id = app.tenant_id(tenant).await?;
     let mut tx = Tx::begin(app, tenant, Actor::system(NOTIFIER)).await?;
     let rows = tx
@@ -209,13 +219,20 @@ async fn make_in(app: &App, tenant: TenantNo) -> Result<usize> {
         )
         .await?;
     let facts = rows.iter().map(Untold::from_row).collect::<Result<Vec<_>>>()?;
+    let mut ended: Vec<ActionId> = Vec::new();
     for fact in &facts {
+        if fact.kind == "action.ended" {
+            ended.extend(fact.text("actionId").parse::<ActionId>());
+        }
         let named = id_of(&["notification", &id, &fact.position.to_string()]);
-        if let Some((notice, receivers)) = plan(&tx, named, fact).await? {
+        if let Some((notice, receivers)) = plan(&tx, &named, fact).await? {
             tell(&mut tx, &notice, receivers).await?;
         }
-        let named = id_of(&["call", &id, &fact.position.to_string()]);
-        if let Some((notice, receivers)) = calls(&tx, named, fact).await? {
+        if let Some((notice, receivers)) = of_provider(&tx, &named, fact).await? {
+            tell(&mut tx, &notice, receivers).await?;
+        }
+        let called = id_of(&["call", &named]);
+        if let Some((notice, receivers)) = calls(&tx, called, fact).await? {
             tell(&mut tx, &notice, receivers).await?;
         }
         tx.execute(
@@ -224,20 +241,24 @@ async fn make_in(app: &App, tenant: TenantNo) -> Result<usize> {
         )
         .await?;
     }
-    let made = facts.len();
+    rule::follow::actions(&mut tx, &ended).await?;
+    let looked = rule::follow::incidents(&mut tx).await?;
     tx.commit().await?;
-    Ok(made)
+    Ok(facts.len() >= MOST as usize || looked >= rule::follow::MOST as usize)
 }
 
 /// What a fact means for people, and for whom; `None` when it means nothing to them.
-async fn plan(tx: &Tx, id: String, fact: &Untold) -> Result<Option<(Notice, Vec<Receiver>)>> {
+async fn plan(tx: &Tx, id: &str, fact: &Untold) -> Result<Option<(Notice, Vec<Receiver>)>> {
+    let id = id.to_owned();
     let (kind, data, mut receivers) = match fact.kind.as_str() {
         "response.published" => {
             let Some(incident) = fact.incident else { return Ok(None) };
             let (pending, done) = tasks(tx, incident).await?;
+            let wanted = setting::find_in(tx, tx.tenant()).await?.whole_response;
             let data = json!({
                 "pending": pending,
                 "done": done,
+                "whole": if wanted { whole::of(tx, incident).await? } else { Value::Null },
                 "link": format!("/incidents/{incident}?response=actions"),
             });
             (Kind::ResponsePublished, data, everybody(tx).await?)
@@ -259,6 +280,8 @@ async fn plan(tx: &Tx, id: String, fact: &Untold) -> Result<Option<(Notice, Vec<
                 (Kind::MessageInChat, data, receivers)
             }
         }
+        // Rules alone tell of it, and of all that ended together.
+        "action.ended" => return Ok(None),
         "action.requested" | "action.waits" => {
             let Some(data) = approval(tx, fact).await? else { return Ok(None) };
             (Kind::ApprovalNeeded, data, everybody(tx).await?)
@@ -280,7 +303,7 @@ async fn plan(tx: &Tx, id: String, fact: &Untold) -> Result<Option<(Notice, Vec<
             let Some(data) = asked(tx, fact).await? else { return Ok(None) };
             let number = |name: &str| fact.body[name].as_i64().unwrap_or_default();
             if let Some(incident) = fact.incident {
-                let delivery = delivery_of(&id, &receiver);
+                let delivery = delivery_id(&id, &receiver);
                 let step = (number("run"), number("step"));
                 escalation::told(tx, incident, step, &delivery).await?;
             }
@@ -288,11 +311,12 @@ async fn plan(tx: &Tx, id: String, fact: &Untold) -> Result<Option<(Notice, Vec<
         }
         "escalation.ended" => {
             let ladder = escalation::ladder_in(tx, tx.tenant()).await?;
-            let lead = service_clock::lead(tx, tx.tenant()).await?;
-            let (Nobody::Lead, Some(lead)) = (ladder.nobody, lead) else { return Ok(None) };
+            let (Nobody::Lead, Some(lead)) = (ladder.nobody, lead(tx).await?) else {
+                return Ok(None);
+            };
             let Some(mut data) = asked(tx, fact).await? else { return Ok(None) };
             data["lead"] = json!(true);
-            (Kind::NobodyAnswered, data, vec![of_lead(lead)])
+            (Kind::NobodyAnswered, data, vec![lead])
         }
         "clock.nearing" | "clock.missed" => {
             let missed = fact.kind == "clock.missed";
@@ -306,6 +330,14 @@ async fn plan(tx: &Tx, id: String, fact: &Untold) -> Result<Option<(Notice, Vec<
         "tenant.invited" => {
             let (data, receiver) = welcome(fact);
             (Kind::Welcome, data, vec![receiver])
+        }
+        "readiness.lapsed" | "readiness.restored" => {
+            let contacts = contact::of_role(tx, tx.tenant(), ContactRole::ServiceReview).await?;
+            if contacts.is_empty() {
+                return Ok(None);
+            }
+            let (kind, data) = readiness(fact, "/settings/service");
+            (kind, data, contacts.into_iter().map(Receiver::from).collect())
         }
         "delivery.failed" => {
             let Some((data, receivers)) = instead(tx, fact).await? else { return Ok(None) };
@@ -366,6 +398,59 @@ async fn calls(tx: &Tx, id: String, fact: &Untold) -> Result<Option<(Notice, Vec
     });
     let notice = complete(tx, Notice { id, kind, incident: Some(incident), data }).await?;
     Ok(Some((notice, receivers)))
+}
+
+/// What is said of readiness that lapsed or is whole again.
+fn readiness(fact: &Untold, link: &str) -> (Kind, Value) {
+    let items = fact.body["items"].as_array().cloned().unwrap_or_default();
+    let items: Vec<Value> = items.into_iter().map(|it| json!({ "item": it })).collect();
+    let lapsed = fact.kind == "readiness.lapsed";
+    let kind = if lapsed { Kind::ReadinessLapsed } else { Kind::ReadinessRestored };
+    (kind, json!({ "items": items, "link": link }))
+}
+
+/// What a customer's fact means for the provider's people who look after customers: its administrators,
+/// else the lead; `None` when it means nothing to them.
+async fn of_provider(tx: &Tx, id: &str, fact: &Untold) -> Result<Option<(Notice, Vec<Receiver>)>> {
+    if !matches!(fact.kind.as_str(), "readiness.lapsed" | "readiness.restored") {
+        return Ok(None);
+    }
+    let all = person::of_organisation(tx, TenantNo::PROVIDER).await?;
+    let active = all.into_iter().filter(|it| it.state() == "active");
+    let looks_after = |it: &Member| it.role.permissions().contains(&Permission::TenantReadWrite);
+    let mut receivers: Vec<Receiver> = active
+        .filter(looks_after)
+        .map(|it| Receiver {
+            channel: Channel::Mail,
+            name: it.name.unwrap_or_else(|| it.email.clone()),
+            to: it.email,
+            contact: None,
+            language: Language::default(),
+        })
+        .collect();
+    if receivers.is_empty() {
+        receivers.extend(lead(tx).await?);
+    }
+    if receivers.is_empty() {
+        return Ok(None);
+    }
+    let (kind, mut data) = readiness(fact, "/customers");
+    data["ofProvider"] = json!(true);
+    let id = id_of(&["of the provider", id]);
+    let notice = complete(tx, Notice { id, kind, incident: None, data }).await?;
+    Ok(Some((notice, receivers)))
+}
+
+/// The provider's lead for the transaction's tenant, where one is named.
+async fn lead(tx: &Tx) -> Result<Option<Receiver>> {
+    let lead = service_clock::lead(tx, tx.tenant()).await?;
+    Ok(lead.map(|it| Receiver {
+        channel: Channel::Mail,
+        to: it.email,
+        name: it.name,
+        contact: None,
+        language: it.language,
+    }))
 }
 
 /// Adds what every notification says: whose it is, and of which incident.
@@ -493,12 +578,6 @@ async fn approval(tx: &Tx, fact: &Untold) -> Result<Option<Value>> {
     })))
 }
 
-/// The provider's lead, by mail.
-fn of_lead(it: Lead) -> Receiver {
-    let (to, name, language) = (it.email, it.name, it.language);
-    Receiver { channel: Channel::Mail, to, name, contact: None, language }
-}
-
 /// The contact that a ladder has come to; none when it was removed since.
 async fn tried(tx: &Tx, fact: &Untold) -> Result<Option<Receiver>> {
     let found = contact::find_in(tx, tx.tenant(), fact.text("contactId")).await?;
@@ -531,8 +610,7 @@ async fn late(tx: &Tx, fact: &Untold, missed: bool) -> Result<(Value, Vec<Receiv
         (true, true) => all(tx).await?,
     };
     if !customer || missed {
-        let lead = service_clock::lead(tx, tx.tenant()).await?;
-        receivers.extend(lead.map(of_lead));
+        receivers.extend(lead(tx).await?);
     }
     let due: String = fact.text("dueDateTime").chars().take(16).collect();
     let link = fact.incident.map_or_else(|| "/".to_owned(), |id| format!("/incidents/{id}"));
@@ -576,6 +654,10 @@ async fn instead(tx: &Tx, fact: &Untold) -> Result<Option<(Value, Vec<Receiver>)
     // One failure is told to others, and their failures to nobody: what cannot be told is on the
     // page, and a circle would never end.
     if kind == Kind::DeliveryFailed || kind == Kind::Test {
+        return Ok(None);
+    }
+    // Whom a rule names is nobody's stand-in: contacts are told of what concerns them anyway.
+    if matches!(kind, Kind::IncidentMail | Kind::ActionMail) {
         return Ok(None);
     }
     let receivers: Vec<Receiver> = all(tx)
@@ -680,11 +762,6 @@ pub(super) async fn tell(tx: &mut Tx, notice: &Notice, receivers: Vec<Receiver>)
     Ok(())
 }
 
-/// The id of the delivery of a notification to a receiver.
-pub(super) fn delivery_of(notification: &str, it: &Receiver) -> String {
-    id_of(&["delivery", notification, it.channel.word(), &it.to])
-}
-
 async fn deliver(tx: &Tx, notice: &Notice, it: &Receiver, now: Timestamp) -> Result<()> {
     let tenant = tx.tenant();
     let number = tx.next_id("delivery").await?;
@@ -708,7 +785,7 @@ async fn deliver(tx: &Tx, notice: &Notice, it: &Receiver, now: Timestamp) -> Res
          contact_id, language, state, attempts, next_at, until, made_at) \
          values ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'waiting', 0, $10, $11, $12)",
         vec![
-            delivery_of(&notice.id, it).into(),
+            delivery_id(&notice.id, it).into(),
             number.into(),
             tenant.0.into(),
             lane.into(),

@@ -20,7 +20,10 @@ pub mod model;
 pub mod phone;
 pub mod reminder;
 pub mod reply;
+pub mod rule;
+pub mod setting;
 pub mod webhook;
+mod whole;
 
 use std::collections::HashMap;
 
@@ -358,7 +361,7 @@ pub async fn test(app: &App, caller: &Caller, channel: Channel, id: &str) -> Res
         data: json!({ "author": tx.actor().name, "link": "/" }),
     };
     let notice = make::complete(&tx, notice).await?;
-    let delivery = make::delivery_of(&notice.id, &receiver);
+    let delivery = make::delivery_id(&notice.id, &receiver);
     make::tell(&mut tx, &notice, vec![receiver]).await?;
     tx.commit().await?;
     app.tell.notify_one();

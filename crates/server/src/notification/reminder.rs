@@ -1,21 +1,19 @@
-//! Reminders of what still awaits a customer (NOT-6), and how often it wants them.
+//! Reminders of what still awaits a customer (NOT-6).
 //!
 //! An incident that awaits customer action is told again when as many hours have passed since it was
-//! last told of, as long as something of it is the customer's. Not here: clocks with targets.
+//! last told of, as long as something of it is the customer's. Not here: how often it wants them (`setting`), clocks with
+//! targets.
 
 use serde_json::json;
 
 use crate::actor::Actor;
 use crate::app::App;
 use crate::clock::Timestamp;
-use crate::db::{Transaction, column};
-use crate::error::{Error, Result};
-use crate::event::{Change, Fact};
+use crate::db::column;
+use crate::error::Result;
 use crate::id::{IncidentId, TenantNo};
 use crate::notification::letter::Kind;
 use crate::notification::make::{self, NOTIFIER, Notice};
-use crate::permission::Permission;
-use crate::tenant::caller::Caller;
 use crate::tx::Tx;
 use crate::word::IncidentStatus;
 
@@ -25,45 +23,6 @@ pub const HOURS: i64 = 4;
 pub const LONGEST: i64 = 168;
 /// Incidents reminded of in one go.
 const MOST: i64 = 200;
-
-async fn hours_in(tx: &Transaction, tenant: TenantNo) -> Result<i64> {
-    let sql = "select reminder_hours from notification_setting where tenant_no = $1";
-    let row = tx.query_one(sql, vec![tenant.0.into()]).await?;
-    Ok(row.map(|row| column(&row, 0)).transpose()?.unwrap_or(HOURS))
-}
-
-/// Hours between two reminders of the caller's own organisation; 0 for none.
-pub async fn hours(app: &App, caller: &Caller) -> Result<i64> {
-    caller.require(&[Permission::ContactRead])?;
-    let tenant = caller.own_tenant()?;
-    hours_in(&app.db.of(tenant).snapshot().await?, tenant).await
-}
-
-/// Chooses how often the caller's own organisation is reminded.
-pub async fn choose(app: &App, caller: &Caller, hours: i64) -> Result<()> {
-    caller.require(&[Permission::ContactReadWrite])?;
-    let tenant = caller.own_tenant()?;
-    if !(0..=LONGEST).contains(&hours) {
-        return Err(Error::Invalid(format!(
-            "reminderHours is a whole number from 0 (never) to {LONGEST}"
-        )));
-    }
-    let mut tx = Tx::begin(app, tenant, caller.actor()).await?;
-    let before = hours_in(&tx, tenant).await?;
-    if before == hours {
-        return Ok(());
-    }
-    tx.execute(
-        "insert into notification_setting (tenant_no, reminder_hours) values ($1, $2) \
-         on conflict (tenant_no) do update set reminder_hours = excluded.reminder_hours",
-        vec![tenant.0.into(), hours.into()],
-    )
-    .await?;
-    let changes =
-        vec![Change { field: "reminderHours", before: json!(before), after: json!(hours) }];
-    tx.record(Fact::NotificationSettingChanged { changes });
-    tx.commit().await
-}
 
 /// What is due: incidents that await their customer and were last told of long enough ago. `$1` is
 /// now, `$2` the hours where nothing is said. The status is spelt out: only so SQLite takes the index.

@@ -54,12 +54,14 @@ pub struct Way {
     pub targets: Targets,
     /// What the last evaluation found, as `Assessment::kept` has it.
     pub kept: Value,
+    /// What people were told of items that lapsed, as `Lapses::kept` has it.
+    pub told: Value,
 }
 
 const COLUMNS: &str = "onboarding.person_id, onboarding.language, onboarding.welcome, \
     onboarding.welcome_until, onboarding.submitted_by, onboarding.submitted_at, \
     onboarding.monitoring_days, onboarding.target_devices, onboarding.target_identities, \
-    onboarding.assessment";
+    onboarding.assessment, onboarding.lapses";
 
 impl Way {
     fn from_row(row: &QueryResult) -> Result<Self> {
@@ -71,7 +73,11 @@ impl Way {
             )
         };
         let language: String = column(row, 1)?;
-        let kept: Option<String> = column(row, 9)?;
+        let json = |index| {
+            let text: Option<String> = column(row, index)?;
+            let read = text.and_then(|text| serde_json::from_str(&text).ok());
+            Ok::<_, Error>(read.unwrap_or(Value::Null))
+        };
         Ok(Self {
             person: column(row, 0)?,
             language: Language::read(&language).unwrap_or_default(),
@@ -80,7 +86,8 @@ impl Way {
             submitted: column::<Option<String>>(row, 4)?.zip(at(5)?),
             days: column(row, 6)?,
             targets: Targets { devices: target(7)?, identities: target(8)? },
-            kept: kept.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or(Value::Null),
+            kept: json(9)?,
+            told: json(10)?,
         })
     }
 }
@@ -96,6 +103,7 @@ impl Default for Way {
             days: DAYS,
             targets: Targets::default(),
             kept: Value::Null,
+            told: Value::Null,
         }
     }
 }
@@ -409,18 +417,18 @@ pub async fn overview(app: &App, tenants: &[TenantNo]) -> Result<HashMap<TenantN
          left join person on person.id = onboarding.person_id where tenant.no {among}"
     );
     for row in app.db.reach(tenants).query(&sql, values).await? {
-        let (no, word): (i64, String) = (column(&row, 10)?, column(&row, 11)?);
+        let (no, word): (i64, String) = (column(&row, 11)?, column(&row, 12)?);
         let damaged = || Error::Internal(format!("the stage of tenant {no} is damaged"));
-        let known = column::<i32>(&row, 15)? == 1;
+        let known = column::<i32>(&row, 16)? == 1;
         let way = if known { Some(Way::from_row(&row)?) } else { None };
-        let fresh = column::<i32>(&row, 14)? == 1;
+        let fresh = column::<i32>(&row, 15)? == 1;
         found.insert(
             TenantNo(no),
             Overview {
                 stage: Stage::read(&word).ok_or_else(damaged)?,
-                since: Timestamp::from_micros(column(&row, 12)?),
+                since: Timestamp::from_micros(column(&row, 13)?),
                 missing: way.as_ref().map(|way| model::missing_of(&way.kept)).unwrap_or_default(),
-                invited: column::<Option<String>>(&row, 13)?.filter(|_| fresh),
+                invited: column::<Option<String>>(&row, 14)?.filter(|_| fresh),
                 way,
             },
         );

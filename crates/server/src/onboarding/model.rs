@@ -495,6 +495,67 @@ impl Assessment {
     }
 }
 
+/// After people were told that an item lapsed, for how long they are not told so again, in seconds.
+pub const LAPSE_S: i64 = DAY_S;
+
+/// What people are to be told of items that the service began with: those that lapsed, and those that
+/// are there again.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Lapses {
+    /// Not there any more.
+    pub lapsed: Vec<&'static str>,
+    /// There again, of those that people were told of.
+    pub restored: Vec<&'static str>,
+    /// What people were told, as it is kept: for each item when, and whether it still lacks.
+    pub kept: Value,
+}
+
+impl Assessment {
+    /// What has lapsed of what gates the start, and what is there again. `before` is the assessment
+    /// before this one, `told` what people were told. An item that comes and goes is told of once a
+    /// day; one that lapsed again meanwhile is told of once the day is over, if it still lacks then.
+    #[must_use]
+    pub fn lapses(&self, before: &Value, told: &Value, now: Timestamp) -> Lapses {
+        let required = self.items.iter().filter(|it| it.kind.is_required());
+        let items = required.map(|it| (it.kind.word(), it.status == Status::Completed));
+        // Where nobody set a target, all that is known is to be protected, and each device that is
+        // away for a day would be a lapse.
+        let targets = [(DEVICES, self.devices), (IDENTITIES, self.identities)]
+            .map(|(name, it)| (name, !it.is_set || it.is_reached()));
+        let mut found = Lapses { kept: json!({}), ..Lapses::default() };
+        for (name, is_there) in items.chain(targets) {
+            let at = told[name]["at"].as_i64();
+            let is_lacking = told[name]["lacks"].as_bool().unwrap_or_default();
+            // Told of before, it was there again since: then it has lapsed once more.
+            let was_there = met(&before[name]) || (at.is_some() && !is_lacking);
+            let is_early =
+                at.is_some_and(|at| now < Timestamp::from_micros(at).plus_seconds(LAPSE_S));
+            let next = match (is_there, is_lacking) {
+                (false, false) if was_there && !is_early => {
+                    found.lapsed.push(name);
+                    Some((now.micros(), true))
+                }
+                // Too early, and nothing is kept of it otherwise: it is looked at again.
+                (false, false) if was_there => at.map(|at| (at, false)),
+                (true, true) => {
+                    found.restored.push(name);
+                    at.map(|at| (at, false))
+                }
+                _ => at.map(|at| (at, is_lacking)),
+            };
+            if let Some((at, lacks)) = next {
+                found.kept[name] = json!({ "at": at, "lacks": lacks });
+            }
+        }
+        found
+    }
+}
+
+/// Whether an item that was kept was there.
+fn met(kept: &Value) -> bool {
+    *kept == json!(Status::Completed) || *kept == reached(true)
+}
+
 const DEVICES: &str = "protectedDevices";
 const IDENTITIES: &str = "protectedIdentities";
 

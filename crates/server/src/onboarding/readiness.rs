@@ -19,11 +19,11 @@ use crate::event::Fact;
 use crate::id::TenantNo;
 use crate::lease::Lease;
 use crate::onboarding::model::{self, Assessment, Found, LIVE_S, Targets};
-use crate::onboarding::way_in;
+use crate::onboarding::{Way, way_in};
 use crate::permission::Permission;
 use crate::person;
 use crate::tenant::grant;
-use crate::tenant::stage;
+use crate::tenant::stage::{self, Stage};
 use crate::tx::Tx;
 
 /// In whose name readiness is evaluated.
@@ -161,6 +161,7 @@ pub(super) async fn evaluate(tx: &mut Tx) -> Result<()> {
     if !changes.is_empty() && way.kept != Value::Null {
         tx.record_as(actor.clone(), Fact::ReadinessChanged { changes });
     }
+    let lapses = lapses(tx, &found, &way).await?;
     let mut at = (stage::find_in(tx, tenant).await?, stage::since(tx, tenant).await?);
     while let Some((to, because)) = model::advance(at, found.is_ready(), way.days, now) {
         stage::advance_as(tx, &actor, to, &because).await?;
@@ -168,17 +169,35 @@ pub(super) async fn evaluate(tx: &mut Tx) -> Result<()> {
     }
     let due = model::due(at, way.days, now);
     tx.execute(
-        "update onboarding set assessment = $2, evaluated_at = $3, due_at = $4 \
+        "update onboarding set assessment = $2, evaluated_at = $3, due_at = $4, lapses = $5 \
          where tenant_no = $1",
         vec![
             tenant.0.into(),
             found.kept().to_string().into(),
             now.micros().into(),
             due.micros().into(),
+            lapses.to_string().into(),
         ],
     )
     .await?;
     Ok(())
+}
+
+/// Notes what has lapsed since the service began, and what is there again; gives what people were told.
+async fn lapses(tx: &mut Tx, found: &Assessment, way: &Way) -> Result<Value> {
+    // Before the service began nothing can lapse: what is missing holds it back.
+    if !matches!(stage::find_in(tx, tx.tenant()).await?, Stage::Monitoring | Stage::Active) {
+        return Ok(way.told.clone());
+    }
+    let lapses = found.lapses(&way.kept, &way.told, tx.now());
+    let actor = Actor::system(ASSESSOR);
+    if !lapses.lapsed.is_empty() {
+        tx.record_as(actor.clone(), Fact::ReadinessLapsed { items: lapses.lapsed });
+    }
+    if !lapses.restored.is_empty() {
+        tx.record_as(actor, Fact::ReadinessRestored { items: lapses.restored });
+    }
+    Ok(lapses.kept)
 }
 
 /// Evaluates every tenant that is due.

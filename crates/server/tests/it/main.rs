@@ -34,6 +34,7 @@ mod intake;
 mod interleaving;
 mod isolation;
 mod limits;
+mod mail_rule;
 mod mailbox;
 mod matrix;
 mod notification;

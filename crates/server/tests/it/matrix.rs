@@ -449,6 +449,32 @@ fn own() -> Vec<Row> {
             Any(&[P::ContactReadWrite]),
             Some(("/api/v1/contacts/<contact>/test", "{}")),
         ),
+        row("GET", "/api/v1/mail-rules", Any(&[P::ContactRead]), None),
+        row("POST", "/api/v1/mail-rules", Any(&[P::ContactReadWrite]), None),
+        row(
+            "PATCH",
+            "/api/v1/mail-rules/{id}",
+            Any(&[P::ContactReadWrite]),
+            Some(("/api/v1/mail-rules/<mail rule>", r#"{"name":"x"}"#)),
+        ),
+        row(
+            "DELETE",
+            "/api/v1/mail-rules/{id}",
+            Any(&[P::ContactReadWrite]),
+            Some(("/api/v1/mail-rules/<mail rule>", "")),
+        ),
+        row(
+            "POST",
+            "/api/v1/mail-rules/{id}/restore",
+            Any(&[P::ContactReadWrite]),
+            Some(("/api/v1/mail-rules/<mail rule>/restore", "{}")),
+        ),
+        row(
+            "POST",
+            "/api/v1/mail-rules/{id}/test",
+            Any(&[P::ContactReadWrite]),
+            Some(("/api/v1/mail-rules/<mail rule>/test", "{}")),
+        ),
         row("GET", "/api/v1/webhooks", Any(&[P::ContactRead]), None),
         row("POST", "/api/v1/webhooks", Any(&[P::ContactReadWrite]), None),
         row(
@@ -1001,6 +1027,7 @@ struct Things {
     identity_provider: String,
     connector: String,
     contact: String,
+    mail_rule: String,
     webhook: String,
     chat_channel: String,
     delivery: String,
@@ -1026,6 +1053,7 @@ impl Things {
             ("identity provider", &self.identity_provider),
             ("connector", &self.connector),
             ("contact", &self.contact),
+            ("mail rule", &self.mail_rule),
             ("webhook", &self.webhook),
             ("chat channel", &self.chat_channel),
             ("delivery", &self.delivery),
@@ -1156,6 +1184,11 @@ async fn things(
         "role": "incidentNotification",
     });
     let contact = admin.post("/api/v1/contacts", &contact).await.expect(201).json();
+    let mail_rule = json!({
+        "name": mark, "when": { "about": "incidents" },
+        "recipients": [{ "email": format!("{}@{domain}", mark.to_lowercase()) }],
+    });
+    let mail_rule = admin.post("/api/v1/mail-rules", &mail_rule).await.expect(201).json();
     let told = format!("/api/v1/contacts/{}/test", contact["id"].as_str().expect("an id"));
     let delivery = admin.post(&told, &json!({})).await.expect(202).json();
     let queue = admin.get("/api/v1/incidents").await.expect(200).json();
@@ -1184,6 +1217,7 @@ async fn things(
         identity_provider: text(&provider["id"]),
         connector: text(&connector["id"]),
         contact: text(&contact["id"]),
+        mail_rule: text(&mail_rule["id"]),
         webhook: text(&webhook["id"]),
         chat_channel: text(&chat["id"]),
         delivery: text(&delivery["deliveryId"]),
@@ -1343,6 +1377,7 @@ async fn a_role_does_what_its_row_says_and_nothing_else() {
         identity_provider: "nothing".to_owned(),
         connector: "nothing".to_owned(),
         contact: "nothing".to_owned(),
+        mail_rule: "nothing".to_owned(),
         webhook: "nothing".to_owned(),
         chat_channel: "nothing".to_owned(),
         delivery: "nothing".to_owned(),
@@ -1415,6 +1450,7 @@ async fn a_foreign_tenant_does_not_exist() {
         identity_provider: nobody("identity provider"),
         connector: nobody("connector"),
         contact: nobody("contact"),
+        mail_rule: nobody("mail rule"),
         webhook: nobody("webhook"),
         chat_channel: nobody("chat channel"),
         delivery: nobody("delivery"),

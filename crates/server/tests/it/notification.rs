@@ -154,7 +154,7 @@ pub struct Post {
     ways: Ways,
 }
 
-async fn post() -> Post {
+pub async fn post() -> Post {
     post_with(Mail::default()).await
 }
 
@@ -194,6 +194,11 @@ impl Post {
             self.case.face.world.app.clock.advance_seconds(60);
             self.tick().await;
         }
+    }
+
+    /// Has the mail server refuse the next mail.
+    pub fn refuse(&self, answer: &'static str) {
+        self.server.will(&[Fault::Says(answer)]);
     }
 
     pub async fn publish(&self) {

@@ -480,6 +480,84 @@ async fn an_active_customer_stays_active_and_what_lapses_is_told() {
 }
 
 #[tokio::test]
+async fn what_lapses_is_mailed_once_a_day_and_once_more_when_it_is_whole_again() {
+    let scene = scene().await;
+    let birch = scene.add(json!({})).await;
+    let path = format!("/api/v1/tenants/{}/onboarding", birch.id);
+    scene.odd.patch(&path, &json!({ "monitoringDays": 0 })).await.expect(204);
+    let beate = scene.beate().await;
+    let review = json!({
+        "name": "Board", "kind": "group", "email": "board@birch.example", "role": "serviceReview",
+        "language": "es",
+    });
+    beate.post("/api/v1/contacts", &review).await.expect(201);
+    // Before the service begins nothing lapses: what is missing holds it back.
+    set_up(&beate, "reader").await;
+    grant(&beate, "none").await;
+    scene.watch().await;
+    grant(&beate, "reader").await;
+    scene.alert(&birch, "first").await;
+    scene.watch().await;
+    scene.app().clock.advance_seconds(60);
+    scene.watch().await;
+    assert_eq!(stages(&scene, &birch).await.last().map(String::as_str), Some("active"));
+    let board = async |what: &str| {
+        let mails = scene.mails("board@birch.example").await;
+        mails.iter().filter(|mail| mail.contains(what)).count()
+    };
+    let odd = async |what: &str| {
+        let mails = scene.mails("odd@fjordwatch.example").await;
+        mails.iter().filter(|mail| mail.contains(what)).count()
+    };
+    let (lapsed, whole) = ("ya no est", "vuelve a estar completa");
+    assert_eq!((board(lapsed).await, odd("has lapsed").await), (0, 0));
+
+    grant(&beate, "none").await;
+    scene.watch().await;
+    assert_eq!((board(lapsed).await, odd("has lapsed").await), (1, 1), "both sides are told");
+    let mails = scene.mails("odd@fjordwatch.example").await;
+    let mail = mails.last().expect("one");
+    assert!(
+        mail.contains("Leave for experts to investigate") && mail.contains("Birch Rail"),
+        "{mail}"
+    );
+    assert!(mail.contains("/customers"), "where the provider looks after it: {mail}");
+    scene.app().clock.advance_seconds(3_600);
+    scene.watch().await;
+    assert_eq!(board(lapsed).await, 1, "it lacks still, which is no news");
+
+    // It flaps: one word that it is whole, and silence for the rest of the day.
+    let beate = scene.face.person(&birch.id, "b2@birch.example", Role::SecurityAdministrator).await;
+    for _ in 0..5 {
+        grant(&beate, "reader").await;
+        scene.watch().await;
+        grant(&beate, "none").await;
+        scene.watch().await;
+    }
+    assert_eq!((board(lapsed).await, board(whole).await), (1, 1));
+    assert_eq!((odd("has lapsed").await, odd("whole again").await), (1, 1));
+    // When the day is over and it still lacks, that is told.
+    scene.app().clock.advance_seconds(DAY_S);
+    scene.watch().await;
+    assert_eq!((board(lapsed).await, board(whole).await), (2, 1));
+    // Another item has a day of its own.
+    let beate = scene.face.person(&birch.id, "b3@birch.example", Role::SecurityAdministrator).await;
+    let contacts = beate.get("/api/v1/contacts").await.expect(200).json();
+    let all = contacts["value"].as_array().expect("contacts");
+    let duty = all.iter().find(|it| it["name"] == "Duty").expect("the incident contact");
+    let path = format!("/api/v1/contacts/{}", duty["id"].as_str().expect("an id"));
+    beate.delete(&path).await.expect(204);
+    scene.watch().await;
+    assert_eq!(board(lapsed).await, 3);
+    let lapses = facts(&scene, &birch, "readiness.lapsed").await;
+    let items: Vec<&Value> = lapses.iter().map(|it| &it["items"]).collect();
+    assert_eq!(
+        items,
+        [&json!(["expertAccess"]), &json!(["expertAccess"]), &json!(["incidentContact"])]
+    );
+}
+
+#[tokio::test]
 async fn targets_gate_the_start_and_a_device_counts_while_it_is_heard_of() {
     let scene = scene().await;
     let birch = scene.add(json!({})).await;

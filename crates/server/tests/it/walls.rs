@@ -155,6 +155,11 @@ async fn neighbours() -> Face {
             "email": format!("kept@n{}.example", tenant.no.0),
         });
         admin.post("/api/v1/contacts", &contact).await.expect(201);
+        let rule = json!({
+            "name": "kept", "when": { "about": "incidents" },
+            "recipients": [{ "email": format!("kept@n{}.example", tenant.no.0) }],
+        });
+        admin.post("/api/v1/mail-rules", &rule).await.expect(201);
         let ways = riposte::notification::engine::Ways::default();
         riposte::notification::engine::tick(&world.app, &ways).await.expect("a round");
         let policy = json!({ "version": 0, "rules": [{
@@ -186,6 +191,9 @@ async fn neighbours() -> Face {
         tx.execute(untold, vec![tenant.no.0.into()]).await.expect("a row");
         for kept in [
             "insert into untimed (tenant_no, position) values ($1, 0)",
+            "insert into unruled (tenant_no, incident_id) values ($1, -$1)",
+            "insert into mail_rule_told (rule_id, incident_id, tenant_no, told_at, alerts, \
+             severity, status) values ('kept', -$1, $1, 0, 0, 0, 1)",
             "insert into service_clock (incident_id, tenant_no, marks, said) \
              values (-$1, $1, '[]', '[]')",
             "insert into clock_run (incident_id, clock, number, tenant_no, severity, began_at, \
