@@ -91,7 +91,7 @@ async function journey({ server, browser, mailbox, pictures }) {
   await ida.keyboard.press('Enter');
   await panel.waitFor({ state: 'detached' });
   await ida.getByRole('switch', { name: 'Medium and worse is on' }).waitFor();
-  await ida.getByText('Severity: High, Medium').waitFor();
+  await ida.getByText('Severity: Medium, High').waitFor();
 
   // One about actions; what the server refuses stands at its field.
   await ida.getByRole('button', { name: 'Add a mail rule' }).click();
@@ -112,7 +112,7 @@ async function journey({ server, browser, mailbox, pictures }) {
   // An incident that the rule is about, and the response to it, whole.
   await ida.goto('/settings/notifications?tab=reminders');
   await ida.getByRole('switch', { name: 'Send the whole response in the mail' }).click();
-  await ida.getByText('Mails contain the whole response.').waitFor();
+  await ida.getByText('Mails contain the whole response.').first().waitFor();
   await look(ida, 'contents', pictures);
   await send(ida, 'POST', '/api/v1/contacts', { name: 'Ida Berg', kind: 'person', role: 'incidentNotification', email: 'ida@alder.example' });
   await responded({ server, customer: ida, expert: signe, tenantId });
@@ -126,10 +126,10 @@ async function journey({ server, browser, mailbox, pictures }) {
   // Tested, turned off, removed, and taken back.
   await ida.goto('/settings/notifications?tab=rules');
   await ida.getByRole('button', { name: 'Send a test of Actions that failed' }).click();
-  await ida.getByText('Actions that failed: the test has arrived.').waitFor();
+  await ida.getByText('Actions that failed: the test has arrived.').first().waitFor();
   assert.match(to('night@alder.example')[0], /This is a test/);
   await ida.getByRole('switch', { name: 'Actions that failed is on' }).click();
-  await ida.getByText('Actions that failed is off.').waitFor();
+  await ida.getByText('Actions that failed is off.').first().waitFor();
   await look(ida, 'list', pictures);
   await ida.getByRole('button', { name: 'Remove Medium and worse' }).click();
   await ida.getByText('No rule is about incidents.').waitFor();

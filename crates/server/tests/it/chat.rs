@@ -1597,8 +1597,8 @@ fn sync(held: &Held, asked: &BTreeMap<String, String>, inside: bool) -> (u16, Va
     let new: Vec<(usize, &Value)> =
         held.posts.iter().enumerate().skip(since.unwrap_or(0)).collect();
     if !inside {
-        let left: Vec<&Value> = new.iter().map(|(_, it)| *it).collect();
-        let left: Vec<&&Value> = left.iter().filter(|it| it["state_key"] == BOT_USER).collect();
+        let own = |it: &&Value| it["state_key"] == BOT_USER && listed(&filter["timeline"], it);
+        let left: Vec<&Value> = new.iter().map(|(_, it)| *it).filter(own).collect();
         let rooms = json!({ "leave": { ROOM: { "timeline": { "events": left } } } });
         let rooms = if left.is_empty() { json!({}) } else { rooms };
         return (200, json!({ "next_batch": next, "rooms": rooms }));
@@ -1618,6 +1618,9 @@ fn sync(held: &Held, asked: &BTreeMap<String, String>, inside: bool) -> (u16, Va
     let timeline = json!({
         "events": events, "limited": cut > 0, "prev_batch": moment(held, first),
     });
+    if told.is_empty() && states.is_empty() {
+        return (200, json!({ "next_batch": next }));
+    }
     let room = json!({ "timeline": timeline, "state": { "events": states } });
     (200, json!({ "next_batch": next, "rooms": { "join": { ROOM: room } } }))
 }

@@ -397,7 +397,13 @@ fn filter(line: &Line) -> Value {
             "state": { "types": ends },
             "timeline": {
                 "limit": TIMELINE,
-                "types": ["m.room.message", "m.room.encryption", "m.room.tombstone"],
+                // That we were thrown out is told as what happened to our membership, or not at all.
+                "types": [
+                    "m.room.message",
+                    "m.room.encryption",
+                    "m.room.tombstone",
+                    "m.room.member",
+                ],
             },
         },
     })
