@@ -61,6 +61,9 @@ pub mod connector;
 pub mod directory;
 
 pub mod contact;
+
+pub mod service_clock;
+
 pub mod conversation;
 pub mod coverage;
 
@@ -69,7 +72,6 @@ pub mod onboarding;
 pub mod response;
 
 pub mod agent;
-pub mod service_clock;
 
 pub mod escalation;
 
