@@ -1068,6 +1068,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/conversations/{id}/translations": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Translates messages of a conversation by the service that the operator has set up (COM-3). Each
+         *     message is asked for once in a language.
+         */
+        post: operations["post_api_v1_conversations_id_translations"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/credits": {
         parameters: {
             query?: never;
@@ -1832,6 +1852,76 @@ export interface paths {
         /** Chooses whom the organisation wants to be reached. */
         put: operations["put_api_v1_ladder"];
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/mail-rules": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The mail rules of the organisation, and what can be chosen in one. */
+        get: operations["get_api_v1_mail_rules"];
+        put?: never;
+        /** Adds a mail rule. */
+        post: operations["post_api_v1_mail_rules"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/mail-rules/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Takes a mail rule away. */
+        delete: operations["delete_api_v1_mail_rules_id"];
+        options?: never;
+        head?: never;
+        /** Changes a mail rule. */
+        patch: operations["patch_api_v1_mail_rules_id"];
+        trace?: never;
+    };
+    "/api/v1/mail-rules/{id}/restore": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Takes the removal of a mail rule back; it still knows what it has told. */
+        post: operations["post_api_v1_mail_rules_id_restore"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/mail-rules/{id}/test": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Sends a test mail to everybody whom a rule tells; what became of each is with its delivery. */
+        post: operations["post_api_v1_mail_rules_id_test"];
         delete?: never;
         options?: never;
         head?: never;
@@ -3757,6 +3847,7 @@ export interface components {
         };
         /** @description An agreement. */
         Agreement: {
+            chatHours?: components["schemas"]["Week"] | null;
             hours?: components["schemas"]["Week"] | null;
             lead?: components["schemas"]["Lead"] | null;
             /**
@@ -4098,6 +4189,13 @@ export interface components {
             devices: boolean;
             /** @description The same for users: those marked so, and those who hold a directory role. */
             users: boolean;
+        };
+        /** @description Messages in another language. */
+        InLanguage: {
+            /** @description Into which. */
+            language: components["schemas"]["Language"];
+            /** @description Which messages, 20 at most. */
+            messageIds: string[];
         };
         /** @description What changes. Only what is named changes; null clears. */
         IncidentChange: {
@@ -4507,6 +4605,33 @@ export interface components {
             /** @description At most 4,000 characters. */
             comment?: string;
         };
+        /** @description Somebody who is told by a rule. */
+        RuleRecipient: {
+            /** @description The mail address, in lower case. */
+            email: string;
+            /** @description English when absent. */
+            language?: components["schemas"]["Language"];
+        };
+        /** @description Alerts of a source, as a rule chooses them. */
+        RuleSource: {
+            /**
+             * @description `detectionSource` of the alert; any when absent. *Microsoft Defender Experts* is
+             *     `microsoftThreatExperts`.
+             */
+            detection?: string | null;
+            /** @description `serviceSource` of the alert; any when absent. */
+            service?: string | null;
+            /** @description Its own severities; those of the rule when absent. */
+            severities?: string[] | null;
+        };
+        /** @description What a rule is about. */
+        RuleWhen: (components["schemas"]["IncidentsWanted"] & {
+            /** @enum {string} */
+            about: "incidents";
+        }) | (components["schemas"]["ActionsWanted"] & {
+            /** @enum {string} */
+            about: "actions";
+        });
         /** @description A rung. */
         Rung: {
             /** @description Whether it is tried outside of its working hours as well. */
@@ -6946,6 +7071,40 @@ export interface operations {
             };
         };
     };
+    post_api_v1_conversations_id_translations: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description `incident-7` or `question-3` */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["InLanguage"];
+            };
+        };
+        responses: {
+            /** @description value: id, text or because */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+            /** @description no translation service is set up */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
     get_api_v1_credits: {
         parameters: {
             query?: {
@@ -8380,6 +8539,167 @@ export interface operations {
         responses: {
             /** @description as when it is asked for */
             200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+        };
+    };
+    get_api_v1_mail_rules: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description value, choices, may */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+        };
+    };
+    post_api_v1_mail_rules: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewMailRule"];
+            };
+        };
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MailRuleView"];
+                };
+            };
+            /** @description there are as many as there may be */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    delete_api_v1_mail_rules_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description the rule's id */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    patch_api_v1_mail_rules_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description the rule's id */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["EditedMailRule"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MailRuleView"];
+                };
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    post_api_v1_mail_rules_id_restore: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description the rule's id */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Nothing"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MailRuleView"];
+                };
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    post_api_v1_mail_rules_id_test: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description the rule's id */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Nothing"];
+            };
+        };
+        responses: {
+            /** @description deliveryIds */
+            202: {
                 headers: {
                     [name: string]: unknown;
                 };
