@@ -128,6 +128,7 @@ export function MailRules({ settings, adding, onAdded }: { settings: Notificatio
     {
       id: 'on',
       label: 'On',
+      named: true,
       cell: (row) => (
         <Switch
           aria-label={`${row.name} is on`}

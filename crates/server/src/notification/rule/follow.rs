@@ -235,9 +235,9 @@ async fn facts(tx: &Tx, incident: &Incident) -> Result<IncidentFacts> {
         let sql =
             format!("select device_groups from device where tenant_no = $1 and name_key {among}");
         for row in tx.query(&sql, values).await? {
-            let named: Vec<String> =
+            let own: Vec<String> =
                 serde_json::from_str(&column::<String>(&row, 0)?).map_err(Error::internal)?;
-            groups.extend(named);
+            groups.extend(own);
         }
     }
     let model = &incident.model;
