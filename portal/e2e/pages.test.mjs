@@ -162,6 +162,19 @@ test('every page, as who uses it', { timeout: 600_000, concurrency: true }, asyn
     const { id } = await send(ida, 'POST', '/api/v1/contacts', contact);
     await send(ida, 'POST', `/api/v1/contacts/${id}/test`, {});
   }
+  // Whom she wants to be reached while nobody reacts: by day, and at night.
+  const office = { from: '08:00', until: '16:30' };
+  const { value: contacts } = await (await ida.request.get('/api/v1/contacts')).json();
+  const [first, second] = contacts.filter((one) => one.role === 'incidentNotification');
+  await send(ida, 'PATCH', `/api/v1/contacts/${second.id}`, {
+    phone: '+46 8 765 43 21',
+    hours: { timeZone: 'Europe/Stockholm', days: [office, office, office, office, office, null, null] },
+  });
+  const rung = (contactId, by, waitMinutes, always = false) => ({ contactId, by, waitMinutes, always });
+  await send(ida, 'PUT', '/api/v1/ladder', {
+    isOn: true, severities: ['high', 'medium'], rounds: 2, nobody: 'lead',
+    rungs: [rung(first.id, 'mail', 15), rung(second.id, 'call', 10, true), rung(second.id, 'sms', 10)],
+  });
   const { id: hook } = await send(ida, 'POST', '/api/v1/webhooks', { name: 'SIEM of the group', url: `${directory.url}/hook` });
   await send(ida, 'POST', `/api/v1/webhooks/${hook}/test`, {});
   // A team chat that does not take its secret.
@@ -376,9 +389,10 @@ test('every page, as who uses it', { timeout: 600_000, concurrency: true }, asyn
       ['settings/notifications', 'notifications', '/settings/notifications'],
       ['settings/notifications', 'notifications-add', '/settings/notifications', dialog('Add a contact')],
       ['settings/notifications', 'notifications-edit', '/settings/notifications', dialog('Edit Leitung IT')],
-      ...['chat', 'webhooks', 'reminders', 'deliveries', 'messages'].map((tab) => [
+      ...['rules', 'chat', 'webhooks', 'ladder', 'reminders', 'deliveries', 'messages'].map((tab) => [
         'settings/notifications', `notifications-${tab}`, `/settings/notifications?tab=${tab}`,
       ]),
+      ['settings/notifications', 'notifications-rules-add', '/settings/notifications?tab=rules', dialog('Add a mail rule')],
       ['settings/notifications', 'notifications-chat-add', '/settings/notifications?tab=chat', dialog('Connect a channel')],
       ['settings/notifications', 'notifications-chat-edit', '/settings/notifications?tab=chat', dialog(/^Set up /)],
       ['settings/notifications', 'notifications-webhook-add', '/settings/notifications?tab=webhooks', dialog('Add a webhook')],

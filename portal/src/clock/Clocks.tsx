@@ -153,7 +153,7 @@ const ENDS: Record<Climb['standing'], string> = {
   climbing: 'People are being reached',
   acknowledged: 'Somebody reacted',
   nobody: 'Nobody answered',
-  ended: 'Nobody was reached for it',
+  ended: 'It was over before anybody reacted',
 };
 
 /** NOT-8: who was reached while nobody reacted, and how that ended. */
