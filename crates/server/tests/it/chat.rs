@@ -1517,9 +1517,10 @@ fn happen(held: &mut Held, kind: &str, key: Option<&str>, content: Value) -> Str
     held.next += 1;
     let id = format!("$event{}", held.next);
     let mut event = json!({
-        "event_id": id, "id": id, "type": kind, "sender": KARI_USER, "content": content,
+        "event_id": id, "id": id, "type": kind, "sender": KARI_USER,
         "origin_server_ts": i64::MAX / 2, "unsigned": {}, "below": NOWHERE,
     });
+    event["content"] = content;
     if let Some(key) = key {
         event["state_key"] = json!(key);
         held.states.insert(format!("{kind}|{key}"), event["content"].clone());
