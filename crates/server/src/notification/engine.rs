@@ -576,7 +576,7 @@ async fn phone_of(
 async fn chat_of(
     app: &App,
     ways: &Ways,
-    line: &mut chat::Line,
+    open: &mut chat::Line,
     (lane, address): (&Lane, &str),
     it: &Due,
 ) -> Result<Answer> {
@@ -590,14 +590,14 @@ async fn chat_of(
             letter: &letter,
             tenant: &app.tenant_id(lane.tenant).await?,
         };
-        return chat::pagerduty::send(app, line, &call).await;
+        return chat::pagerduty::send(app, open, &call).await;
     }
     if it.incident.is_some() && it.kind.is_answered() {
-        letter.answer = Some(letter::below_line(it.language, line.by_mention())?);
+        letter.answer = Some(letter::below_line(it.language, open.by_mention())?);
     }
     let parcel =
         chat::post::Parcel { id: &it.id, incident: it.incident, letter: &letter, made: it.made };
-    chat::post::send(app, &ways.tokens, line, &parcel).await
+    chat::post::send(app, &ways.tokens, open, &parcel).await
 }
 
 /// Writes what turns came to, those that ended meanwhile together.

@@ -330,45 +330,45 @@ fn escaped(text: &str) -> String {
 pub(super) fn content(letter: &Letter, below: bool) -> Value {
     let mut plain = vec![quiet(&letter.heading)];
     let heading = escaped(&letter.heading);
-    let mut html = if below {
+    let mut html = vec![if below {
         format!("<p><strong>{heading}</strong></p>")
     } else {
         format!("<h4>{heading}</h4>")
-    };
+    }];
     for text in &letter.paragraphs {
         plain.push(quiet(text));
-        html.push_str(&format!("<p>{}</p>", escaped(text)));
+        html.push(format!("<p>{}</p>", escaped(text)));
     }
     if !letter.items.is_empty() {
         let items: Vec<String> = letter.items.iter().map(|it| format!("• {}", quiet(it))).collect();
         plain.push(items.join("\n"));
         let items = letter.items.iter().map(|it| format!("<li>{}</li>", escaped(it)));
-        html.push_str(&format!("<ul>{}</ul>", items.collect::<String>()));
+        html.push(format!("<ul>{}</ul>", items.collect::<String>()));
     }
     if let Some(quote) = letter.quote.as_deref().filter(|text| !text.is_empty()) {
         let quote = cut(quote, LONGEST_QUOTE);
         let lines: Vec<String> = quote.lines().map(|it| format!("> {}", quiet(it))).collect();
         plain.push(lines.join("\n"));
         let lines: Vec<String> = quote.lines().map(escaped).collect();
-        html.push_str(&format!("<blockquote>{}</blockquote>", lines.join("<br>")));
+        html.push(format!("<blockquote>{}</blockquote>", lines.join("<br>")));
     }
     for text in &letter.after {
         plain.push(quiet(text));
-        html.push_str(&format!("<p>{}</p>", escaped(text)));
+        html.push(format!("<p>{}</p>", escaped(text)));
     }
     let (label, url) = &letter.link;
     plain.push(format!("{}: {url}", quiet(label)));
     let href = url.replace('&', "&amp;").replace('"', "&quot;").replace('<', "&lt;");
-    html.push_str(&format!("<p><a href=\"{href}\">{}</a></p>", escaped(label)));
+    html.push(format!("<p><a href=\"{href}\">{}</a></p>", escaped(label)));
     if let Some(answer) = &letter.answer {
         plain.push(quiet(answer));
-        html.push_str(&format!("<p><em>{}</em></p>", escaped(answer)));
+        html.push(format!("<p><em>{}</em></p>", escaped(answer)));
     }
     json!({
         "msgtype": "m.text",
         "body": plain.join("\n\n"),
         "format": "org.matrix.custom.html",
-        "formatted_body": html,
+        "formatted_body": html.concat(),
         "m.mentions": {},
     })
 }
@@ -416,7 +416,7 @@ async fn sync(app: &App, line: &Line, since: Option<&str>, wait: Duration) -> To
         segment(&filter(line).to_string()),
     );
     if let Some(since) = since {
-        path.push_str(&format!("&since={}", segment(since)));
+        path = format!("{path}&since={}", segment(since));
     }
     let said = call_within(app, line, ("GET", &path, &Value::Null), wait + LASTS).await?;
     let next = said["next_batch"].as_str().filter(|it| is_word(it, 1, 2_000));

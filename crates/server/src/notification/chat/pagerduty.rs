@@ -85,10 +85,9 @@ fn dedup_key(it: &Call<'_>) -> String {
 fn severity(ours: &str) -> &'static str {
     match ours {
         "high" => "critical",
-        "medium" => "error",
         "low" => "warning",
         "informational" => "info",
-        // What nobody has rated may be anything.
+        // Medium; and what nobody has rated may be anything.
         _ => "error",
     }
 }
