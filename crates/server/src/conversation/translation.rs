@@ -84,14 +84,12 @@ pub async fn translate(
         .map(|it| {
             let kept = known.remove(&it.id);
             async move {
-                match kept {
-                    Some(text) => ((it.id, Ok(text)), false),
-                    None => {
-                        let said = service.ask(app, &it.text).await;
-                        let fresh = said.is_ok();
-                        ((it.id, said), fresh)
-                    }
+                if let Some(text) = kept {
+                    return ((it.id, Ok(text)), false);
                 }
+                let said = service.ask(app, &it.text).await;
+                let fresh = said.is_ok();
+                ((it.id, said), fresh)
             }
         })
         .buffered(AT_ONCE)

@@ -165,11 +165,7 @@ pub struct Next<'a> {
 /// The next rung from `place` on at which somebody can be reached. One round in which nobody can be is
 /// the last: another would pass them over again at once.
 #[must_use]
-pub fn next<'a>(
-    ladder: &'a Ladder,
-    place: Place,
-    reach: impl Fn(&str) -> Option<Reach>,
-) -> Next<'a> {
+pub fn next(ladder: &Ladder, place: Place, reach: impl Fn(&str) -> Option<Reach>) -> Next<'_> {
     let mut passed = Vec::new();
     let mut at = place;
     for _ in 0..=ladder.rungs.len() {

@@ -280,8 +280,6 @@ async fn plan(tx: &Tx, id: &str, fact: &Untold) -> Result<Option<(Notice, Vec<Re
                 (Kind::MessageInChat, data, receivers)
             }
         }
-        // Rules alone tell of it, and of all that ended together.
-        "action.ended" => return Ok(None),
         "action.requested" | "action.waits" => {
             let Some(data) = approval(tx, fact).await? else { return Ok(None) };
             (Kind::ApprovalNeeded, data, everybody(tx).await?)
@@ -343,9 +341,10 @@ async fn plan(tx: &Tx, id: &str, fact: &Untold) -> Result<Option<(Notice, Vec<Re
             let Some((data, receivers)) = instead(tx, fact).await? else { return Ok(None) };
             (Kind::DeliveryFailed, data, receivers)
         }
-        // Only who was called is told of these ([`calls`]).
-        "incident.changed" | "incident.concluded" | "response.rejected" | "task.begun"
-        | "task.started" | "task.closed" => return Ok(None),
+        // Of an action that ended rules alone tell, and of all that ended together; of the others only
+        // who was called is told ([`calls`]).
+        "action.ended" | "incident.changed" | "incident.concluded" | "response.rejected"
+        | "task.begun" | "task.started" | "task.closed" => return Ok(None),
         other => return Err(Error::Internal(format!("nobody knows how to tell {other}"))),
     };
     let some = !receivers.is_empty();

@@ -44,35 +44,30 @@ impl Carrier {
         let it = Self::default();
         let path = "/2010-04-01/Accounts/{account}/{what}";
         let router =
-            axum::Router::new().route(path, axum::routing::post(Self::take)).with_state(it.clone());
+            axum::Router::new().route(path, axum::routing::post(take)).with_state(it.clone());
         tokio::spawn(async move { axum::serve(listener, router).await });
         (it, url)
     }
 
-    async fn take(
-        State(it): State<Self>,
-        Path((account, what)): Path<(String, String)>,
-        headers: HeaderMap,
-        body: Bytes,
-    ) -> Response {
+    fn take(&self, account: &str, what: &str, headers: &HeaderMap, body: &[u8]) -> Response {
         let key = format!("Basic {}", STANDARD.encode(format!("AC0123:{TOKEN}")));
         let shown = headers.get("authorization").and_then(|it| it.to_str().ok());
         if account != "AC0123" || shown != Some(key.as_str()) {
             return (StatusCode::UNAUTHORIZED, json!({ "code": 20_003 }).to_string())
                 .into_response();
         }
-        if let Some((status, body)) = it.says.lock().expect("says").pop_front() {
+        if let Some((status, body)) = self.says.lock().expect("says").pop_front() {
             let status = StatusCode::from_u16(status).expect("a status");
             return (status, body.to_string()).into_response();
         }
         let form: HashMap<String, String> =
-            openidconnect::url::form_urlencoded::parse(&body).into_owned().collect();
+            openidconnect::url::form_urlencoded::parse(body).into_owned().collect();
         let wants = if what == "Calls.json" { ["To", "Twiml"] } else { ["To", "Body"] };
         if !wants.iter().all(|name| form.contains_key(*name)) {
             return (StatusCode::BAD_REQUEST, json!({ "code": 21_201 }).to_string())
                 .into_response();
         }
-        let mut taken = it.taken.lock().expect("taken");
+        let mut taken = self.taken.lock().expect("taken");
         taken.push((what.trim_end_matches(".json").to_owned(), form));
         let sid = format!("CA{}", taken.len());
         (StatusCode::CREATED, json!({ "sid": sid, "status": "queued" }).to_string()).into_response()
@@ -87,6 +82,15 @@ impl Carrier {
     fn last(&self) -> HashMap<String, String> {
         self.taken.lock().expect("taken").last().expect("a call").1.clone()
     }
+}
+
+async fn take(
+    State(it): State<Carrier>,
+    Path((account, what)): Path<(String, String)>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    std::future::ready(it.take(&account, &what, &headers, &body)).await
 }
 
 /// What the carrier sends us, signed with a token.
@@ -187,10 +191,11 @@ impl Night {
         let other = self.case.face.world.replica();
         for _ in 0..minutes {
             app.clock.advance_seconds(60);
-            follow::tick(app).await.expect("clocks");
-            let (one, two) = tokio::join!(escalation::tick(app), escalation::tick(&other));
+            Box::pin(follow::tick(app)).await.expect("clocks");
+            let (one, two) =
+                tokio::join!(Box::pin(escalation::tick(app)), Box::pin(escalation::tick(&other)));
             one.and(two).expect("ladders");
-            engine::tick(app, &self.ways).await.expect("a round");
+            Box::pin(engine::tick(app, &self.ways)).await.expect("a round");
         }
     }
 

@@ -27,21 +27,21 @@ impl Translator {
         let url = format!("http://{}/v1", listener.local_addr().expect("an address"));
         let it = Self::default();
         let router = axum::Router::new()
-            .route("/v1/chat/completions", axum::routing::post(Self::complete))
+            .route("/v1/chat/completions", axum::routing::post(complete))
             .with_state(it.clone());
         tokio::spawn(async move { axum::serve(listener, router).await });
         (it, url)
     }
 
-    async fn complete(State(it): State<Self>, headers: HeaderMap, body: Bytes) -> Response {
+    fn complete(&self, headers: &HeaderMap, body: &[u8]) -> Response {
         let shown = headers.get("authorization").and_then(|it| it.to_str().ok());
         if shown != Some("Bearer sk-test") {
             return StatusCode::UNAUTHORIZED.into_response();
         }
-        let body: Value = serde_json::from_slice(&body).expect("JSON");
+        let body: Value = serde_json::from_slice(body).expect("JSON");
         let text = body["messages"][1]["content"].as_str().expect("a text").to_uppercase();
-        it.asked.lock().expect("asked").push(body);
-        if let Some((status, said)) = it.says.lock().expect("says").pop_front() {
+        self.asked.lock().expect("asked").push(body);
+        if let Some((status, said)) = self.says.lock().expect("says").pop_front() {
             let status = StatusCode::from_u16(status).expect("a status");
             return (status, said.to_string()).into_response();
         }
@@ -52,6 +52,10 @@ impl Translator {
     fn asked(&self) -> usize {
         self.asked.lock().expect("asked").len()
     }
+}
+
+async fn complete(State(it): State<Translator>, headers: HeaderMap, body: Bytes) -> Response {
+    std::future::ready(it.complete(&headers, &body)).await
 }
 
 /// A published case whose installation has a translation service.
