@@ -155,7 +155,7 @@ function Form({ found, contacts }: { found: LadderSettings; contacts: Contact[] 
                   </Field>
                   <Checkbox label="Also outside of its hours" disabled={!allowed} checked={rung.always ?? false} onChange={(_, data) => setRung(at, { always: data.checked === true })} />
                   <span className={styles.acts}>
-                    <GuardedButton size="small" may={found.may.change} onClick={() => try_(rung, name)} aria-label={`Try ${name} by ${WAYS[rung.by].toLowerCase()}`}>
+                    <GuardedButton size="small" may={found.may.change} onClick={() => try_(rung, name)} aria-label={`Try it: ${name} by ${WAYS[rung.by].toLowerCase()}`}>
                       Try it
                     </GuardedButton>
                     <GuardedButton size="small" appearance="subtle" icon={<ArrowUpRegular />} aria-label={`Move ${name} up`} may={at > 0 ? found.may.change : { allowed: false, because: 'It is the first.' }} onClick={() => move(at, at - 1)} />
