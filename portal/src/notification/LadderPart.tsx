@@ -8,6 +8,7 @@ import type { Contact, Ladder, LadderSettings } from '../api/hand';
 import { Choices } from '../ui/Choices';
 import { GuardedButton } from '../ui/Guarded';
 import { Section } from '../ui/Section';
+import { Ticks } from '../ui/Ticks';
 import { useToasts } from '../ui/Toasts';
 import { Empty, Failure, Notice, Waiting } from '../ui/states';
 import { useContacts, useTest } from './data';
@@ -34,8 +35,12 @@ const useStyles = makeStyles({
 type Rung = Ladder['rungs'][number];
 const KEY = ['ladder'];
 const WAYS: Record<Rung['by'], string> = { mail: 'Mail', sms: 'Text message', call: 'Call' };
-const SEVERITIES = ['high', 'medium', 'low', 'informational'];
-const SPELT: Record<string, string> = { high: 'High', medium: 'Medium', low: 'Low', informational: 'Informational' };
+const SEVERITIES = [
+  { value: 'high', label: 'High' },
+  { value: 'medium', label: 'Medium' },
+  { value: 'low', label: 'Low' },
+  { value: 'informational', label: 'Informational' },
+];
 const NOBODY: Record<Ladder['nobody'], string> = {
   lead: 'The provider’s lead is told',
   fallback: 'Approvals that wait become what the authority policy says of one that nobody gave',
@@ -102,19 +107,13 @@ function Form({ found, contacts }: { found: LadderSettings; contacts: Contact[] 
         }}
       >
         <Switch label="Reach people one after the other" checked={ladder.isOn} disabled={!allowed} onChange={(_, data) => set({ isOn: data.checked })} />
-        <div className={styles.acts} role="group" aria-label="For incidents of these severities">
-          {SEVERITIES.map((severity) => (
-            <Checkbox
-              key={severity}
-              label={SPELT[severity] ?? severity}
-              disabled={!allowed}
-              checked={ladder.severities.includes(severity)}
-              onChange={(_, data) =>
-                set({ severities: data.checked ? [...ladder.severities, severity] : ladder.severities.filter((one) => one !== severity) })
-              }
-            />
-          ))}
-        </div>
+        <Ticks
+          label="For incidents of these severities"
+          words={SEVERITIES}
+          value={ladder.severities}
+          disabled={!allowed}
+          onValue={(severities) => set({ severities })}
+        />
         {contacts.length === 0 ? (
           <Empty title="There is nobody to reach">Add contacts for incident notification first, with their phone numbers.</Empty>
         ) : (

@@ -10,12 +10,14 @@ export function Ticks<Word extends string | number>({
   hint,
   words,
   value,
+  disabled,
   onValue,
 }: {
   label: string;
   hint?: string;
   words: readonly { value: Word; label: string }[];
   value: readonly Word[];
+  disabled?: boolean;
   onValue: (value: Word[]) => void;
 }) {
   const styles = useStyles();
@@ -26,6 +28,7 @@ export function Ticks<Word extends string | number>({
           <Checkbox
             key={word.value}
             label={word.label}
+            disabled={disabled}
             checked={value.includes(word.value)}
             onChange={(_, data) => onValue(data.checked ? [...value, word.value] : value.filter((one) => one !== word.value))}
           />
