@@ -19,8 +19,11 @@ use crate::trivial::{Responder, Seen, json as reply};
 const CUSTOMERS: usize = 4;
 const HOOKS: usize = 20;
 const BURST: usize = 40;
-/// Words one after the other, for the latency.
+/// Words one after the other, for the latency, and how often without and with a tarpit.
 const WORDS: usize = 100;
+const ROUNDS: usize = 3;
+/// Words that wait for a tarpit.
+const FILL: usize = 200;
 const PAUSE: Duration = Duration::from_millis(60);
 const PATIENCE: Duration = Duration::from_mins(3);
 
@@ -81,19 +84,26 @@ pub(crate) async fn measure(install: Install, log: &std::path::Path) -> Result<M
     let took = began.elapsed();
     arrived.lock().unwrap_or_else(PoisonError::into_inner).clear();
 
-    let [first, ..] = customers.as_slice() else { return Err("no customers".to_owned()) };
-    let alone = latency(&mut client, &token, first, &arrived, "alone").await?;
-    let tarpit = tarpit().await?;
-    let Some(other) = customers.get(1) else { return Err("no customers".to_owned()) };
-    // Of another customer: what waits is told, and nobody else may feel it. One place is made for it.
+    let [first, other, ..] = customers.as_slice() else { return Err("no customers".to_owned()) };
+    // One place is made for the tarpit; it is another customer's, and nobody else may feel it.
     other.ida.forget_a_hook(address).await?;
-    other.ida.hook(address, &format!("http://{tarpit}/never")).await?;
-    let filling = format!("{}-fill", "tar");
-    for word in 0..200 {
-        say(&mut client, &token, other, &format!("{filling}{word}")).await?;
+    let (mut alone, mut beside) = (Histogram::default(), Histogram::default());
+    // Both by turns: what else the machine does falls on both.
+    for round in 0..ROUNDS {
+        latency(&mut client, &token, first, &arrived, (&mut alone, &format!("alone{round}-")))
+            .await?;
+        let tarpit = tarpit().await?;
+        other.ida.hook(address, &format!("http://{tarpit}/never")).await?;
+        for word in 0..FILL {
+            say(&mut client, &token, other, &format!("tar{round}-{word}")).await?;
+        }
+        // What the other customer's own receivers are told is over: only the tarpit has any left.
+        until(&arrived, FILL * (HOOKS - 1)).await?;
+        arrived.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        let name = format!("beside{round}-");
+        latency(&mut client, &token, first, &arrived, (&mut beside, &name)).await?;
+        other.ida.forget_a_hook(address).await?;
     }
-    arrived.lock().unwrap_or_else(PoisonError::into_inner).clear();
-    let beside = latency(&mut client, &token, first, &arrived, "beside").await?;
     let mail = by_mail(&mut client, &token, (address, first), &mails).await?;
     stop(&mut server).await;
     Ok(Measured { deliveries, took, alone, beside, mail })
@@ -156,8 +166,8 @@ async fn latency(
     token: &str,
     to: &Customer,
     arrived: &Arrived,
-    name: &str,
-) -> Result<Histogram, String> {
+    (histogram, name): (&mut Histogram, &str),
+) -> Result<(), String> {
     let mut said = HashMap::new();
     for word in 0..WORDS {
         let mark = format!("{name}{word}");
@@ -165,25 +175,13 @@ async fn latency(
         say(client, token, to, &mark).await?;
         tokio::time::sleep(PAUSE).await;
     }
-    let mine = || -> Vec<Duration> {
-        let all = arrived.lock().unwrap_or_else(PoisonError::into_inner);
-        let each = all.iter().filter_map(|((_, mark), at)| {
-            said.get(mark).map(|said| at.saturating_duration_since(*said))
-        });
-        each.collect()
-    };
-    let since = Instant::now();
-    while mine().len() < WORDS * HOOKS {
-        if since.elapsed() > PATIENCE {
-            return Err(format!("{} of {} arrived", mine().len(), WORDS * HOOKS));
-        }
-        tokio::time::sleep(Duration::from_millis(20)).await;
+    until(arrived, WORDS * HOOKS).await?;
+    let mut all = arrived.lock().unwrap_or_else(PoisonError::into_inner);
+    for ((_, mark), at) in all.drain() {
+        let said = said.get(&mark).ok_or_else(|| format!("nobody said {mark}"))?;
+        histogram.add(at.saturating_duration_since(*said));
     }
-    let mut histogram = Histogram::default();
-    for took in mine() {
-        histogram.add(took);
-    }
-    Ok(histogram)
+    Ok(())
 }
 
 /// How long until a word is with the mail server.
