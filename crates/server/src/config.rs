@@ -256,6 +256,8 @@ pub struct Chat {
     pub pagerduty_eu_url: String,
     /// Where a bot of Teams gets its token.
     pub teams_login: String,
+    /// Microsoft Graph, which makes a team (ONB-6).
+    pub teams_graph: String,
     /// What names the keys that the Bot Framework signs with.
     pub teams_metadata: String,
     /// Where the connector of Teams is until it has called us.
@@ -269,6 +271,7 @@ impl Default for Chat {
             pagerduty_us_url: "https://events.pagerduty.com".to_owned(),
             pagerduty_eu_url: "https://events.eu.pagerduty.com".to_owned(),
             teams_login: "https://login.microsoftonline.com".to_owned(),
+            teams_graph: "https://graph.microsoft.com/v1.0".to_owned(),
             teams_metadata: "https://login.botframework.com/v1/.well-known/openidconfiguration"
                 .to_owned(),
             teams_service: "https://smba.trafficmanager.net/teams".to_owned(),

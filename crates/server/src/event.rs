@@ -248,6 +248,8 @@ pub enum Fact {
     WebhookRemoved { webhook: String, name: String },
     /// A channel of the customer's team chat hears of what concerns it from now on (COM-5).
     ChatChannelAdded { channel: String, vendor: &'static str, name: String },
+    /// A team was made for it in the customer's Microsoft Teams (ONB-6): its id there, and its name.
+    ChatTeamMade { team: String, name: String },
     /// It is called otherwise, is another, has new secrets, or something keeps us from it (COM-7).
     ChatChannelChanged { channel: String, name: String, changes: Vec<Change> },
     /// It does not any more.
@@ -422,6 +424,7 @@ impl Fact {
             Self::WebhookChanged { .. } => "webhook.changed",
             Self::WebhookRemoved { .. } => "webhook.removed",
             Self::ChatChannelAdded { .. } => "chatChannel.added",
+            Self::ChatTeamMade { .. } => "chatTeam.made",
             Self::ChatChannelChanged { .. } => "chatChannel.changed",
             Self::ChatChannelRemoved { .. } => "chatChannel.removed",
             Self::ChatChannelRefused { .. } => "chatChannel.refused",
@@ -540,6 +543,7 @@ impl Fact {
             | Self::WebhookChanged { .. }
             | Self::WebhookRemoved { .. }
             | Self::ChatChannelAdded { .. }
+            | Self::ChatTeamMade { .. }
             | Self::ChatChannelChanged { .. }
             | Self::ChatChannelRemoved { .. }
             | Self::ChatChannelRefused { .. }
@@ -800,6 +804,7 @@ impl Fact {
             Self::ChatChannelAdded { channel, vendor, name } => {
                 json!({ "chatChannelId": channel, "vendor": vendor, "name": name })
             }
+            Self::ChatTeamMade { team, name } => json!({ "teamId": team, "name": name }),
             Self::ChatChannelChanged { channel, name, changes } => {
                 json!({ "chatChannelId": channel, "name": name, "changes": changes })
             }

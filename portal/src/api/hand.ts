@@ -197,6 +197,8 @@ export type ChatChannel = {
   createdDateTime: string;
 };
 export type ChatChannelChoice = { name: string; language: string; settings: Record<string, string>; secrets: Record<string, string> };
+/** A team of Microsoft Teams that is being made; `channelId` once its channel is there. */
+export type MadeTeam = { teamId: string; channelId: string | null; bot: 'installed' | 'notUploaded' | 'byHand' | null };
 /** How the way to a receiver goes: a mail address, or the id of a webhook or a chat channel. */
 export type ReceiverHealth = {
   channel: Channel;
@@ -1115,6 +1117,7 @@ export type Undocumented = {
   '/api/v1/webhooks/{id}/test': Post<Nothing, { deliveryId: string }, Id>;
   '/api/v1/chat-channels': Get<{ value: ChatChannel[]; may: { change: May } }> & Post<ChatChannelChoice & { vendor: ChatVendor }, ChatChannel>;
   '/api/v1/chat-channels/{id}': Send<'patch', Partial<ChatChannelChoice>, ChatChannel, Id> & Remove<undefined, Id>;
+  '/api/v1/chat-teams': Post<Schemas['NewTeam'], MadeTeam>;
   '/api/v1/chat-channels/{id}/test': Post<Nothing, { deliveryId: string }, Id>;
   '/api/v1/notifications/settings': Get<NotificationSettings> & Send<'put', { reminderHours?: number; wholeResponse?: boolean }, NotificationSettings>;
   '/api/v1/incidents/{id}/clocks': Get<{ value: ServiceClock[] }, Record<never, never>, Id>;

@@ -16,6 +16,7 @@ import { Section } from '../ui/Section';
 import { useToasts } from '../ui/Toasts';
 import { Empty, Failure, Notice, Waiting } from '../ui/states';
 import { Health } from './Health';
+import { MakeTeam } from './MakeTeam';
 import { useChatChannels, useForget, usePreview, useTest } from './data';
 import { CHAT_FIELDS, CHAT_STEPS, VENDORS, healthOf, languageName, settingOf, teamsChannel } from './words';
 
@@ -292,6 +293,9 @@ function Form(props: {
               )}
             </Field>
           ))}
+          {!given && vendor === 'teams' && (
+            <MakeTeam values={values} onMade={(channelId) => setValues((before) => ({ ...before, channelId }))} />
+          )}
           <Field label="Language" hint="Of what is posted there">
             <Choices
               choices={props.languages.map((value) => ({ value, label: languageName(value) }))}

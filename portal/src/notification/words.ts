@@ -84,7 +84,7 @@ export const CHAT_STEPS: Record<ChatVendor, string[]> = {
   ],
   teams: [
     'In Azure, add an Azure Bot of the type Single Tenant with the channel Microsoft Teams, and a client secret to its app registration.',
-    'Create a private team “Defender Experts team” with the channel “Managed response”, and connect it here.',
+    'Create a private team “Defender Experts team” with the channel “Managed response”, or let the app make them below, and connect it here.',
     'Enter the address for events as the bot’s messaging endpoint, and add the bot to the team as an app.',
     'People mention the bot in an answer to reach the experts.',
   ],

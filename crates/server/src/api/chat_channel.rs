@@ -17,6 +17,7 @@ use crate::http::limit::Class;
 use crate::http::{Answer, Base, Failure, Site, body, count_address, json_response};
 use crate::notification;
 use crate::notification::chat::hear::{self, Answered};
+use crate::notification::chat::team::{self, WantedTeam};
 use crate::notification::chat::{self, ChatChannel, Trouble, Vendor, Wanted};
 use crate::permission::Permission;
 use crate::person::session::Origin;
@@ -205,6 +206,58 @@ pub(super) async fn remove(
 ) -> Answer {
     chat::remove(&site.app, &caller, &id).await?;
     Ok(done())
+}
+
+/// A team of Microsoft Teams that is to be made.
+#[derive(Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub(super) struct NewTeam {
+    /// The organisation's id in Entra ID.
+    tenant_id: String,
+    /// The bot's app id.
+    app_id: String,
+    /// A client secret of its registration; not kept.
+    client_secret: String,
+    /// Who owns the team: a user's sign-in name.
+    owner: String,
+    /// What it is called: `Defender Experts team` when absent.
+    team: Option<String>,
+    /// What its channel is called: `Managed response` when absent.
+    channel: Option<String>,
+    /// The team's id, from the answer before.
+    team_id: Option<String>,
+}
+
+/// Makes a private team and its channel in the organisation's Microsoft Teams, and adds the bot (ONB-6).
+/// Microsoft takes up to a minute: whoever asks comes again with `teamId` until `channelId` is there.
+#[utoipa::path(
+    post, path = "/api/v1/chat-teams", tag = "chat channel", request_body = NewTeam,
+    responses(
+        (status = 200, description = "teamId, channelId, bot", body = Object),
+        (status = 409, description = "Microsoft does not do it, and why"),
+        (status = 503, description = "it asks to come again"),
+    ),
+)]
+pub(super) async fn make_team(
+    State(site): State<Site>,
+    caller: Caller,
+    headers: HeaderMap,
+    body: Body,
+) -> Answer {
+    caller.require(&[Permission::ContactReadWrite])?;
+    let (it, _) = read::<NewTeam>(&site, &headers, body).await?;
+    let wanted = WantedTeam {
+        tenant_id: it.tenant_id,
+        app_id: it.app_id,
+        client_secret: it.client_secret,
+        owner: it.owner,
+        team: it.team.unwrap_or_else(|| "Defender Experts team".to_owned()),
+        channel: it.channel.unwrap_or_else(|| "Managed response".to_owned()),
+        team_id: it.team_id,
+    };
+    let made = team::make(&site.app, &caller, &wanted).await?;
+    let body = json!({ "teamId": made.team_id, "channelId": made.channel_id, "bot": made.bot });
+    Ok(json_response(StatusCode::OK, &body))
 }
 
 /// Posts a test; PagerDuty is sent an alert that is resolved at once; what became of it is with the delivery.

@@ -118,6 +118,7 @@ pub fn routes() -> OpenApiRouter<Site> {
         .routes(routes!(chat_channel::list, chat_channel::add))
         .routes(routes!(chat_channel::change, chat_channel::remove))
         .routes(routes!(chat_channel::test))
+        .routes(routes!(chat_channel::make_team))
         .routes(routes!(chat_channel::receive))
         .routes(routes!(notification::list))
         .routes(routes!(notification::get))

@@ -75,6 +75,7 @@ const VARIABLES: &[(&str, Set)] = &[
     ("CHAT_PAGERDUTY_US_URL", |config, text| set(&mut config.chat.pagerduty_us_url, text)),
     ("CHAT_PAGERDUTY_EU_URL", |config, text| set(&mut config.chat.pagerduty_eu_url, text)),
     ("CHAT_TEAMS_LOGIN", |config, text| set(&mut config.chat.teams_login, text)),
+    ("CHAT_TEAMS_GRAPH", |config, text| set(&mut config.chat.teams_graph, text)),
     ("CHAT_TEAMS_METADATA", |config, text| set(&mut config.chat.teams_metadata, text)),
     ("CHAT_TEAMS_SERVICE", |config, text| set(&mut config.chat.teams_service, text)),
     ("PACKAGES_DAYS", |config, text| set(&mut config.packages.days, text)),

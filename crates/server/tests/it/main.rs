@@ -50,6 +50,7 @@ mod reply;
 mod response;
 mod service_clock;
 mod task;
+mod team;
 mod tidy;
 mod traces;
 mod translation;

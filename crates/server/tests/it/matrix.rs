@@ -505,6 +505,7 @@ fn own() -> Vec<Row> {
         row("POST", "/api/v1/demo/mails/answer", Anybody, None),
         row("GET", "/api/v1/chat-channels", Any(&[P::ContactRead]), None),
         row("POST", "/api/v1/chat-channels", Any(&[P::ContactReadWrite]), None),
+        row("POST", "/api/v1/chat-teams", Any(&[P::ContactReadWrite]), None),
         row(
             "PATCH",
             "/api/v1/chat-channels/{id}",

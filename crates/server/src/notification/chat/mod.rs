@@ -8,7 +8,8 @@
 //! a member of the connected workspace, or nothing enters; what we or other programs post enters
 //! nowhere; nothing that is written or pressed there carries an action out. Not here: when something is
 //! sent (`engine`); how a post is made once (`post`), what comes in (`hear`), a vendor's own ways
-//! (`slack`, `teams`, `mattermost`, `matrix`, `pagerduty`).
+//! (`slack`, `teams`, `mattermost`, `matrix`, `pagerduty`), and how a
+//! team comes to be there (`team`).
 
 pub mod hear;
 pub mod matrix;
@@ -16,6 +17,7 @@ pub mod mattermost;
 pub mod pagerduty;
 pub mod post;
 pub mod slack;
+pub mod team;
 pub mod teams;
 
 use std::time::Duration;
@@ -686,6 +688,8 @@ async fn learn(app: &App, it: &ChatChannel, known: &Value) -> Result<()> {
 struct Said {
     status: u16,
     retry_after: Option<i64>,
+    /// Where what was made is, where that is said.
+    content_location: Option<String>,
     body: Value,
 }
 
@@ -703,8 +707,10 @@ async fn ask_within(
     let answer = outbound::ask(&app.config, request, lasts).await;
     // Whether it arrived is not known.
     let answer = answer.map_err(|error| Fault::Later(Error::from(error).to_string(), None))?;
-    let after = answer.headers().get("retry-after").and_then(|it| it.to_str().ok());
+    let header = |name: &str| answer.headers().get(name).and_then(|it| it.to_str().ok());
+    let after = header("retry-after");
     Ok(Said {
+        content_location: header("content-location").map(str::to_owned),
         status: answer.status().as_u16(),
         retry_after: after.and_then(|it| it.trim().parse().ok()).map(|it: i64| it.clamp(1, 3_600)),
         body: serde_json::from_slice(answer.body()).unwrap_or_default(),

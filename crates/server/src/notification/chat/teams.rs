@@ -72,7 +72,7 @@ pub(super) const FIELDS: &[Field] = &[
     },
 ];
 
-fn is_uuid(text: &str) -> bool {
+pub(super) fn is_uuid(text: &str) -> bool {
     text.len() == 36 && uuid::Uuid::try_parse(text).is_ok()
 }
 
@@ -91,35 +91,13 @@ impl Tokens {
         {
             return Ok(token);
         }
-        let login = app.config.chat.teams_login.trim_end_matches('/');
-        let url = format!("{login}/{}/oauth2/v2.0/token", line.it.setting("tenantId"));
-        let form = form_urlencoded::Serializer::new(String::new())
-            .append_pair("grant_type", "client_credentials")
-            .append_pair("client_id", client)
-            .append_pair("client_secret", secret)
-            .append_pair("scope", SCOPE)
-            .finish();
-        let asked = axum::http::Request::post(url)
-            .header("content-type", "application/x-www-form-urlencoded")
-            .body(form.into_bytes())
-            .map_err(|why| Fault::Refused(format!("no request: {why}")))?;
-        let said = ask(app, asked).await?;
-        let why = format!("Microsoft gives the bot no token ({})", said.status);
-        match said.status {
-            200 => {}
-            400 | 401 | 403 => return Err(Fault::Trouble(Trouble::Unauthorized, why)),
-            _ => return Err(Fault::Later(why, said.retry_after)),
-        }
-        let token = said.body["access_token"].as_str().unwrap_or_default();
-        if !is_word(token, 1, 20_000) {
-            return Err(Fault::Later("Microsoft gives the bot no token".to_owned(), None));
-        }
-        let lasts = said.body["expires_in"].as_i64().unwrap_or(0).clamp(0, 86_400);
+        let who = (line.it.setting("tenantId"), client, secret);
+        let (token, lasts) = granted(app, who, SCOPE).await?;
         if let Ok(mut all) = self.0.lock() {
             all.retain(|_, (_, until)| now < *until);
-            all.insert(key, (token.to_owned(), now.plus_seconds(lasts - SPARE_S)));
+            all.insert(key, (token.clone(), now.plus_seconds(lasts - SPARE_S)));
         }
-        Ok(token.to_owned())
+        Ok(token)
     }
 
     fn forget(&self, line: &Line) {
@@ -127,6 +105,38 @@ impl Tokens {
             all.retain(|(client, _), _| client != line.it.setting("appId"));
         }
     }
+}
+
+/// A token of Microsoft's for an app (organisation, app, secret), and how many seconds it lasts.
+pub(super) async fn granted(
+    app: &App,
+    (organisation, client, secret): (&str, &str, &str),
+    scope: &str,
+) -> Told<(String, i64)> {
+    let login = app.config.chat.teams_login.trim_end_matches('/');
+    let url = format!("{login}/{organisation}/oauth2/v2.0/token");
+    let form = form_urlencoded::Serializer::new(String::new())
+        .append_pair("grant_type", "client_credentials")
+        .append_pair("client_id", client)
+        .append_pair("client_secret", secret)
+        .append_pair("scope", scope)
+        .finish();
+    let asked = axum::http::Request::post(url)
+        .header("content-type", "application/x-www-form-urlencoded")
+        .body(form.into_bytes())
+        .map_err(|why| Fault::Refused(format!("no request: {why}")))?;
+    let said = ask(app, asked).await?;
+    let why = format!("Microsoft gives the bot no token ({})", said.status);
+    match said.status {
+        200 => {}
+        400 | 401 | 403 => return Err(Fault::Trouble(Trouble::Unauthorized, why)),
+        _ => return Err(Fault::Later(why, said.retry_after)),
+    }
+    let token = said.body["access_token"].as_str().unwrap_or_default();
+    if !is_word(token, 1, 20_000) {
+        return Err(Fault::Later("Microsoft gives the bot no token".to_owned(), None));
+    }
+    Ok((token.to_owned(), said.body["expires_in"].as_i64().unwrap_or(0).clamp(0, 86_400)))
 }
 
 /// A key that the connector signs with.
