@@ -181,8 +181,9 @@ impl Graph<'_> {
     async fn team(&self, name: &str) -> Told<Option<String>> {
         let filter = format!("displayName eq '{}'", name.replace('\'', "''"));
         let filter: String = byte_serialize(filter.as_bytes()).collect();
-        let found = self.get(&format!("/teams?$filter={filter}&$select=id,displayName"), LOOK);
-        Ok(named(&found.await?, name, teams::is_uuid))
+        let path = format!("/teams?$filter={filter}&$select=id,displayName");
+        let found = self.get(&path, LOOK).await?;
+        Ok(named(&found, name, teams::is_uuid))
     }
 
     /// Has a team made; gives its id.
