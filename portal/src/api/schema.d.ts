@@ -841,6 +841,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/chat-teams": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Makes a private team and its channel in the organisation's Microsoft Teams, and adds the bot (ONB-6).
+         *     Microsoft takes up to a minute: whoever asks comes again with `teamId` until `channelId` is there.
+         */
+        post: operations["post_api_v1_chat_teams"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/connectors": {
         parameters: {
             query?: never;
@@ -4434,6 +4454,23 @@ export interface components {
                 [key: string]: string;
             };
         };
+        /** @description A team of Microsoft Teams that is to be made. */
+        NewTeam: {
+            /** @description The bot's app id. */
+            appId: string;
+            /** @description What its channel is called: `Managed response` when absent. */
+            channel?: string | null;
+            /** @description A client secret of its registration; not kept. */
+            clientSecret: string;
+            /** @description Who owns the team: a user's sign-in name. */
+            owner: string;
+            /** @description What it is called: `Defender Experts team` when absent. */
+            team?: string | null;
+            /** @description The team's id, from the answer before. */
+            teamId?: string | null;
+            /** @description The organisation's id in Entra ID. */
+            tenantId: string;
+        };
         /** @description A webhook to add. */
         NewWebhook: {
             name: string;
@@ -6542,6 +6579,44 @@ export interface operations {
                 content: {
                     "application/json": Record<string, never>;
                 };
+            };
+        };
+    };
+    post_api_v1_chat_teams: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewTeam"];
+            };
+        };
+        responses: {
+            /** @description teamId, channelId, bot */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+            /** @description Microsoft does not do it, and why */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description it asks to come again */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
         };
     };
