@@ -2,7 +2,9 @@
 // it in the expert's open chat, the expert's word below the card (COM-5, NOT-4). Tokens are checked on both
 // sides; new posts and forged activities stay outside.
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { mkdirSync } from 'node:fs';
+import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -126,3 +128,58 @@ async function fresh(page, text) {
   await mention(page, text);
   await page.getByRole('button', { name: 'Post', exact: true }).click();
 }
+
+// The setup makes the team (ONB-6): a stand-in of Microsoft Graph takes its time over it, and first lacks
+// a permission.
+test('a team and its channel are made in the setup', { timeout: 90_000 }, async (t) => {
+  const team = '99999999-8888-4777-8666-555555555555';
+  let [lacks, asked, made] = [true, 0, 0];
+  const graph = createServer((request, response) => {
+    const say = (status, body, headers = {}) => {
+      response.writeHead(status, { 'content-type': 'application/json', connection: 'close', ...headers });
+      response.end(JSON.stringify(body));
+    };
+    request.resume();
+    if (request.url.endsWith('/oauth2/v2.0/token')) return say(200, { access_token: 'graph', expires_in: 3_599 });
+    if (request.method === 'GET' && request.url.startsWith('/teams?')) return say(200, { value: [] });
+    if (request.method === 'POST' && request.url === '/teams') {
+      if (lacks) return say(403, { error: { code: 'Forbidden' } });
+      made += 1;
+      return say(202, {}, { 'content-location': `/teams('${team}')` });
+    }
+    if (request.url.startsWith(`/teams/${team}/channels`)) {
+      asked += 1;
+      return asked < 2 ? say(404, {}) : say(200, { value: [{ id: CHANNEL, displayName: 'Managed response' }] });
+    }
+    return say(200, { value: [] });
+  });
+  graph.listen(0, '127.0.0.1');
+  await once(graph, 'listening');
+  const url = `http://127.0.0.1:${graph.address().port}`;
+  const server = await Server.start({ settings: { RIPOSTE_CHAT_TEAMS_LOGIN: url, RIPOSTE_CHAT_TEAMS_GRAPH: url } });
+  const browser = await Browser.open();
+  t.after(async () => {
+    await browser.close();
+    await server.stop();
+    graph.close();
+  });
+  const { ida } = await peopled(server, browser);
+  await ida.goto('/settings/notifications?tab=chat');
+  await ida.getByRole('button', { name: 'Connect a channel' }).click();
+  const form = ida.getByRole('dialog', { name: 'Connect a channel' });
+  await form.getByLabel('Organisation id').fill(TENANT);
+  await form.getByLabel('Bot’s app id').fill(BOT);
+  await form.getByLabel('Client secret').fill(SECRET);
+  await form.getByRole('button', { name: 'Make the team' }).click();
+  await form.getByText(/application permission Team\.Create with/).waitFor();
+  lacks = false;
+  await form.getByRole('button', { name: 'Make the team' }).click();
+  await form.getByText('Microsoft is making the team.').first().waitFor();
+  await form.getByText('The team and its channel are there.').waitFor();
+  await form.getByText(/upload its package/).waitFor();
+  assert.equal(await form.getByRole('textbox', { name: 'Channel' }).inputValue(), CHANNEL);
+  assert.equal(made, 1);
+  mkdirSync(PICTURES, { recursive: true });
+  await form.getByRole('button', { name: 'Make the team' }).scrollIntoViewIfNeeded();
+  await ida.screenshot({ path: join(PICTURES, 'team-made.png') });
+});
